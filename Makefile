@@ -1,0 +1,74 @@
+# The first call of a target makes its environment; later calls find it and are quick.
+# Needs Python 3.11 or newer with pip. To use another interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+# Test processes side by side: two suit the smallest machine that the tests are meant for.
+WORKERS ?= 2
+PYTEST_ARGS ?=
+# One shift of the machining line, MPC against its simplest rivals.
+RUN ?= run --plant machining_line --emulate --lockstep --shift 8h --seed 1 \
+	--compare mpc,fixed,always_on
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CORE := $(VENV)/.installed-core
+DEV := $(VENV)/.installed-dev
+BENCH := $(VENV)/.installed-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check bench docs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
+		while IFS='|' read -r target text; do printf '%-16s%s\n' "$$target" "$$text"; done
+
+install: $(CORE) ## make the environment in .venv with what `make run` needs
+
+run: $(CORE) ## run one shift on the emulated machining line and compare controllers
+	$(BIN)/python -m twin.cli $(RUN)
+
+test: $(DEV) ## run the tests
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+check: $(DEV) ## lint, format, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict twin controllers
+	$(BIN)/lint-imports --no-logo
+
+bench: $(BENCH) ## measure the loop; prints JSON
+	@$(BIN)/python -m benchmarks.loop --json
+
+docs: $(DEV) ## run the code blocks of README.md and docs/
+	$(BIN)/python -m pytest -q tests/docs
+
+clean: ## remove the environment, builds and caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +
+
+$(CORE): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+$(DEV): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@ $(CORE)
+
+$(BENCH): $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
+	@touch $@ $(CORE)
+
+# Some systems ship venv without ensurepip: then the interpreter's own pip fills the environment.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "error: $(PYTHON) is missing or older than Python 3.11." \
+			"Install a newer one, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+		rm -rf $(VENV); \
+		$(PYTHON) -m venv --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet pip; } || { \
+		rm -rf $(VENV); \
+		echo "error: $(PYTHON) cannot make the environment $(VENV):" \
+			"it needs its venv module, and pip 22.3 or newer." >&2; exit 1; }

@@ -1,0 +1,46 @@
+"""The one error that a plant file can cause."""
+
+from __future__ import annotations
+
+KeyPath = tuple[str | int, ...]
+
+
+class PlantError(ValueError):
+    """A plant description that cannot be used: where, what, and what to do about it.
+
+    ``key_path`` is the way to the key inside the file; ``file`` and ``line`` (from 1) are known
+    once the file's own positions have been looked up.
+    """
+
+    def __init__(
+        self,
+        key_path: KeyPath,
+        message: str,
+        hint: str = "",
+        *,
+        file: str = "",
+        line: int = 0,
+        text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.key_path = key_path
+        self.message = message
+        self.hint = hint
+        self.file = file
+        self.line = line
+        self.text = text
+
+    @property
+    def place(self) -> str:
+        """``file:line`` as far as known, else the key path."""
+        dotted = ".".join(str(key) for key in self.key_path)
+        if not self.file:
+            return dotted
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def __str__(self) -> str:
+        """Everything on one line: for logs and for callers without a terminal."""
+        dotted = ".".join(str(key) for key in self.key_path)
+        where = f" (at {dotted})" if dotted else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.place or 'plant'}: {self.message}{where}{hint}"

@@ -1,0 +1,367 @@
+"""The plant as its file describes it: typed, frozen, unknown keys refused, units in the names."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from twin.config.errors import KeyPath, PlantError
+from twin.signals import Limits
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Spec(BaseModel):
+    """Any part of a plant file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Value(Spec):
+    """A number with its pedigree.
+
+    ``class``: S published, D derived, A assumption, K known but not seen in the source. ``range``
+    is where the true value may lie. A bare number in the file is an assumption without a range.
+    """
+
+    value: float
+    range: tuple[float, float] | None = None
+    grade: Literal["S", "D", "A", "K"] = Field(default="A", alias="class")
+    source: str = "assumption"
+
+    def __float__(self) -> float:
+        """The number itself."""
+        return self.value
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.range is not None and not self.range[0] <= self.value <= self.range[1]:
+            msg = f"the value {self.value} lies outside its own range {list(self.range)}"
+            raise ValueError(msg)
+        return self
+
+
+def _number_as_value(given: Any) -> Any:
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return {"value": given}
+    if isinstance(given, dict) and isinstance(given.get("range"), list):
+        return {**given, "range": tuple(given["range"])}  # a validator loses JSON's leniency
+    return given
+
+
+Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
+
+
+class SetpointSpec(Spec):
+    """A manipulated variable: where it starts, its three nested intervals, how fast it may move."""
+
+    start: float
+    validity: tuple[float, float]
+    engineering: tuple[float, float]
+    operator: tuple[float, float]
+    rate_per_s: Positive
+    discrete: bool = False
+
+    @model_validator(mode="after")
+    def _nested(self) -> Self:
+        validity, engineering, operator = (
+            Limits(*pair) for pair in (self.validity, self.engineering, self.operator)
+        )
+        if not (validity.nests(engineering) and engineering.nests(operator)):
+            msg = "limits are not nested: validity must hold engineering, and that operator"
+            raise ValueError(msg)
+        if not operator.holds(self.start):
+            msg = f"start {self.start} lies outside the operator limits {list(self.operator)}"
+            raise ValueError(msg)
+        return self
+
+
+class SensorSpec(Spec):
+    """An instrument: noise (standard deviation), delay, and the share of samples that it loses."""
+
+    noise_sd: NotNegative = 0.0
+    delay_s: NotNegative = 0.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    validity: tuple[float, float] | None = None
+    band: tuple[float, float] | None = None
+    """For a controlled variable: the quality band."""
+
+
+class FailureSpec(Spec):
+    """A way to fail: operating time between failures, repair time (lognormal)."""
+
+    mean_between_s: Sourced
+    mean_repair_s: Sourced
+    repair_cv: NotNegative = 1.0
+
+
+class ToolSpec(Spec):
+    """The cutting edge: end of life as flank wear, its scatter, what a change takes and costs."""
+
+    end_of_life_mm: Sourced
+    life_cv: Sourced
+    change_s: Sourced
+    edge_cost_eur: Sourced
+
+
+class PowerSpec(Spec):
+    """Electric power in the states in which the station makes no part, kW."""
+
+    off_kw: Sourced
+    standby_kw: Sourced
+    idle_kw: Sourced
+    warm_up_kw: Sourced
+
+
+class CycleSpec(Spec):
+    """How cycle times scatter from part to part around the process model's."""
+
+    law: Literal["exponential", "lognormal"]
+    cv: Positive = 1.0
+
+
+class StationSpec(Spec):
+    """One station: what it does (process model), where its parts come from and go to."""
+
+    name: Name
+    title: str
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
+    """A process model, or one of its variants: ``cutting.milling``."""
+    takes_from: Name
+    gives_to: Name
+    power: PowerSpec
+    warm_up_s: Sourced
+    cycle_scatter: CycleSpec | None = None
+    parameters: dict[Name, Sourced] = {}
+    setpoints: dict[Name, SetpointSpec] = {}
+    standby_after_s: SetpointSpec
+    standby: bool = True
+    failures: dict[Name, FailureSpec] = Field(default={}, max_length=2)
+    tool: ToolSpec | None = None
+    inspects: bool = False
+    restart_scrap_parts: Annotated[int, Field(ge=0)] = 0
+    """Parts that are scrap after a stop longer than ``restart_after_s``."""
+    restart_after_s: Positive = 300.0
+    step_s: Positive | None = None
+    """Grid of a continuous process."""
+    places: Annotated[int, Field(ge=1, le=64)] = 1
+    """Places on the conveyor of a continuous process."""
+    sensors: dict[Name, SensorSpec] = {}
+
+
+class BufferSpec(Spec):
+    """Room for parts between stations."""
+
+    name: Name
+    capacity: Sourced
+
+
+class SourceSpec(Spec):
+    """Where blanks enter: one every ``takt_s`` while orders are open and there is room."""
+
+    name: Name
+    gives_to: Name
+    takt_s: SetpointSpec
+    blank_kg: Sourced
+    blank_eur_per_kg: Sourced
+    scrap_return_eur_per_kg: Sourced
+    mixed_by: Name | None = None
+    """A disturbance that gives the product of each blank (a mass in kg, say)."""
+
+
+class DisturbanceSpec(Spec):
+    """A disturbance that is measured: how it moves when nobody recorded it."""
+
+    unit: str
+    kind: Literal["constant", "daily", "lots", "walk", "tariff", "mix"]
+    mean: Sourced
+    sd: NotNegative = 0.0
+    hours: tuple[Positive, Positive] = (4.0, 12.0)
+    """Shortest and longest stay of a lot, or the correlation time of a walk."""
+    choices: tuple[float, ...] = ()
+    validity: tuple[float, float]
+    noise_sd: NotNegative = 0.0
+    recorded: RecordedSpec | None = None
+
+
+class RecordedSpec(Spec):
+    """How a recorded column becomes this disturbance: mean and standard deviation are mapped."""
+
+    column: str
+    scale: float = 1.0
+    offset: float = 0.0
+    standardise: bool = False
+    """Map the column's own mean and spread onto this disturbance's mean and sd first."""
+
+
+class ScenarioSpec(Spec):
+    """A named course of events on top of the disturbances."""
+
+    title: str
+    from_h: NotNegative = 0.0
+    until_h: Positive = 1e6
+    demand_factor: Positive = 1.0
+    failure_rate_factor: Positive = 1.0
+    shift: dict[Name, float] = {}
+    """Added to a disturbance inside the window, in its own unit."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    sensor_drift_per_h: float = 0.0
+    tariff: Name | None = None
+    model_mismatch: dict[str, Annotated[float, Field(gt=-1, lt=1)]] = {}
+    """``station.parameter``: by this share the plant's own parameter is off."""
+
+
+class EnergySpec(Spec):
+    """Prices and emissions."""
+
+    tariff: Name
+    tariffs_eur_per_mwh: dict[Name, tuple[float, ...]]
+    """24 hourly prices a tariff, before adders."""
+    adders_eur_per_mwh: Sourced
+    demand_charge_eur_per_kw_year: Sourced
+    gas_eur_per_mwh: Sourced
+    electricity_co2_kg_per_kwh: Sourced
+    gas_co2_kg_per_kwh: Sourced
+    starts_at_h: Annotated[float, Field(ge=0, lt=24)] = 6.0
+
+
+class DemandSpec(Spec):
+    """What the line can sustain, and the shares of it that may be demanded."""
+
+    capacity_good_parts_per_h: Sourced
+    utilisation: Annotated[float, Field(gt=0, le=1.5)]
+    utilisations: dict[Name, float]
+    backlog_eur_per_part: Sourced
+    wip_eur_per_part: Sourced
+
+
+class ControlSpec(Spec):
+    """The rhythm of the loop and its patience."""
+
+    period_s: Positive
+    line_period_s: Positive
+    watchdog_periods: Annotated[int, Field(ge=2)] = 3
+    deadline_s: Positive
+    hold_s: Positive
+    bad_reads_allowed: Annotated[int, Field(ge=0)] = 2
+    stale_after_s: Positive
+    on_shed: Literal["hold", "recipe"] = "recipe"
+
+
+class VariantSpec(Spec):
+    """A reading of the plant's parameters: how much it draws while it makes nothing."""
+
+    title: str
+    idle_power_factor: Positive = 1.0
+
+
+class Plant(Spec):
+    """One production line."""
+
+    schema_version: Literal[1]
+    name: Name
+    title: str
+    path: Annotated[tuple[str, ...], Field(min_length=4, max_length=4)]
+    """ISA-95: enterprise, site, area, line."""
+    shift_h: Positive
+    control: ControlSpec
+    demand: DemandSpec
+    energy: EnergySpec
+    variants: dict[Name, VariantSpec]
+    disturbances: dict[Name, DisturbanceSpec]
+    scenarios: dict[Name, ScenarioSpec]
+    source: SourceSpec
+    buffers: tuple[BufferSpec, ...]
+    stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=64)]
+    sink: Name
+
+    def station(self, name: str) -> StationSpec:
+        """The station of that name."""
+        return next(s for s in self.stations if s.name == name)
+
+    @property
+    def config_hash(self) -> str:
+        """Sixteen hex digits that change with any value of the file; comments do not count."""
+        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def check(self) -> None:
+        """What no single key can know: names that must exist, routing, tariffs. PlantError."""
+        _check_names(self)
+        _check_routing(self)
+        for name, prices in self.energy.tariffs_eur_per_mwh.items():
+            if len(prices) != 24:
+                raise PlantError(
+                    ("energy", "tariffs_eur_per_mwh", name),
+                    f"a tariff has 24 hourly prices, this one {len(prices)}",
+                )
+        _known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
+        if "nominal" not in self.variants or "nominal" not in self.scenarios:
+            raise PlantError((), "there must be a variant and a scenario named nominal")
+        for name, scenario in self.scenarios.items():
+            for disturbance in scenario.shift:
+                at: KeyPath = ("scenarios", name, "shift", disturbance)
+                _known(disturbance, self.disturbances, at, "disturbance")
+            if scenario.tariff is not None:
+                tariffs = self.energy.tariffs_eur_per_mwh
+                _known(scenario.tariff, tariffs, ("scenarios", name, "tariff"), "tariff")
+
+
+def _known(name: str, names: Any, path: KeyPath, what: str) -> None:
+    if name not in names:
+        raise PlantError(path, f"there is no {what} {name!r}", f"known: {', '.join(names)}")
+
+
+def _check_names(plant: Plant) -> None:
+    seen: dict[str, KeyPath] = {plant.source.name: ("source", "name"), plant.sink: ("sink",)}
+    places: list[tuple[str, KeyPath]] = [
+        (b.name, ("buffers", k, "name")) for k, b in enumerate(plant.buffers)
+    ]
+    places += [(s.name, ("stations", k, "name")) for k, s in enumerate(plant.stations)]
+    for name, path in places:
+        if name in seen or name in {"line", "env", "control", "source"}:
+            raise PlantError(path, f"the name {name!r} is taken", "names must differ")
+        seen[name] = path
+    buffers = {b.name for b in plant.buffers}
+    _known(plant.source.gives_to, buffers, ("source", "gives_to"), "buffer")
+    for k, station in enumerate(plant.stations):
+        _known(station.takes_from, buffers, ("stations", k, "takes_from"), "buffer")
+        _known(station.gives_to, buffers | {plant.sink}, ("stations", k, "gives_to"), "buffer")
+    if plant.source.mixed_by is not None:
+        _known(plant.source.mixed_by, plant.disturbances, ("source", "mixed_by"), "disturbance")
+
+
+def _check_routing(plant: Plant) -> None:
+    """Parts must flow from the source to the sink, and never in a circle."""
+    order: dict[str, int] = {}
+    waiting = {s.name: s for s in plant.stations}
+    ready = {plant.source.gives_to}
+    while waiting:
+        # A buffer can be entered once all stations that fill it have been placed.
+        fed_by_waiting = {s.gives_to for s in waiting.values()}
+        now = [s for s in waiting.values() if s.takes_from in ready - fed_by_waiting]
+        if not now:
+            first = next(iter(waiting.values()))
+            index = plant.stations.index(first)
+            raise PlantError(
+                ("stations", index, "takes_from"),
+                f"no part reaches station {first.name!r}: its routing is cyclic or has no source",
+                "follow takes_from and gives_to from the source to the sink",
+            )
+        for station in now:
+            order[station.name] = len(order)
+            del waiting[station.name]
+            ready.add(station.gives_to)
+    if plant.sink not in ready:
+        raise PlantError(("sink",), "no station gives its parts to the sink")
+    for k, buffer in enumerate(plant.buffers):
+        if not any(s.takes_from == buffer.name for s in plant.stations):
+            raise PlantError(("buffers", k), f"nothing takes parts from buffer {buffer.name!r}")
+
+
+DisturbanceSpec.model_rebuild()

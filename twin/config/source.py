@@ -1,0 +1,133 @@
+"""YAML as plain data with the position of each key, and nothing that YAML can do beyond data.
+
+Aliases, tags, duplicate keys and numbers that are not finite are refused: a plant file is read by
+people and must mean what it shows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from twin.config.errors import KeyPath, PlantError
+
+LONGEST_FILE_BYTES = 512 * 1024
+DEEPEST_NESTING = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The data of one YAML file and the line (from 1) of every key in it."""
+
+    path: Path
+    data: Any
+    lines: dict[KeyPath, int]
+    text: tuple[str, ...]
+
+    def locate(self, error: PlantError) -> PlantError:
+        """The same error with file, line and the text of the line filled in."""
+        path = tuple(error.key_path)
+        line = 0
+        while not line:
+            line = self.lines.get(path, 0)
+            if not path:
+                break
+            path = path[:-1]
+        text = self.text[line - 1].rstrip() if 0 < line <= len(self.text) else ""
+        return PlantError(
+            error.key_path,
+            error.message,
+            error.hint,
+            file=str(self.path),
+            line=line,
+            text=text,
+        )
+
+
+def read_yaml(path: Path) -> Source:
+    """Parse one file. Raises ``PlantError`` for everything that is wrong with it."""
+    try:
+        if path.stat().st_size > LONGEST_FILE_BYTES:
+            raise PlantError(
+                (),
+                f"the file is larger than {LONGEST_FILE_BYTES // 1024} KiB",
+                "a plant file describes one line; split recorded data into Parquet or CSV",
+                file=str(path),
+            )
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlantError(
+            (),
+            f"cannot read the file: {error.strerror}",
+            "give a path to a plant file, or the name of a shipped plant",
+            file=str(path),
+        ) from error
+    except UnicodeDecodeError as error:
+        raise PlantError((), "the file is not UTF-8 text", file=str(path)) from error
+    lines: dict[KeyPath, int] = {}
+    try:
+        _refuse_events(text, path)
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise PlantError(
+            (),
+            f"not valid YAML: {error.problem}",
+            "indent by two spaces and quote texts that hold a colon",
+            file=str(path),
+            line=mark.line + 1 if mark else 0,
+        ) from error
+    except yaml.YAMLError as error:
+        raise PlantError((), f"not valid YAML: {error}", file=str(path)) from error
+    split = tuple(text.splitlines())
+    source = Source(path, None, lines, split)
+    try:
+        data = None if node is None else _plain(node, (), lines)
+    except PlantError as error:
+        raise source.locate(error) from error
+    if not isinstance(data, dict):
+        raise PlantError((), "the file holds no mapping of keys", file=str(path), line=1)
+    return Source(path, data, lines, split)
+
+
+def _refuse_events(text: str, path: Path) -> None:
+    """Anchors, aliases and tags stop the reading before anything is built from them."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        alias = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
+        tag = getattr(event, "tag", None)
+        if alias or tag:
+            what = f"the tag {tag}" if tag else "an anchor or alias"
+            raise PlantError(
+                (),
+                f"{what} is not allowed in a plant file",
+                "write the value out",
+                file=str(path),
+                line=event.start_mark.line + 1,
+            )
+
+
+def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if len(path) > DEEPEST_NESTING:
+        raise PlantError(path, f"nested deeper than {DEEPEST_NESTING} levels")
+    if isinstance(node, yaml.MappingNode):
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            lines[(*path, key)] = key_node.start_mark.line + 1
+            if key in result:
+                raise PlantError((*path, key), f"the key {key!r} stands here twice", "remove one")
+            result[key] = _plain(value_node, (*path, key), lines)
+        return result
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, (*path, k), lines) for k, item in enumerate(node.value)]
+    value = yaml.SafeLoader("").construct_object(node)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlantError(path, "the number is not finite", "unknown is not a number: leave it out")
+    if not isinstance(value, str | int | float | bool | None):
+        return str(node.value)  # a date is a text here
+    return value

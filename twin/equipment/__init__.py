@@ -1,0 +1,1 @@
+"""Where the loop is plugged in: simulated lines, OPC UA servers, and the emulator of a PLC."""

@@ -1,0 +1,1 @@
+"""What is twinned: the structure of a line, its state, and how the state moves. No I/O."""

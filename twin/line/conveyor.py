@@ -1,0 +1,243 @@
+"""A continuous station with parts on a conveyor: an oven, a dryer, a furnace.
+
+It moves on an absolute grid ``k * step_s``. At a grid point the part whose place has reached the
+exit leaves, the next one enters, and power and gas for the coming step are fixed; then the process
+model carries its states over the step with the setpoints and disturbances of this moment. Between
+grid points the state columns therefore hold what is true at the next one: a reading at a grid
+point, before its own event, is exact. Setpoints act from the next grid point on.
+
+The conveyor stops (the zones go on) while the station is down or there is no room behind it. Empty
+places travel too. ``core_of``, ``record`` and ``schedule`` are given by the engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twin.kernels.draws import DEFECT
+from twin.kernels.draws import uniform as draw_uniform
+from twin.line.flow import has_room, level, part_leaves, put, take, touch
+from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, core_of, record, schedule
+from twin.line.schema import (
+    BLOCKED,
+    BOOKED_S,
+    C_STEP_S,
+    CYCLE_S,
+    DOWN,
+    DUE_S,
+    E_FLOATS,
+    E_INTS,
+    EC,
+    EK,
+    ENERGY_KWH,
+    FAILURES,
+    GAS_KW,
+    GAS_KWH,
+    GIVES_TO,
+    GRID,
+    IDLE,
+    K_ELEMENT_C,
+    K_ELEMENT_K,
+    K_LINE_F,
+    K_LINE_I,
+    K_PART_F,
+    K_PART_I,
+    LINE_SCRAP_KG,
+    MATERIAL_KG,
+    OPS,
+    OUTPUT,
+    P_FLOATS,
+    P_INTS,
+    PART_DEFECTIVE,
+    PART_ID,
+    PENDING,
+    PHASE,
+    PLACES,
+    PLACES_I,
+    POWER_KW,
+    PROCESSING,
+    PRODUCT,
+    SCRAPPED,
+    SEED,
+    SINCE_S,
+    SINK,
+    STANDBY,
+    STATE,
+    TAKES_FROM,
+    TIME_S,
+    TO_FAILURE_S,
+    WORK_LEFT_S,
+    WORLD,
+    X_F,
+)
+from twin.line.transitions import repair_s, to_failure_s
+
+if TYPE_CHECKING:
+    from twin.line.model import Line
+
+NOTHING_INSIDE = -1
+
+
+def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """One grid point of a continuous station."""
+    a = e * E_FLOATS
+    ek = k[K_ELEMENT_K] + e * EK
+    core = core_of(e)
+    step_s = c[k[K_ELEMENT_C] + e * EC + C_STEP_S]
+    book(e, now, f, i)
+    blocked = False
+    if f[a + PHASE] >= 1.0:
+        leaving = i[k[ek + PLACES_I] + k[ek + PLACES] - 1]
+        goes_to = k[ek + GIVES_TO]
+        blocked = leaving >= 0 and goes_to != SINK and not has_room(goes_to, i, k)
+        if not blocked:
+            shift(e, now, core, f, i, k)
+    down = stopped(e, now, step_s, f, i, c, k)
+    core.load(e, now, f)
+    inside = core.load_places(e, f, i, k)
+    x_f = k[ek + X_F]
+    core.x[:] = f[x_f : x_f + core.x.shape[0]]
+    out = core.outputs(core.x, core.u, core.d, core.p)
+    if not (down or blocked):
+        f[a + PHASE] += out[core.y_rate] * step_s / 3600.0
+    state = DOWN if down else BLOCKED if blocked else PROCESSING if inside else IDLE
+    if state in (PROCESSING, IDLE) and core.asks_setback():
+        state = STANDBY
+    f[a + GAS_KW] = out[core.y_gas]
+    f[a + POWER_KW] = out[core.y_power]
+    if state != i[e * E_INTS + STATE]:
+        record(journal, now, e, i[e * E_INTS + STATE], state, 0)
+        i[e * E_INTS + STATE] = state
+        f[a + SINCE_S] = now
+    core.step(core.x, core.u, core.d, core.p, step_s, core.x_next)
+    f[x_f : x_f + core.x.shape[0]] = core.x_next.tolist()
+    point = int(now / step_s + 0.5)
+    schedule(e, GRID, (point + 1) * step_s, f, i, journal)
+
+
+def book(e: int, now: float, f: Floats, i: Ints) -> None:
+    """Time, electricity and gas since the last grid point."""
+    a = e * E_FLOATS
+    elapsed = now - f[a + BOOKED_S]
+    state = i[e * E_INTS + STATE]
+    f[a + TIME_S + state] += elapsed
+    f[a + ENERGY_KWH + state] += f[a + POWER_KW] * elapsed / 3600.0
+    f[a + GAS_KWH] += f[a + GAS_KW] * elapsed / 3600.0
+    f[a + BOOKED_S] = now
+
+
+def stopped(e: int, now: float, step_s: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
+    """Whether the conveyor stands still for a repair during this step."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    if now < f[a + WORK_LEFT_S]:  # the time at which the repair ends
+        return True
+    for mode in (0, 1):
+        if f[a + TO_FAILURE_S + mode] <= 0.0:
+            f[a + WORK_LEFT_S] = now + repair_s(e, mode, i[b + FAILURES + mode], i, c, k)
+            i[b + FAILURES + mode] += 1
+            f[a + TO_FAILURE_S + mode] = to_failure_s(e, mode, i[b + FAILURES + mode], f, i, c, k)
+            return True
+    f[a + TO_FAILURE_S] -= step_s
+    f[a + TO_FAILURE_S + 1] -= step_s
+    return False
+
+
+def shift(e: int, now: float, core: Any, f: Floats, i: Ints, k: Structure) -> None:
+    """The part at the exit leaves, all move on by one place, the next one enters."""
+    a = e * E_FLOATS
+    ek = k[K_ELEMENT_K] + e * EK
+    places, first, x_f = k[ek + PLACES], k[ek + PLACES_I], k[ek + X_F]
+    leaving = i[first + places - 1]
+    core.load(e, now, f)
+    core.load_places(e, f, i, k)
+    core.x[:] = f[x_f : x_f + core.x.shape[0]]
+    if leaving >= 0:
+        out = core.outputs(core.x, core.u, core.d, core.p)
+        for n in range(core.n_y):
+            f[a + OUTPUT + n] = out[core.y_exit[n]]
+        deliver(e, leaving, out[core.y_defect], f, i, k)
+    core.shift(core.x, core.d[core.d_ambient])
+    f[x_f : x_f + core.x.shape[0]] = core.x.tolist()
+    for place in range(places - 1, 0, -1):
+        i[first + place] = i[first + place - 1]
+    waiting = level(k[ek + TAKES_FROM], i, k) > 0
+    i[first] = take(k[ek + TAKES_FROM], i, k) if waiting else NOTHING_INSIDE
+    f[a + PHASE] -= 1.0
+
+
+def deliver(e: int, slot: int, defect_probability: float, f: Floats, i: Ints, k: Structure) -> None:
+    """A part has passed through: judged here, where its quality is decided."""
+    b = e * E_INTS
+    line = k[K_LINE_I]
+    part = k[K_PART_I] + slot * P_INTS
+    i[b + OPS] += 1
+    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, i[part + PART_ID])
+    if luck < defect_probability:
+        i[part + PART_DEFECTIVE] = 1
+    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
+    if goes_to != SINK:
+        put(goes_to, slot, i, k)
+        return
+    scrapped = i[part + PART_DEFECTIVE]
+    if scrapped:
+        i[b + SCRAPPED] += 1
+        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[MATERIAL_KG]
+    part_leaves(slot, scrapped, i, k)
+    touch(0, i, k)
+
+
+def begin(e: int, line: Line, f: list[float], i: list[int], k: list[int]) -> None:
+    """An empty conveyor, the zones at their reference temperatures."""
+    model = line.elements[e].model
+    assert model is not None
+    ek = k[K_ELEMENT_K] + e * EK
+    for n, quantity in enumerate(model.states):
+        assert quantity.default is not None
+        f[k[ek + X_F] + n] = quantity.default
+    for place in range(k[ek + PLACES]):
+        i[k[ek + PLACES_I] + place] = NOTHING_INSIDE
+    f[e * E_FLOATS + DUE_S], i[e * E_INTS + PENDING] = 0.0, GRID
+    f[e * E_FLOATS + CYCLE_S] = 0.0
+
+
+class PlacedCore:
+    """What a continuous station with places needs beyond a process model's vectors."""
+
+    def __init__(self, core: Any) -> None:
+        model = core.model
+        names = [q.name for q in model.outputs]
+        self.outputs = model.numbers()
+        self.step = model.stepper()
+        self.x_next = core.x.copy()
+        self.shift = model.module.shift_carriers
+        self.y_power, self.y_gas = names.index("power_kw"), names.index("gas_kw")
+        self.y_rate, self.y_defect = names.index("carriers_per_h"), names.index("defect_probability")
+        self.y_exit = [names.index(name) for name in model.module.EXIT_OUTPUTS]
+        disturbances = [q.name for q in model.dvs]
+        self.d_phase = disturbances.index("conveyor_phase")
+        self.d_ambient = disturbances.index("ambient_c")
+        self.d_places = disturbances.index("carrier_1_mass_kg")
+        mvs = [q.name for q in model.mvs]
+        self.u_setback = mvs.index("setback") if "setback" in mvs else -1
+
+
+def prepare(core: Any) -> None:
+    """Give a core of the engine the functions of a continuous station."""
+    placed = PlacedCore(core)
+    for name, value in vars(placed).items():
+        setattr(core, name, value)
+
+    def load_places(e: int, f: list[float], i: list[int], k: list[int]) -> bool:
+        ek = k[K_ELEMENT_K] + e * EK
+        inside = False
+        core.d[core.d_phase] = min(f[e * E_FLOATS + PHASE], 1.0)
+        for place in range(k[ek + PLACES]):
+            slot = i[k[ek + PLACES_I] + place]
+            inside = inside or slot >= 0
+            product = f[k[K_PART_F] + slot * P_FLOATS + PRODUCT] if slot >= 0 else 0.0
+            core.d[core.d_places + place] = product
+        return inside
+
+    core.load_places = load_places
+    core.asks_setback = lambda: core.u_setback >= 0 and core.u[core.u_setback] > 0.5

@@ -1,0 +1,38 @@
+"""What comes from outside: disturbances and orders, from a table with one row a minute.
+
+The table is made before the run (``twin.line.scenario``) and is no part of the state: the state
+holds the present values only. Columns: the disturbances of the plant, then the good parts ordered
+so far, then the factor on all failure rates.
+"""
+
+from __future__ import annotations
+
+from twin.line.flow import touch
+from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
+from twin.line.schema import (
+    FAILURE_RATE,
+    GRID,
+    K_DISTURBANCE_F,
+    K_DISTURBANCES,
+    K_LINE_F,
+    K_LINE_I,
+    ORDERED,
+)
+
+ROW_S = 60.0
+
+
+def environment(e: int, now: float, f: Floats, i: Ints, k: Structure, w: Constants, journal: Journal) -> None:
+    """The next row of the table comes into force; after the last row the last one stays."""
+    n = k[K_DISTURBANCES]
+    width = n + 2
+    row = min(int(now / ROW_S + 0.5), len(w) // width - 1)
+    for m in range(n):
+        f[k[K_DISTURBANCE_F] + m] = w[row * width + m]
+    f[k[K_LINE_F] + FAILURE_RATE] = w[row * width + n + 1]
+    ordered = int(w[row * width + n])
+    line = k[K_LINE_I]
+    if ordered != i[line + ORDERED]:
+        i[line + ORDERED] = ordered
+        touch(0, i, k)
+    schedule(e, GRID, (int(now / ROW_S + 0.5) + 1) * ROW_S, f, i, journal)

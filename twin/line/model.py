@@ -1,0 +1,285 @@
+"""The structure of a line as constants: what a plant file becomes before anything moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twin.config import Plant, PlantError, StationSpec, Truth
+from twin.config.errors import KeyPath
+from twin.line import schema as s
+from twin.processes import load
+from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
+
+LAWS = {"exponential": s.EXPONENTIAL, "lognormal": s.LOGNORMAL}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Element:
+    """One source, station or environment: its name and the names behind its columns."""
+
+    name: str
+    kind: int
+    model: ProcessModel | None = None
+    setpoints: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A production line, immutable.
+
+    ``elements`` are the source (0), the stations in the order of the plant file, and the
+    environment (last). ``c`` and ``k`` are the constant columns of ``twin.line.schema``;
+    ``n_floats`` and ``n_ints`` the size of a state.
+    """
+
+    plant: Plant
+    elements: tuple[Element, ...]
+    buffers: tuple[str, ...]
+    disturbances: tuple[str, ...]
+    c: tuple[float, ...]
+    k: tuple[int, ...]
+    n_floats: int
+    n_ints: int
+    is_truth: bool = False
+
+    @property
+    def stations(self) -> tuple[Element, ...]:
+        """The stations, in order; the station at position ``n`` is element ``n + 1``."""
+        return self.elements[1:-1]
+
+    def element(self, name: str) -> int:
+        """The index of an element."""
+        return next(n for n, element in enumerate(self.elements) if element.name == name)
+
+
+def build_line(
+    plant: Plant,
+    truth: Truth | None = None,
+    variant: str = "nominal",
+    mismatch: Mapping[str, float] | None = None,
+) -> Line:
+    """The line as its file describes it; with ``truth``, as it really is.
+
+    ``variant`` scales the power of idle stations; ``mismatch`` (``station.parameter`` to a share)
+    moves parameters of the true line further away. Raises ``PlantError`` where the file asks for a
+    process model, a parameter or a setpoint that does not exist.
+    """
+    if variant not in plant.variants:
+        known = ", ".join(plant.variants)
+        raise PlantError(("variants",), f"there is no variant {variant!r}", f"known: {known}")
+    elements = [Element(plant.source.name, s.SOURCE)]
+    for n, station in enumerate(plant.stations):
+        elements.append(_element(n, station))
+    elements.append(Element("env", s.ENVIRONMENT))
+    idle_factor = plant.variants[variant].idle_power_factor
+    return _columns(plant, tuple(elements), truth, idle_factor, mismatch or {})
+
+
+def _element(n: int, station: StationSpec) -> Element:
+    at: KeyPath = ("stations", n)
+    try:
+        name, _, variant = station.model.partition(".")
+        model = load(name).variant(variant) if variant else load(name)
+    except ProcessModelError as error:
+        raise PlantError((*at, "model"), str(error)) from error
+    mvs = tuple(q.name for q in model.mvs)
+    for name in mvs:
+        if name not in station.setpoints:
+            message = f"station {station.name!r} has no setpoint {name!r}"
+            raise PlantError((*at, "setpoints"), message, f"{station.model} needs {', '.join(mvs)}")
+    for name in station.setpoints:
+        if name not in mvs:
+            hint = f"{station.model} has: {', '.join(mvs) or 'none'}"
+            raise PlantError((*at, "setpoints", name), f"unknown setpoint {name!r}", hint)
+    parameters = tuple(q.name for q in model.parameters)
+    for name in station.parameters:
+        if name not in parameters:
+            hint = f"{station.model} has: {', '.join(parameters)}"
+            raise PlantError((*at, "parameters", name), f"unknown parameter {name!r}", hint)
+    continuous = model.kind is Kind.CONTINUOUS
+    if continuous and station.step_s is None:
+        raise PlantError((*at, "step_s"), f"{station.model} is continuous and needs step_s")
+    first = 0 if continuous else 5
+    outputs = tuple(q.name for q in model.outputs)[first:]
+    if continuous:
+        outputs = getattr(model.module, "EXIT_OUTPUTS", ())
+    for name in station.sensors:
+        if name not in (*outputs, "power_kw", "tool_use", "zone_temp_c"):
+            hint = f"measured: {', '.join((*outputs, 'power_kw'))}"
+            raise PlantError((*at, "sensors", name), f"nothing to measure as {name!r}", hint)
+    kind = s.CONVEYOR if continuous else s.STATION
+    return Element(station.name, kind, model, mvs, outputs, parameters)
+
+
+def _columns(
+    plant: Plant,
+    elements: tuple[Element, ...],
+    truth: Truth | None,
+    idle_factor: float,
+    mismatch: Mapping[str, float],
+) -> Line:
+    disturbances = tuple(plant.disturbances)
+    buffers = tuple(b.name for b in plant.buffers)
+    capacities = [round(float(b.capacity)) for b in plant.buffers]
+    n_elements = len(elements)
+    places = [station.places for station in plant.stations]
+    slots = sum(capacities) + sum(places) + n_elements + 1
+    k = [0] * 18
+    k[s.K_ELEMENTS], k[s.K_BUFFERS], k[s.K_SLOTS] = n_elements, len(buffers), slots
+    k[s.K_DISTURBANCES] = len(disturbances)
+    k[s.K_LINE_F] = n_elements * s.E_FLOATS
+    k[s.K_DISTURBANCE_F] = k[s.K_LINE_F] + s.L_FLOATS
+    k[s.K_STATE_F] = k[s.K_DISTURBANCE_F] + len(disturbances)
+    n_x = [len(e.model.states) if e.model else 0 for e in elements]
+    k[s.K_PART_F] = k[s.K_STATE_F] + sum(n_x)
+    k[s.K_LINE_I] = n_elements * s.E_INTS
+    k[s.K_BUFFER_I] = k[s.K_LINE_I] + s.L_INTS
+    k[s.K_RING_I] = k[s.K_BUFFER_I] + len(buffers) * s.B_INTS
+    places_i = k[s.K_RING_I] + sum(capacities)
+    k[s.K_PART_I] = places_i + sum(places)
+    k[s.K_FREE_I] = k[s.K_PART_I] + slots * s.P_INTS
+    k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
+    k[s.K_ELEMENT_K] = len(k)
+    k += [0] * (n_elements * s.EK)
+    k[s.K_BUFFER_K] = len(k)
+    for n, capacity in enumerate(capacities):
+        k += [capacity, sum(capacities[:n])]
+    k[s.K_FED_K] = len(k)
+    for name in buffers:
+        for side in (_producers, _consumers):
+            near = side(plant, name)
+            k += [len(near), *near, *[0] * (n_elements - len(near))]
+    c = [0.0] * (n_elements * s.EC)
+    k[s.K_ELEMENT_C] = 0
+    k[s.EK * 0 + k[s.K_ELEMENT_K] + s.KIND] = s.SOURCE
+    x_at = k[s.K_STATE_F]
+    for e, element in enumerate(elements):
+        ek = k[s.K_ELEMENT_K] + e * s.EK
+        k[ek + s.KIND] = element.kind
+        k[ek + s.MIXED_BY] = -1
+        if element.kind == s.SOURCE:
+            k[ek + s.GIVES_TO] = buffers.index(plant.source.gives_to)
+            if plant.source.mixed_by is not None:
+                k[ek + s.MIXED_BY] = disturbances.index(plant.source.mixed_by)
+        elif element.model is not None:
+            station = plant.stations[e - 1]
+            _station_columns(plant, e, element, station, truth, idle_factor, mismatch, c, k)
+            k[ek + s.X_F] = x_at
+            k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
+            x_at += n_x[e]
+    n_floats = k[s.K_PART_F] + slots * s.P_FLOATS
+    n_ints = k[s.K_QUEUE_I] + n_elements
+    is_truth = truth is not None
+    return Line(
+        plant, elements, buffers, disturbances, tuple(c), tuple(k), n_floats, n_ints, is_truth
+    )
+
+
+def _producers(plant: Plant, buffer: str) -> list[int]:
+    near = [0] if plant.source.gives_to == buffer else []
+    return near + [n + 1 for n, st in enumerate(plant.stations) if st.gives_to == buffer]
+
+
+def _consumers(plant: Plant, buffer: str) -> list[int]:
+    return [n + 1 for n, st in enumerate(plant.stations) if st.takes_from == buffer]
+
+
+def _station_columns(
+    plant: Plant,
+    e: int,
+    element: Element,
+    station: StationSpec,
+    truth: Truth | None,
+    idle_factor: float,
+    mismatch: Mapping[str, float],
+    c: list[float],
+    k: list[int],
+) -> None:
+    model = element.model
+    assert model is not None
+    buffers = [b.name for b in plant.buffers]
+    true = truth.stations[station.name] if truth is not None else None
+    ek, cc = k[s.K_ELEMENT_K] + e * s.EK, e * s.EC
+    k[ek + s.TAKES_FROM] = buffers.index(station.takes_from)
+    sink = station.gives_to == plant.sink
+    k[ek + s.GIVES_TO] = s.SINK if sink else buffers.index(station.gives_to)
+    k[ek + s.INSPECTS] = int(station.inspects)
+    k[ek + s.RESTART_SCRAP] = station.restart_scrap_parts
+    k[ek + s.CAN_STANDBY] = int(station.standby)
+    k[ek + s.HAS_TOOL] = int(station.tool is not None)
+    k[ek + s.N_SETPOINTS] = len(model.mvs)
+    k[ek + s.N_X], k[ek + s.N_D] = len(model.states), len(model.dvs)
+    k[ek + s.N_P], k[ek + s.N_Y] = len(model.parameters), len(element.outputs)
+    k[ek + s.PLACES] = station.places
+    k[ek + s.P_C] = len(c)
+    k[ek + s.D_K] = len(k)
+    names = list(plant.disturbances)
+    k += [names.index(q.name) if q.name in names else -1 for q in model.dvs]
+    c += _parameters(e, model, station, truth, mismatch)
+    c += [_default(q) for q in model.dvs]
+    power = station.power
+    idle = float((true and true.idle_kw) or power.idle_kw) * idle_factor
+    c[cc + s.C_OFF_KW] = float(power.off_kw)
+    c[cc + s.C_STANDBY_KW] = float((true and true.standby_kw) or power.standby_kw)
+    c[cc + s.C_WARM_UP_KW], c[cc + s.C_IDLE_KW] = float(power.warm_up_kw), idle
+    c[cc + s.C_WARM_UP_S] = float((true and true.warm_up_s) or station.warm_up_s)
+    for m, (mode, failure) in enumerate(station.failures.items()):
+        between = (true and true.mean_between_s.get(mode)) or failure.mean_between_s
+        repair = (true and true.mean_repair_s.get(mode)) or failure.mean_repair_s
+        c[cc + s.C_BETWEEN_S + m] = float(between)
+        c[cc + s.C_REPAIR_S + m] = float(repair)
+        c[cc + s.C_REPAIR_CV + m] = failure.repair_cv
+    if station.tool is not None:
+        c[cc + s.C_TOOL_LIFE_MM] = float(station.tool.end_of_life_mm)
+        c[cc + s.C_TOOL_LIFE_CV] = float((true and true.tool_life_cv) or station.tool.life_cv)
+        c[cc + s.C_TOOL_CHANGE_S] = float(station.tool.change_s)
+    c[cc + s.C_RESTART_AFTER_S] = station.restart_after_s
+    c[cc + s.C_STEP_S] = station.step_s or 0.0
+    if station.cycle_scatter is not None:
+        c[cc + s.C_CYCLE_LAW] = LAWS[station.cycle_scatter.law]
+        c[cc + s.C_CYCLE_CV] = station.cycle_scatter.cv
+
+
+def _parameters(
+    e: int,
+    model: ProcessModel,
+    station: StationSpec,
+    truth: Truth | None,
+    mismatch: Mapping[str, float],
+) -> list[float]:
+    """Values of the model's parameters, then their drifts per hour as shares."""
+    values = {q.name: _default(q) for q in model.parameters}
+    values |= {name: float(value) for name, value in station.parameters.items()}
+    drifts = dict.fromkeys(values, 0.0)
+    if truth is not None:
+        true = truth.stations[station.name]
+        for name, value in (*true.parameters.items(), *true.effects.items()):
+            if name not in values:
+                raise PlantError(("stations", station.name, name), f"unknown parameter {name!r}")
+            values[name] = float(value)
+        for name, drift in true.drift_per_h.items():
+            if name not in values:
+                raise PlantError(("stations", station.name, name), f"unknown parameter {name!r}")
+            drifts[name] = drift
+    for path, share in mismatch.items():
+        owner, _, name = path.partition(".")
+        if owner == station.name:
+            if name not in values:
+                raise PlantError(("scenarios", path), f"unknown parameter {path!r}")
+            values[name] *= 1.0 + share
+    for quantity in model.parameters if not mismatch else ():
+        if not quantity.lo <= values[quantity.name] <= quantity.hi:
+            raise PlantError(
+                ("stations", e - 1, "parameters", quantity.name),
+                f"{quantity.name} = {values[quantity.name]} {quantity.unit} is out of range",
+                f"the model holds from {quantity.lo} to {quantity.hi}",
+            )
+    return [*values.values(), *drifts.values()]
+
+
+def _default(quantity: Quantity) -> float:
+    assert quantity.default is not None
+    return quantity.default

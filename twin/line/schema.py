@@ -1,0 +1,281 @@
+"""The columns of a line's state, declared once.
+
+A state is two flat sequences: ``f`` (float64) and ``i`` (int64). They hold one *line* record, one
+record for each *element* (source, stations, environment), each *buffer* and each *part* in the
+line. The constants of a line lie in two more: ``c`` (float64) and ``k`` (int64). Element ``e``
+begins at ``e * E_FLOATS`` in ``f`` and at ``e * E_INTS`` in ``i``; where the other records begin
+stands in ``k``. The same layout serves CPython lists, numpy arrays and JSON.
+
+Units are in the names: seconds of plant time, kW, kWh, kg. A due time of ``inf`` is "nothing due".
+"""
+
+from __future__ import annotations
+
+# --- what an element can be --------------------------------------------------------------------
+SOURCE, STATION, CONVEYOR, ENVIRONMENT = range(4)
+
+# --- what a station can be doing (the codes travel over OPC UA) --------------------------------
+STATES = (
+    "off",
+    "standby",
+    "warm_up",
+    "idle",
+    "processing",
+    "blocked",
+    "down",
+    "tool_change",
+)
+OFF, STANDBY, WARM_UP, IDLE, PROCESSING, BLOCKED, DOWN, TOOL_CHANGE = range(8)
+N_STATES = len(STATES)
+
+# --- what can be due at an element -------------------------------------------------------------
+NOTHING, FINISH, FAIL, REPAIRED, WARM, CHANGED, TIMED_OUT, RELEASE, GRID = range(9)
+
+# --- element columns, floats -------------------------------------------------------------------
+E_FLOAT_COLUMNS = (
+    "due_s",
+    "since_s",
+    "power_kw",
+    "gas_kw",
+    "gas_kwh",
+    "booked_s",
+    "work_left_s",
+    "work_since_s",
+    "cycle_s",
+    "cycle_kwh",
+    "cycle_wear",
+    "material_kg",
+    "to_failure_0_s",
+    "to_failure_1_s",
+    "wear",
+    "tool_factor",
+    "standby_after_s",
+    "last_cycle_s",
+    "last_energy_kwh",
+    "takt_s",
+    "last_release_s",
+    "phase",
+    *(f"time_{state}_s" for state in STATES),
+    *(f"energy_{state}_kwh" for state in STATES),
+    *(f"output_{k}" for k in range(6)),
+    *(f"next_{k}" for k in range(6)),
+    *(f"setpoint_{k}" for k in range(8)),
+)
+E_FLOATS = len(E_FLOAT_COLUMNS)
+(
+    DUE_S,
+    SINCE_S,
+    POWER_KW,
+    GAS_KW,
+    GAS_KWH,
+    BOOKED_S,
+    WORK_LEFT_S,
+    WORK_SINCE_S,
+    CYCLE_S,
+    CYCLE_KWH,
+    CYCLE_WEAR,
+    MATERIAL_KG,
+    TO_FAILURE_S,
+    _TO_FAILURE_1_S,
+    WEAR,
+    TOOL_FACTOR,
+    STANDBY_AFTER_S,
+    LAST_CYCLE_S,
+    LAST_ENERGY_KWH,
+    TAKT_S,
+    LAST_RELEASE_S,
+    PHASE,
+) = range(22)
+TIME_S = 22
+ENERGY_KWH = TIME_S + N_STATES
+OUTPUT = ENERGY_KWH + N_STATES
+NEXT = OUTPUT + 6
+SETPOINT = NEXT + 6
+
+# --- element columns, integers -----------------------------------------------------------------
+E_INT_COLUMNS = (
+    "state",
+    "pending",
+    "slot",
+    "ops",
+    "scrapped",
+    "failures_0",
+    "failures_1",
+    "tools",
+    "standby",
+    "resume",
+    "bad_starts",
+    "failed_mode",
+    "touched",
+    "defective",
+)
+E_INTS = len(E_INT_COLUMNS)
+(
+    STATE,
+    PENDING,
+    SLOT,
+    OPS,
+    SCRAPPED,
+    FAILURES,
+    _FAILURES_1,
+    TOOLS,
+    STANDBY_ASKED,
+    RESUME,
+    BAD_STARTS,
+    FAILED_MODE,
+    TOUCHED,
+    DEFECTIVE,
+) = range(E_INTS)
+
+# --- buffers: integers, followed by the ring of part slots -------------------------------------
+B_INT_COLUMNS = ("level", "head")
+B_INTS = 2
+LEVEL, HEAD = range(B_INTS)
+
+# --- parts in the line -------------------------------------------------------------------------
+P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s")
+P_FLOATS = len(P_FLOAT_COLUMNS)
+PRODUCT, PART_ENERGY_KWH, BORN_S = range(P_FLOATS)
+P_INT_COLUMNS = ("id", "defective")
+P_INTS = len(P_INT_COLUMNS)
+PART_ID, PART_DEFECTIVE = range(P_INTS)
+
+# --- the line record ---------------------------------------------------------------------------
+L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor")
+L_FLOATS = len(L_FLOAT_COLUMNS)
+LINE_MATERIAL_KG, LINE_SCRAP_KG, FAILURE_RATE = range(L_FLOATS)
+L_INT_COLUMNS = (
+    "seed",
+    "world",
+    "next_part",
+    "released",
+    "good",
+    "scrapped",
+    "ordered",
+    "free_slots",
+    "queue_head",
+    "queue_length",
+)
+L_INTS = len(L_INT_COLUMNS)
+(
+    SEED,
+    WORLD,
+    NEXT_PART,
+    RELEASED,
+    GOOD,
+    LINE_SCRAPPED,
+    ORDERED,
+    FREE_SLOTS,
+    QUEUE_HEAD,
+    QUEUE_LENGTH,
+) = range(L_INTS)
+
+# --- constants: integers of the line, then of each element and buffer --------------------------
+(
+    K_ELEMENTS,
+    K_BUFFERS,
+    K_SLOTS,
+    K_DISTURBANCES,
+    K_LINE_F,
+    K_DISTURBANCE_F,
+    K_STATE_F,
+    K_PART_F,
+    K_LINE_I,
+    K_BUFFER_I,
+    K_RING_I,
+    K_PART_I,
+    K_FREE_I,
+    K_QUEUE_I,
+    K_ELEMENT_K,
+    K_BUFFER_K,
+    K_FED_K,
+    K_ELEMENT_C,
+) = range(18)
+
+EK_COLUMNS = (
+    "kind",
+    "takes_from",
+    "gives_to",
+    "inspects",
+    "restart_scrap",
+    "can_standby",
+    "has_tool",
+    "n_setpoints",
+    "n_states",
+    "n_disturbances",
+    "n_parameters",
+    "n_outputs",
+    "state_f",
+    "parameter_c",
+    "disturbance_k",
+    "places",
+    "places_i",
+    "mixed_by",
+)
+EK = len(EK_COLUMNS)
+(
+    KIND,
+    TAKES_FROM,
+    GIVES_TO,
+    INSPECTS,
+    RESTART_SCRAP,
+    CAN_STANDBY,
+    HAS_TOOL,
+    N_SETPOINTS,
+    N_X,
+    N_D,
+    N_P,
+    N_Y,
+    X_F,
+    P_C,
+    D_K,
+    PLACES,
+    PLACES_I,
+    MIXED_BY,
+) = range(EK)
+SINK = -1
+
+FIXED, EXPONENTIAL, LOGNORMAL = range(3)
+"""How cycle times scatter around the process model's."""
+
+EC_COLUMNS = (
+    "off_kw",
+    "standby_kw",
+    "warm_up_kw",
+    "idle_kw",
+    "warm_up_s",
+    "mean_between_0_s",
+    "mean_between_1_s",
+    "mean_repair_0_s",
+    "mean_repair_1_s",
+    "repair_cv_0",
+    "repair_cv_1",
+    "tool_life_mm",
+    "tool_life_cv",
+    "tool_change_s",
+    "restart_after_s",
+    "step_s",
+    "cycle_law",
+    "cycle_cv",
+)
+EC = len(EC_COLUMNS)
+(
+    C_OFF_KW,
+    C_STANDBY_KW,
+    C_WARM_UP_KW,
+    C_IDLE_KW,
+    C_WARM_UP_S,
+    C_BETWEEN_S,
+    _C_BETWEEN_1,
+    C_REPAIR_S,
+    _C_REPAIR_1,
+    C_REPAIR_CV,
+    _C_REPAIR_CV_1,
+    C_TOOL_LIFE_MM,
+    C_TOOL_LIFE_CV,
+    C_TOOL_CHANGE_S,
+    C_RESTART_AFTER_S,
+    C_STEP_S,
+    C_CYCLE_LAW,
+    C_CYCLE_CV,
+) = range(EC)

@@ -1,0 +1,430 @@
+"""What a station and a source do when something is due: each transition written once.
+
+Plain functions over the flat columns of ``twin.line.schema``, run by the SimPy calendar on lists
+(and by any other calendar on arrays). ``f i`` is the state, ``c k`` are the constants of the line,
+``journal`` takes what happened. A station holds a finished part until there is room behind it
+(blocking after service); it fails in operation only, and the interrupted part is finished after
+the repair. Energy is booked when a state is left: power is constant within a state.
+
+Three functions are not defined here but given by the engine that binds this module: ``run_cycle``
+(the station's process model), ``record`` (a state change) and ``schedule`` (a new due time).
+"""
+
+from __future__ import annotations
+
+from twin.kernels.draws import CYCLE, DEFECT, REPAIR, TIME_TO_FAILURE, TOOL_LIFE
+from twin.kernels.draws import exponential as draw_exponential
+from twin.kernels.draws import lognormal as draw_lognormal
+from twin.kernels.draws import uniform as draw_uniform
+from twin.line.flow import has_room, level, new_part, part_leaves, put, take, touch
+from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, record, run_cycle, schedule
+from twin.line.schema import (
+    BAD_STARTS,
+    BLOCKED,
+    BOOKED_S,
+    C_BETWEEN_S,
+    C_CYCLE_CV,
+    C_CYCLE_LAW,
+    C_IDLE_KW,
+    C_REPAIR_CV,
+    C_REPAIR_S,
+    C_RESTART_AFTER_S,
+    C_STANDBY_KW,
+    C_TOOL_CHANGE_S,
+    C_TOOL_LIFE_CV,
+    C_TOOL_LIFE_MM,
+    C_WARM_UP_KW,
+    C_WARM_UP_S,
+    CAN_STANDBY,
+    CHANGED,
+    CYCLE_KWH,
+    CYCLE_S,
+    CYCLE_WEAR,
+    DEFECTIVE,
+    DOWN,
+    E_FLOATS,
+    E_INTS,
+    EC,
+    EK,
+    ENERGY_KWH,
+    EXPONENTIAL,
+    FAIL,
+    FAILED_MODE,
+    FAILURE_RATE,
+    FAILURES,
+    FINISH,
+    GIVES_TO,
+    HAS_TOOL,
+    IDLE,
+    INSPECTS,
+    K_DISTURBANCE_F,
+    K_ELEMENT_C,
+    K_ELEMENT_K,
+    K_LINE_F,
+    K_LINE_I,
+    K_PART_F,
+    K_PART_I,
+    LAST_CYCLE_S,
+    LAST_ENERGY_KWH,
+    LAST_RELEASE_S,
+    LINE_MATERIAL_KG,
+    LINE_SCRAP_KG,
+    LINE_SCRAPPED,
+    LOGNORMAL,
+    MATERIAL_KG,
+    MIXED_BY,
+    NEXT,
+    NOTHING,
+    OPS,
+    ORDERED,
+    OUTPUT,
+    P_FLOATS,
+    P_INTS,
+    PART_DEFECTIVE,
+    PART_ENERGY_KWH,
+    PART_ID,
+    POWER_KW,
+    PROCESSING,
+    RELEASE,
+    RELEASED,
+    REPAIRED,
+    RESTART_SCRAP,
+    RESUME,
+    SCRAPPED,
+    SEED,
+    SINCE_S,
+    SINK,
+    SLOT,
+    SOURCE,
+    STANDBY,
+    STANDBY_AFTER_S,
+    STANDBY_ASKED,
+    STATE,
+    TAKES_FROM,
+    TAKT_S,
+    TIME_S,
+    TIMED_OUT,
+    TO_FAILURE_S,
+    TOOL_CHANGE,
+    TOOL_FACTOR,
+    TOOLS,
+    WARM,
+    WARM_UP,
+    WEAR,
+    WORK_LEFT_S,
+    WORK_SINCE_S,
+    WORLD,
+)
+
+NEVER_S = 1e6
+"""A time-out this long is none."""
+FOREVER = float("inf")
+
+
+def enter(e: int, state: int, power_kw: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+    """Leave the present state, book its time and energy, and begin the next."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    before = i[b + STATE]
+    elapsed = now - f[a + BOOKED_S]
+    f[a + TIME_S + before] += elapsed
+    f[a + ENERGY_KWH + before] += f[a + POWER_KW] * elapsed / 3600.0
+    f[a + BOOKED_S] = now
+    f[a + SINCE_S] = now
+    f[a + POWER_KW] = power_kw
+    i[b + STATE] = state
+    slot = i[b + SLOT]
+    part = i[k[K_PART_I] + slot * P_INTS + PART_ID] if slot >= 0 else 0
+    record(journal, now, e, before, state, part)
+
+
+def fire(e: int, pending: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """What was due at a station is happening now."""
+    if pending == FINISH:
+        finish(e, now, f, i, c, k, journal)
+    elif pending == FAIL:
+        fail(e, now, f, i, c, k, journal)
+    elif pending == REPAIRED:
+        enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
+        work(e, now, f, i, journal)
+    elif pending == WARM:
+        warm(e, now, f, i, c, k, journal)
+    elif pending == CHANGED:
+        become_idle(e, now, f, i, c, k, journal)
+    elif pending == TIMED_OUT:
+        sleep(e, 0, now, f, i, c, k, journal)
+
+
+def look(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Something near an element has changed: see whether its turn has come."""
+    b = e * E_INTS
+    ek = k[K_ELEMENT_K] + e * EK
+    if k[ek] == SOURCE:
+        release(e, now, f, i, c, k, journal)
+        return
+    state = i[b + STATE]
+    if state == IDLE:
+        if i[b + STANDBY_ASKED]:
+            sleep(e, 1, now, f, i, c, k, journal)
+        elif level(k[ek + TAKES_FROM], i, k) > 0:
+            start(e, now, f, i, c, k, journal)
+    elif state == BLOCKED:
+        if has_room(k[ek + GIVES_TO], i, k):
+            pass_on(e, now, f, i, c, k, journal)
+        elif i[b + STANDBY_ASKED]:
+            sleep(e, 1, now, f, i, c, k, journal)
+    elif state == STANDBY and not i[b + STANDBY_ASKED]:
+        # Asked to sleep: wakes when no longer asked. Fell asleep by itself: wakes for work.
+        if i[b + SLOT] >= 0:
+            work_waits = has_room(k[ek + GIVES_TO], i, k)
+        else:
+            work_waits = level(k[ek + TAKES_FROM], i, k) > 0
+        if i[b + RESUME] or work_waits:
+            cc = k[K_ELEMENT_C] + e * EC
+            enter(e, WARM_UP, c[cc + C_WARM_UP_KW], now, f, i, k, journal)
+            schedule(e, WARM, now + c[cc + C_WARM_UP_S], f, i, journal)
+
+
+def start(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Take a part and begin its cycle with the setpoints of this moment."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    ek = k[K_ELEMENT_K] + e * EK
+    cc = k[K_ELEMENT_C] + e * EC
+    rest = now - f[a + SINCE_S]
+    if k[ek + RESTART_SCRAP] and rest > c[cc + C_RESTART_AFTER_S]:
+        i[b + BAD_STARTS] = k[ek + RESTART_SCRAP]
+    i[b + SLOT] = take(k[ek + TAKES_FROM], i, k)
+    defect_probability = run_cycle(e, now, f, i, c, k)
+    part = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_ID]
+    _scatter(e, part, f, i, c, k)
+    line = k[K_LINE_I]
+    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, part)
+    i[b + DEFECTIVE] = 1 if luck < defect_probability else 0
+    if i[b + BAD_STARTS] > 0:
+        i[b + BAD_STARTS] -= 1
+        i[b + DEFECTIVE] = 1
+    f[a + WORK_LEFT_S] = f[a + CYCLE_S]
+    enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
+    work(e, now, f, i, journal)
+
+
+def _scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """Cycle times that vary from part to part; the power stays what the process model says."""
+    cc = k[K_ELEMENT_C] + e * EC
+    law = c[cc + C_CYCLE_LAW]
+    line = k[K_LINE_I]
+    if law == EXPONENTIAL:
+        factor = draw_exponential(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0)
+    elif law == LOGNORMAL:
+        cv = c[cc + C_CYCLE_CV]
+        factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)
+    else:
+        return
+    f[e * E_FLOATS + CYCLE_S] *= factor
+    f[e * E_FLOATS + CYCLE_KWH] *= factor
+
+
+def _cycle_kw(e: int, f: Floats) -> float:
+    a = e * E_FLOATS
+    return f[a + CYCLE_KWH] / f[a + CYCLE_S] * 3600.0
+
+
+def work(e: int, now: float, f: Floats, i: Ints, journal: Journal) -> None:
+    """Go on until the cycle ends or, before that, the station fails."""
+    a = e * E_FLOATS
+    f[a + WORK_SINCE_S] = now
+    left = f[a + WORK_LEFT_S]
+    mode = -1
+    if f[a + TO_FAILURE_S] < left:
+        mode = 0
+        left = f[a + TO_FAILURE_S]
+    if f[a + TO_FAILURE_S + 1] < left:
+        mode = 1
+        left = f[a + TO_FAILURE_S + 1]
+    i[e * E_INTS + FAILED_MODE] = mode
+    schedule(e, FINISH if mode < 0 else FAIL, now + left, f, i, journal)
+
+
+def fail(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Stop in the middle of the cycle; what is left of it waits for the repair."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    cc = k[K_ELEMENT_C] + e * EC
+    mode = i[b + FAILED_MODE]
+    worked = f[a + TO_FAILURE_S + mode]
+    f[a + WORK_LEFT_S] -= worked
+    f[a + TO_FAILURE_S + 1 - mode] -= worked
+    repair = repair_s(e, mode, i[b + FAILURES + mode], i, c, k)
+    i[b + FAILURES + mode] += 1
+    f[a + TO_FAILURE_S + mode] = to_failure_s(e, mode, i[b + FAILURES + mode], f, i, c, k)
+    enter(e, DOWN, c[cc + C_IDLE_KW], now, f, i, k, journal)
+    schedule(e, REPAIRED, now + repair, f, i, journal)
+
+
+def to_failure_s(e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure) -> float:
+    """Operating time to the next failure of one kind: exponential."""
+    mean = c[k[K_ELEMENT_C] + e * EC + C_BETWEEN_S + mode]
+    if mean <= 0.0:
+        return FOREVER
+    line = k[K_LINE_I]
+    mean /= f[k[K_LINE_F] + FAILURE_RATE]
+    return draw_exponential(
+        i[line + SEED], i[line + WORLD], e, TIME_TO_FAILURE, 2 * count + mode, mean
+    )
+
+
+def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
+    """Time to repair: lognormal."""
+    cc = k[K_ELEMENT_C] + e * EC
+    line = k[K_LINE_I]
+    return draw_lognormal(
+        i[line + SEED],
+        i[line + WORLD],
+        e,
+        REPAIR,
+        2 * count + mode,
+        c[cc + C_REPAIR_S + mode],
+        c[cc + C_REPAIR_CV + mode],
+    )
+
+
+def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
+    """How fast this edge wears against the mean edge: lognormal with mean one."""
+    line = k[K_LINE_I]
+    cv = c[k[K_ELEMENT_C] + e * EC + C_TOOL_LIFE_CV]
+    if cv <= 0.0:
+        return 1.0
+    tools = i[e * E_INTS + TOOLS]
+    return draw_lognormal(i[line + SEED], i[line + WORLD], e, TOOL_LIFE, tools, 1.0, cv)
+
+
+def finish(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """The cycle ends: count, wear, report, and let the part go."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    ek = k[K_ELEMENT_K] + e * EK
+    left = f[a + WORK_LEFT_S]
+    f[a + TO_FAILURE_S] -= left
+    f[a + TO_FAILURE_S + 1] -= left
+    f[a + WORK_LEFT_S] = 0.0
+    i[b + OPS] += 1
+    f[a + WEAR] += f[a + CYCLE_WEAR] * f[a + TOOL_FACTOR]
+    f[a + LAST_CYCLE_S] = f[a + CYCLE_S]
+    f[a + LAST_ENERGY_KWH] = f[a + CYCLE_KWH]
+    for n in range(6):
+        f[a + OUTPUT + n] = f[a + NEXT + n]
+    slot = i[b + SLOT]
+    f[k[K_PART_F] + slot * P_FLOATS + PART_ENERGY_KWH] += f[a + CYCLE_KWH]
+    f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
+    part = k[K_PART_I] + slot * P_INTS
+    if i[b + DEFECTIVE]:
+        i[part + PART_DEFECTIVE] = 1
+    if k[ek + INSPECTS] and i[part + PART_DEFECTIVE]:
+        i[b + SCRAPPED] += 1
+        let_go(e, 1, f, i, k)
+        after_part(e, now, f, i, c, k, journal)
+    elif k[ek + GIVES_TO] == SINK or has_room(k[ek + GIVES_TO], i, k):
+        pass_on(e, now, f, i, c, k, journal)
+    else:
+        enter(e, BLOCKED, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+        time_out(e, now, f, i, k, journal)
+
+
+def pass_on(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Give the finished part to the buffer behind, or to the sink."""
+    b = e * E_INTS
+    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
+    if goes_to == SINK:
+        let_go(e, i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_DEFECTIVE], f, i, k)
+    else:
+        put(goes_to, i[b + SLOT], i, k)
+        i[b + SLOT] = -1
+    after_part(e, now, f, i, c, k, journal)
+
+
+def let_go(e: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
+    """The part leaves the line; the source may have to make up for it."""
+    b = e * E_INTS
+    part_leaves(i[b + SLOT], scrapped, i, k)
+    i[b + SLOT] = -1
+    if scrapped:
+        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[MATERIAL_KG]  # the source's mass of one blank
+    touch(0, i, k)
+
+
+def after_part(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Change a worn edge, or be ready for the next part."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    cc = k[K_ELEMENT_C] + e * EC
+    if k[k[K_ELEMENT_K] + e * EK + HAS_TOOL] and f[a + WEAR] >= c[cc + C_TOOL_LIFE_MM]:
+        i[b + TOOLS] += 1
+        f[a + WEAR] = 0.0
+        f[a + TOOL_FACTOR] = tool_factor(e, i, c, k)
+        enter(e, TOOL_CHANGE, c[cc + C_IDLE_KW], now, f, i, k, journal)
+        schedule(e, CHANGED, now + c[cc + C_TOOL_CHANGE_S], f, i, journal)
+    else:
+        become_idle(e, now, f, i, c, k, journal)
+
+
+def become_idle(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Ready, without a part."""
+    enter(e, IDLE, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+    time_out(e, now, f, i, k, journal)
+    touch(e, i, k)
+
+
+def time_out(e: int, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+    """The station's own time-out to standby begins, if it has one."""
+    after = f[e * E_FLOATS + STANDBY_AFTER_S]
+    if k[k[K_ELEMENT_K] + e * EK + CAN_STANDBY] and after < NEVER_S:
+        schedule(e, TIMED_OUT, now + after, f, i, journal)
+    else:
+        schedule(e, NOTHING, FOREVER, f, i, journal)
+
+
+def sleep(e: int, asked: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Go to standby, with or without a finished part inside."""
+    if not k[k[K_ELEMENT_K] + e * EK + CAN_STANDBY]:
+        return
+    i[e * E_INTS + RESUME] = asked
+    enter(e, STANDBY, c[k[K_ELEMENT_C] + e * EC + C_STANDBY_KW], now, f, i, k, journal)
+    schedule(e, NOTHING, FOREVER, f, i, journal)
+    touch(e, i, k)
+
+
+def warm(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """Warm-up is over."""
+    b = e * E_INTS
+    if i[b + SLOT] < 0:
+        become_idle(e, now, f, i, c, k, journal)
+        return
+    enter(e, BLOCKED, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+    time_out(e, now, f, i, k, journal)
+    touch(e, i, k)
+
+
+def release(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+    """The source: one blank every takt, while orders are open and there is room for it.
+
+    Parts in the line count as made until they turn out to be scrap: then the source makes up.
+    """
+    a = e * E_FLOATS
+    line = k[K_LINE_I]
+    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
+    open_orders = i[line + RELEASED] - i[line + LINE_SCRAPPED] < i[line + ORDERED]
+    if not (open_orders and has_room(goes_to, i, k)):
+        schedule(e, NOTHING, FOREVER, f, i, journal)
+        return
+    next_s = f[a + LAST_RELEASE_S] + f[a + TAKT_S]
+    if now < next_s:
+        schedule(e, RELEASE, next_s, f, i, journal)
+        return
+    mixed_by = k[k[K_ELEMENT_K] + e * EK + MIXED_BY]
+    product = f[k[K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
+    i[line + RELEASED] += 1
+    f[a + LAST_RELEASE_S] = now
+    f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
+    put(goes_to, new_part(now, product, f, i, k), i, k)
+    touch(e, i, k)

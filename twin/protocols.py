@@ -1,0 +1,83 @@
+"""The seams of the product, all of them: who may plug in what, in one to three methods each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from twin.cycle import Acknowledgement, Action, Batch, Reading, Situation, Twin
+
+
+__all__ = ["Clock", "Controller", "Equipment", "ProcessModel", "Trainable", "Twin"]
+
+
+@runtime_checkable
+class Equipment(Protocol):
+    """A production line, real, emulated or simulated, as the loop sees it.
+
+    ``write`` sends one batch and reads back what is then active. Its answer says what is known:
+    ``Outcome.UNKNOWN`` when the line may or may not have taken it. ``command`` calls a method of
+    the line by name (``RequestRemote``, ``ReleaseRemote``, ``ResetShed``, ``Advance``). All three
+    raise ``ConnectionError`` when the line cannot be reached.
+    """
+
+    async def read(self) -> Reading:
+        """All signals at one instant."""
+        ...
+
+    async def write(self, batch: Batch) -> Acknowledgement:
+        """Send setpoints and heartbeat; read back."""
+        ...
+
+    async def command(self, verb: str, argument: float = 0.0) -> None:
+        """Call a method of the line; ``Advance`` takes the plant time to reach, microseconds."""
+        ...
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Plant time as the runtime waits for it."""
+
+    def now_us(self) -> int:
+        """Plant time, microseconds."""
+        ...
+
+    async def sleep_until(self, time_us: int) -> None:
+        """Return when plant time has reached ``time_us``."""
+        ...
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """Chooses setpoints. It may keep memory between calls, but no access to plant or clock."""
+
+    def decide(self, situation: Situation) -> Action:
+        """What to ask for now. Leaving an MV out leaves it where it is."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A controller that learns from episodes."""
+
+    def train(self, steps: int, seed: int) -> Mapping[str, float]:
+        """Learn for a number of control periods; returns training metrics."""
+        ...
+
+
+@runtime_checkable
+class ProcessModel(Protocol):
+    """Physics of a station: pure functions of state x, setpoints u, disturbances d, parameters p.
+
+    Both methods return the same function over the same argument order: one for numbers (compiled),
+    one for CasADi symbols.
+    """
+
+    def numbers(self) -> object:
+        """The function over float64 arrays."""
+        ...
+
+    def symbols(self) -> object:
+        """The function over CasADi vectors."""
+        ...
+
