@@ -240,6 +240,14 @@ class DemandSpec(Spec):
     wip_eur_per_part: Sourced
 
 
+class ToolingSpec(Spec):
+    """What cutting edges may cost. Edges are a limit, not a lever: staying under brings nothing."""
+
+    budget_eur_per_part: Sourced
+    excess_factor: Positive = 10.0
+    """How dear an edge above the budget is, against its price."""
+
+
 class ControlSpec(Spec):
     """The rhythm of the loop and its patience."""
 
@@ -275,6 +283,7 @@ class Plant(Spec):
     variants: dict[Name, VariantSpec]
     disturbances: dict[Name, DisturbanceSpec]
     scenarios: dict[Name, ScenarioSpec]
+    tooling: ToolingSpec | None = None
     source: SourceSpec
     buffers: tuple[BufferSpec, ...]
     stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=64)]

@@ -100,6 +100,7 @@ class Plc:
         self._events: list[Event] = []
         self.written: list[Received] = []
         self._simulator.advance(self.state, {}, 0.0)
+        self._measure()
 
     @property
     def now_us(self) -> int:
@@ -122,18 +123,23 @@ class Plc:
         self._run(until_us)
         self.step += 1
         self._plc_alive += 1
+        self._measure()
         return self.step
 
     def reading(self) -> Reading:
         """All signals now, as the instruments show them, with the events since the last reading."""
-        true = self.tags.read(self.state, self._control_tags())
-        values, source_us, status = self._sensors.measure(self.now_us, true)
+        if self._touched:
+            self._measure()
+        values, source_us, status = self._measured
         events, self._events = tuple(self._events), []
         parts = self.tags.part_ids(self.state)
-        return Reading(self.now_us, self.step, values, source_us, status, parts, events)
+        return Reading(
+            self.now_us, self.step, values.copy(), source_us.copy(), status.copy(), parts, events
+        )
 
     def apply(self, batch: Batch) -> Acknowledgement:
         """Take a batch: all of it or nothing. Values beyond the rate are moved as far as allowed."""
+        self._touched = True
         if batch.heartbeat != self._heartbeat:
             self._heartbeat, self._heard_us = batch.heartbeat, self.now_us
         if not batch.setpoints:
@@ -163,6 +169,7 @@ class Plc:
 
     def command(self, verb: str, argument: float = 0.0) -> None:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""
+        self._touched = True
         if verb == "RequestRemote":
             if self.permit_remote and self.shed is ShedReason.NONE:
                 self.mode, self._heard_us = PlcMode.REMOTE, self.now_us
@@ -180,6 +187,12 @@ class Plc:
         else:
             msg = f"the PLC has no method {verb!r}"
             raise ValueError(msg)
+
+    def _measure(self) -> None:
+        """Instruments sample at each step, read or not: what a delayed one shows depends on it."""
+        true = self.tags.read(self.state, self._control_tags())
+        self._measured = self._sensors.measure(self.now_us, true)
+        self._touched = False
 
     def _run(self, until_us: int) -> None:
         self._events += self._simulator.advance(self.state, {}, until_us / 1e6)

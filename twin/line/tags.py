@@ -54,6 +54,7 @@ _LINE = (
     ("line.energy_kwh", "kW.h", "Line/EnergyTotal"),
     ("line.gas_kwh", "kW.h", "Line/GasTotal"),
     ("line.power_kw", "kW", "Line/ActivePower"),
+    ("line.last_release_s", "s", "Line/LastRelease"),
 )
 
 
@@ -129,6 +130,7 @@ def _station_signals(line: Line, n: int, period_s: float) -> list[Signal]:
     measured += [(name, units[name]) for name in element.outputs]
     if element.kind == s.CONVEYOR:
         measured += [(f"zone_temp_{z + 1}_c", "Cel") for z in range(zones(line, n))]
+        measured.append(("conveyor_phase", "1"))
     for name, unit in measured:
         sensor = station.sensors.get("zone_temp_c" if name.startswith("zone_temp") else name)
         signals.append(
@@ -183,7 +185,7 @@ class TagReader:
         values += [good, scrap, released, i[at + s.ORDERED], released - good - scrap]
         line_f = k[s.K_LINE_F]
         values += [f[line_f + s.LINE_MATERIAL_KG], f[line_f + s.LINE_SCRAP_KG]]
-        values += [energy, gas, power, f[s.TAKT_S]]
+        values += [energy, gas, power, f[s.LAST_RELEASE_S], f[s.TAKT_S]]
         buffers = k[s.K_BUFFER_I]
         values += [i[buffers + b * s.B_INTS] for b in range(k[s.K_BUFFERS])]
         values += stations
@@ -218,7 +220,9 @@ class TagReader:
         if spec.tool is not None:
             out.append(f[a + s.WEAR] / float(spec.tool.end_of_life_mm))
         out += f[a + s.OUTPUT : a + s.OUTPUT + k[ek + s.N_Y]]
-        out += f[k[ek + s.X_F] : k[ek + s.X_F] + self._zones[n]]
+        if self._zones[n]:
+            out += f[k[ek + s.X_F] : k[ek + s.X_F] + self._zones[n]]
+            out.append(f[a + s.PHASE])
         out += f[a + s.SETPOINT : a + s.SETPOINT + k[ek + s.N_SETPOINTS]]
         out.append(f[a + s.STANDBY_AFTER_S])
         if spec.standby:
@@ -226,7 +230,7 @@ class TagReader:
         return energy, gas, f[a + s.POWER_KW]
 
     def part_ids(self, state: LineState) -> dict[str, tuple[int, ...]]:
-        """The parts in each buffer, oldest first."""
+        """The parts in each buffer, oldest first; on a conveyor by place, 0 where it is empty."""
         i, k = state.ints, self.line.k
         found = {}
         for b, name in enumerate(self.line.buffers):
@@ -234,6 +238,13 @@ class TagReader:
             capacity, ring = k[k[s.K_BUFFER_K] + 2 * b], k[s.K_RING_I] + k[k[s.K_BUFFER_K] + 2 * b + 1]
             slots = [i[ring + (i[at + s.HEAD] + n) % capacity] for n in range(i[at])]
             found[name] = tuple(i[k[s.K_PART_I] + slot * s.P_INTS] for slot in slots)
+        for n, element in enumerate(self.line.stations):
+            if element.kind == s.CONVEYOR:
+                ek = k[s.K_ELEMENT_K] + (n + 1) * s.EK
+                slots = i[k[ek + s.PLACES_I] : k[ek + s.PLACES_I] + k[ek + s.PLACES]]
+                found[element.name] = tuple(
+                    i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0 for slot in slots
+                )
         return found
 
 

@@ -17,6 +17,14 @@ _hs: Any = highspy
 _SEED = 1
 
 
+class _SilentHighs(highspy.Highs):
+    """HiGHS that is told to be silent before its constructor can print a banner."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - the name is HiGHS's
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 class MilpProblem:
     """Minimise c'x subject to row and variable bounds, some variables whole numbers.
 
@@ -69,6 +77,13 @@ class MilpProblem:
         for low, high, price in zip(*columns, strict=True):
             self.add_variable(float(low), float(high), float(price), integer=integer)
         return range(first, first + count)
+
+    def set_costs(self, cost: Mapping[int, float]) -> None:
+        """Set the cost of some variables, which may be new prices between two solves."""
+        for column, price in cost.items():
+            if not 0 <= column < len(self._cost) or not math.isfinite(price):
+                raise ProblemError(f"cost {price} of variable {column} is unusable")
+            self._cost[column] = float(price)
 
     def add_constraint(
         self, terms: Mapping[int, float], lo: float = -math.inf, hi: float = math.inf
@@ -127,9 +142,8 @@ class MilpProblem:
         if any(self._integer):
             kinds = (_hs.HighsVarType.kContinuous, _hs.HighsVarType.kInteger)
             lp.integrality_ = [kinds[integer] for integer in self._integer]
-        highs = _hs.Highs()
-        options: dict[str, object] = {
-            "output_flag": False,
+        highs = _SilentHighs()  # type: ignore[no-untyped-call]
+        options: dict[str, bool | float | str] = {
             "threads": 1,
             "parallel": "off",
             "random_seed": _SEED,
@@ -161,9 +175,9 @@ class MilpProblem:
         }
         status, reason = ends.get(said, Status.FAILED), f"HiGHS: {name}"
         n = len(self._cost)
-        x = np.array(highs.getSolution().col_value, dtype=np.float64)
+        x = np.array(highs.getSolution().col_value, dtype=np.float64) + 0.0  # no -0.0
         has_point = info.primal_solution_status == _hs.SolutionStatus.kSolutionStatusFeasible
-        if x.shape != (n,) or not has_point:
+        if x.shape != (n,) or not has_point or status is Status.FAILED:
             x = np.full(n, np.nan)
         violation = self._violation(x)
         feasible = violation <= FEASIBILITY_TOLERANCE

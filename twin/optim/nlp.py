@@ -8,7 +8,7 @@ import casadi
 import numpy as np
 
 from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, Solution, Status, vector
-from twin.optim.smooth import Bounds, Expression, SmoothProblem
+from twin.optim.smooth import Bounds, Expression, SmoothProblem, flat
 
 __all__ = ["NlpProblem"]
 
@@ -47,8 +47,12 @@ class NlpProblem:
         g_hi: Bounds = 0.0,
         iteration_limit: int = 200,
         tolerance: float = 1e-8,
+        feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
     ) -> None:
-        self.problem = SmoothProblem(x, f, g, p, x_lo=x_lo, x_hi=x_hi, g_lo=g_lo, g_hi=g_hi)
+        self.problem = SmoothProblem(
+            x, f, g, p, x_lo=x_lo, x_hi=x_hi, g_lo=g_lo, g_hi=g_hi,
+            feasibility_tolerance=feasibility_tolerance,
+        )  # fmt: skip
         self._options: dict[str, Any] = {
             "print_level": 0,
             "sb": "yes",
@@ -83,7 +87,7 @@ class NlpProblem:
         )  # fmt: skip
         end = solver.stats()
         said = str(end["return_status"])
-        x, lam = _flat(found["x"]), _flat(found["lam_g"])
+        x, lam = flat(found["x"]), flat(found["lam_g"])
         return judged(
             problem, x, parameters, lam, _ENDS.get(said, Status.FAILED),
             int(end["iter_count"]), f"IPOPT: {said}", "ipopt",
@@ -109,7 +113,7 @@ def judged(
     """Return the solution after its feasibility and residual were measured on ``x`` itself."""
     objective, g = problem.values(x, p)
     violation = problem.violation(x, g)
-    feasible = bool(violation <= FEASIBILITY_TOLERANCE and np.isfinite(objective))
+    feasible = bool(violation <= problem.feasibility_tolerance and np.isfinite(objective))
     if not feasible:
         reason = f"{reason}; bounds or constraints are violated by {violation:.3g}"
         if status is Status.SOLVED:
@@ -118,7 +122,3 @@ def judged(
     return Solution(
         x, objective, status, iterations, residual, feasible, reason, solver, multipliers
     )
-
-
-def _flat(values: Any) -> Floats:
-    return np.asarray(values.full(), dtype=np.float64).reshape(-1)

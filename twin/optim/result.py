@@ -55,6 +55,11 @@ class Solution:
     bound: float | None = None
     gap: float | None = None
 
+    @property
+    def usable(self) -> bool:
+        """Whether ``x`` keeps all limits and comes from a solve that ended in good order."""
+        return self.feasible and self.status in {Status.SOLVED, Status.ITERATION_LIMIT}
+
 
 def vector(values: float | Sequence[float] | Floats, length: int, name: str) -> Floats:
     """Return ``values`` as ``length`` floats; a single number is repeated.

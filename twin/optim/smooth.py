@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 import casadi
 import numpy as np
 
-from twin.optim.result import Floats, ProblemError, vector
+from twin.optim.numeric import NumericFunction
+from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, ProblemError, vector
 
-__all__ = ["Bounds", "Expression", "SmoothProblem"]
+__all__ = ["Bounds", "Expression", "SmoothProblem", "flat"]
 
 # The stubs of CasADi type every function by a union that no caller can satisfy.
 _ca: Any = casadi
@@ -27,6 +28,7 @@ class SmoothProblem:
     """Expressions and bounds of a smooth problem, compiled once.
 
     ``violation`` is the largest breach of a bound or constraint, in their own units: scale them.
+    A point counts as feasible if that is at most ``feasibility_tolerance``.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class SmoothProblem:
         x_hi: Bounds = np.inf,
         g_lo: Bounds = 0.0,
         g_hi: Bounds = 0.0,
+        feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
     ) -> None:
+        self.feasibility_tolerance = feasibility_tolerance
         self.x = x
         self.g = _ca.SX(0, 1) if g is None else _ca.SX(g)
         self.p = _ca.SX(0, 1) if p is None else p
@@ -55,9 +59,11 @@ class SmoothProblem:
         multipliers = _ca.SX.sym("multipliers", self.m)
         lagrangian = self.f + _ca.dot(multipliers, self.g)
         inputs = [self.x, self.p]
-        self._values = _ca.Function("values", inputs, [self.f, self.g])
-        self._slope = _ca.Function(
-            "slope", [*inputs, multipliers], [_ca.gradient(lagrangian, self.x)]
+        dense = [_ca.densify(self.f), _ca.densify(self.g)]
+        slope = _ca.densify(_ca.gradient(lagrangian, self.x))
+        self._values = NumericFunction(_ca.Function("values", inputs, dense))
+        self._slope = NumericFunction(
+            _ca.Function("slope", [*inputs, multipliers], [slope, dense[1]])
         )
 
     def start(self, x0: Bounds) -> Floats:
@@ -74,7 +80,7 @@ class SmoothProblem:
     def values(self, x: Floats, p: Floats) -> tuple[float, Floats]:
         """Objective and constraints at ``x``."""
         f, g = self._values(x, p)
-        return float(f), _flat(g)
+        return float(f[0]), g
 
     def violation(self, x: Floats, g: Floats) -> float:
         """Return the largest breach of bounds and constraints; infinite if a value is not finite."""
@@ -83,18 +89,22 @@ class SmoothProblem:
         return max(worst, 0.0) if np.isfinite(worst) or worst < 0.0 else np.inf
 
     def kkt_residual(self, x: Floats, p: Floats, multipliers: Floats) -> float:
+        """Return the `residual` of the optimality conditions at ``x``."""
+        slope, g = self._slope(x, p, multipliers)
+        return self.residual(x, slope, g, multipliers)
+
+    def residual(self, x: Floats, slope: Floats, g: Floats, multipliers: Floats) -> float:
         """Return the natural residual of the optimality conditions, zero at a KKT point only.
 
-        For x: the step that the projected gradient of the Lagrangian would take; for g: the breach
+        For x: the step that the projected ``slope`` of the Lagrangian would take; for g: the breach
         of feasibility and complementarity together (Facchinei & Pang 2003, section 1.5).
         """
-        slope = _flat(self._slope(x, p, multipliers))
-        _, g = self.values(x, p)
         in_x = x - np.clip(x - slope, self.x_lo, self.x_hi)
         in_g = g - np.clip(g + multipliers, self.g_lo, self.g_hi)
         residual = float(np.max(np.abs(np.concatenate((in_x, in_g))), initial=0.0))
         return residual if np.isfinite(residual) else np.inf
 
 
-def _flat(values: Any) -> Floats:
+def flat(values: Any) -> Floats:
+    """Return a CasADi matrix as one vector of floats."""
     return np.asarray(values.full(), dtype=np.float64).reshape(-1)

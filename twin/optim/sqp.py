@@ -19,7 +19,8 @@ import casadi
 import numpy as np
 
 from twin.optim.nlp import NlpProblem, judged
-from twin.optim.result import Floats, Solution, Status, vector
+from twin.optim.numeric import NumericFunction
+from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, Solution, Status, vector
 from twin.optim.smooth import Bounds, Expression, SmoothProblem
 
 __all__ = ["OcpStages", "SqpProblem"]
@@ -64,7 +65,9 @@ class SqpProblem:
     Give residuals ``r``, a cost ``f``, or both (then only ``r`` shapes the quadratic model, so ``f``
     should be nearly linear). ``solve`` makes at most ``iterations`` steps: one for the real-time
     scheme, more for convergence. If a quadratic problem or a line search fails, or the last point
-    is not feasible, IPOPT solves the problem; the solution says which of them did.
+    is not feasible, IPOPT solves the problem; the solution says which of them did. One step leaves
+    nonlinear constraints open by the square of its length: the real-time scheme wants a
+    ``feasibility_tolerance`` of that size.
 
     >>> import casadi
     >>> x = casadi.SX.sym("x", 2)
@@ -89,11 +92,15 @@ class SqpProblem:
         stages: OcpStages | None = None,
         tolerance: float = 1e-6,
         regularisation: float = 1e-8,
+        feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
     ) -> None:
         cost = _ca.SX(0.0 if f is None else f)
         if r is not None:
             cost = cost + 0.5 * _ca.sumsqr(r)
-        self.problem = SmoothProblem(x, cost, g, p, x_lo=x_lo, x_hi=x_hi, g_lo=g_lo, g_hi=g_hi)
+        self.problem = SmoothProblem(
+            x, cost, g, p, x_lo=x_lo, x_hi=x_hi, g_lo=g_lo, g_hi=g_hi,
+            feasibility_tolerance=feasibility_tolerance,
+        )  # fmt: skip
         self.tolerance, self.regularisation = tolerance, regularisation
         self._exact = r is None
         self._build(r, "hpipm" if stages else qp, stages)
@@ -102,16 +109,17 @@ class SqpProblem:
     def _build(self, r: Expression, qp: str, stages: OcpStages | None) -> None:
         problem = self.problem
         multipliers = _ca.SX.sym("multipliers", problem.m)
-        gradient = _ca.gradient(problem.f, problem.x)
+        gradient = _ca.densify(_ca.gradient(problem.f, problem.x))
         A = _ca.jacobian(problem.g, problem.x)
         if r is None:
             H = _ca.densify(_ca.hessian(problem.f + _ca.dot(multipliers, problem.g), problem.x)[0])
         else:
             J = _ca.jacobian(r, problem.x)
             H = J.T @ J + self.regularisation * _ca.SX.eye(problem.n)
-        self._model = _ca.Function(
-            "model", [problem.x, problem.p, multipliers], [problem.f, gradient, H, problem.g, A]
-        )
+        slope = _ca.densify(gradient + _ca.mtimes(A.T, multipliers))
+        inputs = [problem.x, problem.p, multipliers]
+        results = [_ca.densify(problem.f), gradient, H, _ca.densify(problem.g), A, slope]
+        self._model = NumericFunction(_ca.Function("model", inputs, results))
         self._solver = qp
         options = {
             "error_on_fail": False,
@@ -119,7 +127,7 @@ class SqpProblem:
             **(stages.options() if stages else {}),
         }
         structure = {"h": H.sparsity(), "a": A.sparsity()}
-        self._qp = _ca.conic("qp", qp, structure, options)
+        self._qp = NumericFunction(_ca.conic("qp", qp, structure, options), forgetful=True)
 
     def solve(
         self,
@@ -152,29 +160,25 @@ class SqpProblem:
         bounds_slope = np.zeros(problem.n)
         status, reason, done = Status.ITERATION_LIMIT, "SQP: iteration limit", 0
         for done in range(iterations + 1):
-            f, gradient, H, g, A = self._model(x, p, multipliers)
-            g_now, slope = _flat(g), _flat(gradient)
-            if not (np.isfinite(float(f)) and np.all(np.isfinite(g_now)) and _finite(slope, H, A)):
+            f, gradient, H, g, A, slope = self._model(x, p, multipliers)
+            if not _finite(f, gradient, H, g, A, slope):
                 status, reason = Status.FAILED, "SQP: the model is not finite at the present point"
                 break
-            residual = problem.kkt_residual(x, p, multipliers)
-            if residual <= self.tolerance:
+            if problem.residual(x, slope, g, multipliers) <= self.tolerance:
                 status, reason = Status.SOLVED, "SQP: converged"
                 break
             if done == iterations:
                 break
-            found = self._qp(
-                h=self._raised(H), g=slope, a=A, lam_a0=multipliers, lam_x0=bounds_slope,
-                lba=problem.g_lo - g_now, uba=problem.g_hi - g_now,
-                lbx=problem.x_lo - x, ubx=problem.x_hi - x,
+            s, _, new_multipliers, bounds_slope = self._qp(
+                self._raised(H), gradient, A,
+                problem.g_lo - g, problem.g_hi - g, problem.x_lo - x, problem.x_hi - x,
+                np.zeros(problem.n), bounds_slope, multipliers,
             )  # fmt: skip
-            s, new_multipliers = _flat(found["x"]), _flat(found["lam_a"])
-            if not (self._qp.stats()["success"] and _finite(s, new_multipliers)):
+            if not (self._qp.succeeded and _finite(s, new_multipliers)):
                 status, reason = Status.FAILED, f"SQP: {self._solver} could not solve a step"
                 break
-            bounds_slope = _flat(found["lam_x"])
             sigma = max(sigma, 1.1 * float(np.max(np.abs(new_multipliers), initial=0.0)))
-            share = self._share(x, p, s, float(slope @ s), (float(f), g_now), sigma)
+            share = self._share(x, p, s, float(gradient @ s), (float(f[0]), g), sigma)
             if share == 0.0:
                 # At the floor of rounding the penalty cannot fall; the multipliers still may.
                 if float(np.max(np.abs(s))) <= self.tolerance:
@@ -186,14 +190,15 @@ class SqpProblem:
             multipliers = multipliers + share * (new_multipliers - multipliers)
         return judged(problem, x, p, multipliers, status, done, reason, f"sqp/{self._solver}")
 
-    def _raised(self, H: Any) -> Any:
+    def _raised(self, H: Floats) -> Floats:
         """Return H as it is (Gauss-Newton), or with its eigenvalues raised to be positive."""
         if not self._exact:
             return H
-        values, vectors = np.linalg.eigh(H.full())
+        values, vectors = np.linalg.eigh(H.reshape(self.problem.n, self.problem.n))
         floor = max(self.regularisation, 1e-8 * float(np.max(np.abs(values), initial=0.0)))
         raised = np.maximum(np.abs(values), floor)
-        return _ca.DM((vectors * raised) @ vectors.T)
+        convex: Floats = ((vectors * raised) @ vectors.T).reshape(-1)
+        return convex
 
     def _share(
         self,
@@ -228,6 +233,7 @@ class SqpProblem:
             self._fallback = NlpProblem(
                 problem.x, problem.f, problem.g, problem.p, x_lo=problem.x_lo, x_hi=problem.x_hi,
                 g_lo=problem.g_lo, g_hi=problem.g_hi,
+                feasibility_tolerance=problem.feasibility_tolerance,
             )  # fmt: skip
         found = self._fallback.solve(x0, p)
         return replace(
@@ -237,9 +243,5 @@ class SqpProblem:
         )
 
 
-def _finite(*values: Any) -> bool:
-    return all(bool(np.all(np.isfinite(np.asarray(value)))) for value in values)
-
-
-def _flat(values: Any) -> Floats:
-    return np.asarray(values.full(), dtype=np.float64).reshape(-1)
+def _finite(*values: Floats) -> bool:
+    return all(bool(np.isfinite(value).all()) for value in values)

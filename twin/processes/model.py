@@ -138,7 +138,7 @@ class ProcessModel:
     >>> turning = load("cutting")
     >>> at = turning.point(cutting_speed_m_per_min=242.0)
     >>> cycle_time_s, energy_kwh, *_ = turning.plain()(*at)
-    >>> round(cycle_time_s, 2)
+    >>> float(round(cycle_time_s, 2))
     49.54
     """
 

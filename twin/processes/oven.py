@@ -256,10 +256,8 @@ OUTPUTS = (
     output("hottest_c", "Cel", -10.0, 260.0, "hottest carrier"),
     output("defect_probability", "1", 0.0, 1.0, "carrier in the last slot, were it to leave now"),
 )
+# What is measured of a carrier that leaves; the other outputs belong to the oven.
 EXIT_OUTPUTS = ("exit_c", "exit_cured_min", "hottest_c")
-"""What is measured of a carrier that leaves."""
-# Outputs that belong to the carrier that leaves, as the other outputs belong to the oven.
-EXIT_OUTPUTS = ("exit_c", "exit_cured_min")
 
 U, D, P = positions(MVS), positions(DVS), positions(PARAMETERS)
 _MASS = int(D.carrier_1_mass_kg)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 
 from twin.store.quarantine import StoreError, set_aside
-from twin.store.units import ucum_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,9 @@ create table if not exists kpis (
 
 # Reads every block of every table, so that its checksum is looked at now and not in a month.
 WHOLE = """
-select (select count(hash(s)) from samples s) + (select count(hash(x)) from extents x)
-     + (select count(hash(e)) from events e) + (select count(hash(g)) from gaps g)
-     + (select count(hash(k)) from kpis k) + (select count(hash(t)) from tags t)
+select (select bit_xor(hash(s)) from samples s), (select bit_xor(hash(x)) from extents x),
+       (select bit_xor(hash(e)) from events e), (select bit_xor(hash(g)) from gaps g),
+       (select bit_xor(hash(k)) from kpis k), (select bit_xor(hash(t)) from tags t)
 """
 
 
@@ -106,7 +106,7 @@ def register_tags(
         (
             number,
             signal.name,
-            ucum_code(signal.unit),
+            _ucum(signal.unit),
             str(signal.role),
             _isa95_path(line_path, signal.name),
             signal.node,
@@ -127,6 +127,15 @@ def register_tags(
         )
         msg = f"{path}: recorded for another list of signals ({changed}); start a new run folder"
         raise StoreError(msg)
+
+
+def _ucum(unit: str) -> str:
+    """The unit as a code of the Unified Code for Units of Measure (ucum.org).
+
+    The plant's own units are such codes but for currencies, which UCUM does not have: they become
+    annotations, ``EUR/MW.h`` → ``{EUR}/MW.h``.
+    """
+    return re.sub(r"(?<![{A-Za-z])[A-Z]{3}(?![A-Za-z}])", r"{\g<0>}", unit) or "1"
 
 
 def _isa95_path(line_path: str, name: str) -> str:

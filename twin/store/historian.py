@@ -6,11 +6,12 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 import numpy as np
 
+from twin.store.columns import event_columns, insert, sample_columns
 from twin.store.database import open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
 from twin.store.quarantine import StoreError
@@ -43,7 +44,7 @@ class Historian:
     are; every query would have to carry values forward for it.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         path: Path,
         signals: Sequence[Signal],
@@ -88,10 +89,7 @@ class Historian:
         ``ValueError`` for arrays of another length than the list of signals, and for a time not
         later than the last one: what is recorded is not overwritten.
         """
-        shape = (len(self._signals),)
-        if not reading.values.shape == reading.source_us.shape == reading.status.shape == shape:
-            msg = f"reading at {reading.time_us} us: arrays must have {shape[0]} entries each"
-            raise ValueError(msg)
+        self._check(reading)
         if reading.time_us <= self._newest_us:
             msg = (
                 f"reading at {reading.time_us} us is not later than the last recorded one "
@@ -108,10 +106,10 @@ class Historian:
 
     def record_gap(self, from_us: int, until_us: int, reason: str) -> None:
         """Say that no samples exist between two instants, and why; committed at once."""
-        if from_us > until_us or not reason:
-            msg = f"gap from {from_us} to {until_us} us needs an order and a reason ({reason!r})"
+        if from_us > until_us:
+            msg = f"a gap cannot go from {from_us} back to {until_us} us"
             raise ValueError(msg)
-        self._gaps.append((from_us, until_us, reason))
+        self._gaps.append((from_us, until_us, reason or "no reason given"))
         self._commit()
 
     def record_kpis(self, kpis: Iterable[Kpi]) -> None:
@@ -134,9 +132,7 @@ class Historian:
     ) -> dict[str, Trace]:
         """Courses of signals in ``[from_us, until_us)`` from what is committed; see ``trends``."""
         window = (from_us, until_us)
-        return read_series(
-            self._database(), self._index, names, window, points, stretches=True
-        )
+        return read_series(self._database(), self._index, names, window, points, stretches=True)
 
     def values_at(self, time_us: int) -> Recorded | None:
         """The last committed reading at or before an instant."""
@@ -165,6 +161,21 @@ class Historian:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _check(self, reading: Reading) -> None:
+        """Refuse a reading that the file could not hold, before it joins others in a batch."""
+        shape = (len(self._signals),)
+        for array, dtype in (
+            (reading.values, np.float64),
+            (reading.source_us, np.int64),
+            (reading.status, np.int64),
+        ):
+            if array.shape != shape or array.dtype != dtype:
+                msg = (
+                    f"reading at {reading.time_us} us: values (float64), source_us and status "
+                    f"(int64) must have {shape[0]} entries, not {array.shape} of {array.dtype}"
+                )
+                raise ValueError(msg)
+
     def _database(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
             msg = f"{self._path}: closed" + (f" ({self.trouble})" if self.trouble else "")
@@ -177,18 +188,27 @@ class Historian:
         if warning:
             self.warning = warning
             log.warning("%s", warning)
-        register_tags(connection, self._path, self._signals, self._line_path)
+        try:
+            register_tags(connection, self._path, self._signals, self._line_path)
+            self._take_up(connection)
+        except (duckdb.Error, StoreError):
+            connection.close()
+            raise
+        return connection
+
+    def _take_up(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """What the file already holds: up to when, and the stretch that is not yet complete."""
         newest = _number(connection, "select max(time_us) from samples")
         self.acknowledged_us = max(self.acknowledged_us, newest)
         covered = _number(connection, "select max(until_us) from extents")
         loose = connection.execute(
             "select time_us, coalesce(value, 'nan'::double) as value from samples "
-            f"where time_us > {covered} order by time_us, signal"
+            "where time_us > ? order by time_us, signal",
+            [covered],
         ).fetchnumpy()
         width = len(self._signals)
         times = loose["time_us"][::width].tolist()
         self._stretch = list(zip(times, loose["value"].reshape(-1, width), strict=True))
-        return connection
 
     def _commit(self) -> None:
         """One transaction with all that waits; on failure it goes on waiting."""
@@ -198,7 +218,7 @@ class Historian:
         try:
             if self._connection is None:
                 self._connection = self._open()
-            self._settle()
+            self._drop_landed()
             readings = [reading for reading, _ in self._pending]
             stretch = self._stretch + [(r.time_us, r.values) for r in readings]
             self._write(self._connection, readings, stretch)
@@ -211,24 +231,18 @@ class Historian:
         self._pending.clear()
         self._gaps.clear()
         self._kpis.clear()
+        self._given_up = None
         if self.trouble:
             log.warning("%s: recording again, up to %d us", self._path, self.acknowledged_us)
             self.trouble = ""
 
-    def _settle(self) -> None:
-        """Drop from the waiting list what is in the file after all, and turn losses into a gap.
+    def _drop_landed(self) -> None:
+        """Drop from the waiting list what is in the file after all.
 
-        A commit that reported an error may still have landed; the file knows.
+        A commit that reported an error may still have landed; opening the file anew has told.
         """
-        if self.trouble:
-            landed = _number(self._database(), "select max(time_us) from samples")
-            while self._pending and self._pending[0][0].time_us <= landed:
-                reading, _ = self._pending.popleft()
-                self.acknowledged_us = reading.time_us
-                self._stretch.append((reading.time_us, reading.values))
-        if self._given_up is not None:
-            self._gaps.append((*self._given_up, "not recorded: store failed, memory full"))
-            self._given_up = None
+        while self._pending and self._pending[0][0].time_us <= self.acknowledged_us:
+            self._pending.popleft()
 
     def _failed(self, error: Exception) -> None:
         """Keep what waits, within the limit, and say so once."""
@@ -254,18 +268,21 @@ class Historian:
         connection.execute("begin")
         if readings:
             received_us = [received for _, received in self._pending]
-            _insert(connection, "samples", _sample_columns(readings, received_us))
+            insert(connection, "samples", sample_columns(readings, received_us))
         events = [(event, r.time_us) for r in readings for event in r.events]
         if events:
-            _insert(connection, "events", _event_columns(events))
+            insert(connection, "events", event_columns(events))
         if len(stretch) >= READINGS:
             time_us = np.array([time for time, _ in stretch], dtype=np.int64)
-            _insert(
+            insert(
                 connection,
                 "extents",
                 extent_columns(time_us, np.stack([values for _, values in stretch])),
             )
-        for gap in self._gaps:
+        gaps = list(self._gaps)
+        if self._given_up is not None:
+            gaps.append((*self._given_up, "not recorded: store failed, memory full"))
+        for gap in gaps:
             connection.execute(
                 "insert into gaps select $1, $2, $3 where not exists (select 1 from gaps "
                 "where from_us = $1 and until_us = $2 and reason = $3)",
@@ -273,48 +290,12 @@ class Historian:
             )
         for kpi in self._kpis:
             connection.execute(
-                "insert into kpis values ($1, nullif($2, 'nan'::double), $3, $4, $5)",
+                "insert into kpis select $1, nullif($2, 'nan'::double), $3, $4, $5 where not "
+                "exists (select 1 from kpis where name = $1 and unit = $3 and from_us = $4 and "
+                "until_us = $5 and value is not distinct from nullif($2, 'nan'::double))",
                 (kpi.name, kpi.value, kpi.unit, kpi.from_us, kpi.until_us),
             )
         connection.execute("commit")
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, arriving: dict[str, Any]) -> None:
-    """Insert columns by name: numpy arrays are read in place, NaN becomes NULL.
-
-    DuckDB finds ``arriving`` by its name among this function's variables; that costs half of what
-    registering it as a view does.
-    """
-    names = ", ".join(arriving)
-    values = ", ".join(
-        f"nullif({name}, 'nan'::double)" if column.dtype == np.float64 else name
-        for name, column in arriving.items()
-    )
-    connection.execute(f"insert into {table} ({names}) select {values} from arriving")
-
-
-def _sample_columns(readings: list[Reading], received_us: list[int]) -> dict[str, Any]:
-    width = readings[0].values.size
-    time_us = np.array([reading.time_us for reading in readings], dtype=np.int64)
-    return {
-        "time_us": np.repeat(time_us, width),
-        "signal": np.tile(np.arange(width, dtype=np.int16), len(readings)),
-        "value": np.concatenate([reading.values for reading in readings]),
-        "source_us": np.concatenate([reading.source_us for reading in readings]),
-        "received_us": np.repeat(np.array(received_us, dtype=np.int64), width),
-        "status": np.concatenate([reading.status for reading in readings]),
-    }
-
-
-def _event_columns(events: list[tuple[Any, int]]) -> dict[str, Any]:
-    return {
-        "time_us": np.array([event.time_us for event, _ in events], dtype=np.int64),
-        "entity": np.array([event.entity for event, _ in events], dtype=object),
-        "before": np.array([event.before for event, _ in events], dtype=np.int64),
-        "after": np.array([event.after for event, _ in events], dtype=np.int64),
-        "part": np.array([event.part for event, _ in events], dtype=np.int64),
-        "reading_us": np.array([reading_us for _, reading_us in events], dtype=np.int64),
-    }
 
 
 def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:

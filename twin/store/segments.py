@@ -28,7 +28,7 @@ def export_segment(
     folder.mkdir(parents=True, exist_ok=True)
     from_us = max((_until(path) for path in folder.glob("samples-*.parquet")), default=0)
     written = [
-        _copy(connection, f"select * from {table}", folder / f"{table}.parquet")
+        _copy(connection, f"from {table}", folder / f"{table}.parquet")
         for table in ("tags", "gaps", "kpis")
     ]
     if from_us < until_us:
@@ -36,8 +36,7 @@ def export_segment(
         # Samples come last: their name is what says that the segment is whole.
         for table, time in (("events", "reading_us"), ("samples", "time_us")):
             query = (
-                f"select * from {table} "  # noqa: S608
-                f"where {time} >= {from_us} and {time} < {until_us} order by {time}"
+                f"from {table} where {time} >= {from_us} and {time} < {until_us} order by {time}"
             )
             written.append(_copy(connection, query, folder / f"{table}-{name}"))
     sync_folder(folder)
@@ -54,6 +53,15 @@ class Segments:
         self._connection = duckdb.connect(
             config={"threads": threads, "autoload_known_extensions": "false"}
         )
+        self._index: dict[str, int] = {}
+        try:
+            self._open(folder)
+        except duckdb.Error as error:
+            self._connection.close()
+            msg = f"{folder}: segments cannot be read: {' '.join(str(error).split())}"
+            raise StoreError(msg) from error
+
+    def _open(self, folder: Path) -> None:
         for view, pattern in (
             ("samples", "samples-*.parquet"),
             ("events", "events-*.parquet"),
@@ -62,7 +70,7 @@ class Segments:
             ("kpis", "kpis.parquet"),
         ):
             place = str(folder / pattern).replace("'", "''")
-            self._connection.execute(f"create view {view} as select * from read_parquet('{place}')")
+            self._connection.execute(f"create view {view} as from read_parquet('{place}')")
         rows = self._connection.execute("select name, signal from tags").fetchall()
         self._index = {str(name): int(signal) for name, signal in rows}
 
@@ -76,9 +84,7 @@ class Segments:
     ) -> dict[str, Trace]:
         """Courses of signals in ``[from_us, until_us)``; see ``trends``."""
         window = (from_us, until_us)
-        return read_series(
-            self._connection, self._index, names, window, points, stretches=False
-        )
+        return read_series(self._connection, self._index, names, window, points, stretches=False)
 
     def values_at(self, time_us: int) -> Recorded | None:
         """The last exported reading at or before an instant."""

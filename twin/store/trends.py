@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 
 from twin.store.quarantine import StoreError
 
 if TYPE_CHECKING:
-    import duckdb
     from numpy.typing import NDArray
 
 
@@ -73,19 +73,33 @@ def read_series(
     if unknown:
         msg = f"signals not recorded here: {', '.join(unknown)}; the table tags lists what is"
         raise StoreError(msg)
-    if window[0] >= window[1] or (points is not None and points < 2):  # noqa: PLR2004
+    if window[0] >= window[1] or (points is not None and points < 2):
         msg = f"window {window} must not be empty and points ({points}) must be None or at least 2"
         raise ValueError(msg)
     if not names:
         return {}
     wanted = {name: index[name] for name in names}
+    try:
+        return _series(connection, wanted, window, points, stretches=stretches)
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
+
+
+def _series(
+    connection: duckdb.DuckDBPyConnection,
+    wanted: Mapping[str, int],
+    window: tuple[int, int],
+    points: int | None,
+    *,
+    stretches: bool,
+) -> dict[str, Trace]:
     # The window is cut to what is there, or a bucket may be longer than the whole record.
     first, last = _row(connection, "select min(time_us), max(time_us) from samples")
-    if first is None:
-        return {name: _trace([], []) for name in names}
+    if first is None or last is None:
+        return {name: _trace([], []) for name in wanted}
     from_us, until_us = max(window[0], first), min(window[1], last + 1)
     if from_us >= until_us:
-        return {name: _trace([], []) for name in names}
+        return {name: _trace([], []) for name in wanted}
     if points is not None:
         thinned = _extremes(connection, wanted, (from_us, until_us), points, stretches=stretches)
         if thinned is not None:
@@ -111,9 +125,10 @@ def _extremes(
         whole, begin, end = _row(
             connection,
             "select count(*), min(from_us), max(until_us) from extents "
-            f"where signal = {signal} and from_us >= {from_us} and until_us < {until_us}",
+            "where signal = ? and from_us >= ? and until_us < ?",
+            [signal, from_us, until_us],
         )
-        if whole >= buckets:
+        if whole is not None and end is not None and whole >= buckets:
             source = " union all ".join(
                 (
                     STRETCHES.format(**place, from_us=from_us, until_us=until_us),
@@ -144,10 +159,10 @@ def _raw(
     connection: duckdb.DuckDBPyConnection, wanted: Mapping[str, int], window: tuple[int, int]
 ) -> dict[str, Trace]:
     """Every sample of the window."""
-    signals = ", ".join(str(number) for number in wanted.values())
     got = connection.execute(
         "select signal, time_us, coalesce(value, 'nan'::double) as value from samples "
-        f"where signal in ({signals}) and time_us >= {window[0]} and time_us < {window[1]}"
+        "where list_contains(?, signal) and time_us >= ? and time_us < ?",
+        [list(wanted.values()), *window],
     ).fetchnumpy()
     traces = {}
     for name, number in wanted.items():
@@ -160,19 +175,31 @@ def _raw(
 
 def read_values(connection: duckdb.DuckDBPyConnection, time_us: int) -> Recorded | None:
     """The last reading at or before an instant; None before the first."""
-    (at,) = _row(connection, f"select max(time_us) from samples where time_us <= {int(time_us)}")
-    if at is None:
-        return None
-    got = connection.execute(
-        "select signal, coalesce(value, 'nan'::double) as value, source_us, received_us, status "
-        f"from samples where time_us = {at} order by signal"
-    ).fetchnumpy()
+    query = "select max(time_us) from samples where time_us <= ?"
+    try:
+        (at,) = _row(connection, query, [time_us])
+        if at is None:
+            return None
+        got = connection.execute(
+            "select signal, coalesce(value, 'nan'::double) as value, source_us, received_us, "
+            "status from samples where time_us = ? order by signal",
+            [at],
+        ).fetchnumpy()
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
     return Recorded(at, int(got["received_us"][0]), got["value"], got["source_us"], got["status"])
 
 
-def _row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
-    row = connection.execute(query).fetchone()
-    return () if row is None else row
+def _unreadable(error: duckdb.Error) -> StoreError:
+    return StoreError(f"recorded samples cannot be read: {' '.join(str(error).split())}")
+
+
+def _row(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[int] = ()
+) -> tuple[int | None, ...]:
+    """The one row of a query for aggregates."""
+    (row,) = connection.execute(query, parameters).fetchall()
+    return tuple(row)
 
 
 def _trace(time_us: Sequence[int] | NDArray[np.int64], value: object) -> Trace:

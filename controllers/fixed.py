@@ -1,0 +1,22 @@
+"""Constant setpoints: the best ones that a search has found for this plant.
+
+The values are shipped beside the plant with the log of the search, see ``controllers.tuning``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twin.cycle import Action, Situation
+from twin.line.model import Line
+
+
+class Fixed:
+    """Asks for the same setpoints always; the stations' own time-outs do the rest."""
+
+    def __init__(self, line: Line, tuned: Mapping[str, float]) -> None:  # noqa: ARG002
+        self._setpoints = dict(tuned)
+
+    def decide(self, situation: Situation) -> Action:
+        """The tuned setpoints."""
+        return Action(self._setpoints, "tuned constant setpoints")

@@ -1,0 +1,128 @@
+"""The station layer: process setpoints of one per-part station, decided from part to part.
+
+    min_u   price e(u) + scrap p_defect(u) + mu edges(u) + band violations + |z - z_active|^2
+    s.t.    c(u) <= target cycle (soft)
+
+with the model's outputs corrected by the learned factors and offsets, which removes the steady
+error between plant and model (run-to-run control with disturbance estimation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices
+from twin.cycle import Situation
+from twin.optim.expressions import column, unknowns
+from twin.optim.nlp import NlpProblem
+from twin.optim.result import Solution
+
+LATE_EUR_PER_S = 0.05
+"""Price of a cycle second beyond the target; any worth of a second in a plant is below; assumption."""
+MOVE_EUR = 2e-4
+"""Price of moving a setpoint across its whole range; keeps ties from wandering; assumption."""
+BAND_EUR = 5.0
+"""Price of leaving a quality band by its own width; assumption."""
+BACK_OFF = 2.0
+"""Standard deviations of the sensor by which a band is kept clear; assumption."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StationMove:
+    """What the layer asks for, what it costs per part, and how the solve ended."""
+
+    z: NDArray[np.float64]
+    cycle_s: float
+    cost_eur: float
+    usable: bool
+    status: str
+
+
+class StationLayer:
+    """One station's problem, built once."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self._warm: Solution | None = None
+        n = len(cell.mvs)
+        bands = [
+            (k, spec)
+            for k, name in enumerate(cell.outputs)
+            if (spec := cell.spec.sensors.get(name)) is not None and spec.band is not None
+        ]
+        self._bands = bands
+        x = unknowns("x", n + 1 + len(bands))
+        p = unknowns("p", 6 + n + len(bands) + len(cell.d))
+        z, late, out = x[:n], x[n], x[n + 1 :]
+        price, scrap_eur, edge_factor, target, r_c, r_e = (p[k] for k in range(6))
+        before, offsets = p[6 : 6 + n], p[6 + n : 6 + n + len(bands)]
+        d = p[6 + n + len(bands) :]
+        wear = MEAN_WEAR_SHARE * cell.life_mm
+        c, e, defect, edges, y, _ = cell.equations(cell.lo + z * (cell.hi - cell.lo), d, wear)
+        c, e = c * r_c, e * r_e
+        cost = price * e + scrap_eur * defect + edge_factor * cell.edge_eur * edges
+        rows = [(c - target - late) / 10.0]
+        g_lo, g_hi = [-np.inf], [0.0]
+        for k, (at, spec) in enumerate(bands):
+            assert spec.band is not None
+            width = spec.band[1] - spec.band[0]
+            clear = BACK_OFF * spec.noise_sd
+            lo = min(spec.band[0] + clear, 0.5 * (spec.band[0] + spec.band[1]))
+            hi = max(spec.band[1] - clear, 0.5 * (spec.band[0] + spec.band[1]))
+            value = (y[at] + offsets[k]) / width
+            rows += [value - hi / width - out[k], lo / width - value - out[k]]
+            g_lo += [-np.inf, -np.inf]
+            g_hi += [0.0, 0.0]
+            cost += BAND_EUR * out[k]
+        move = z - before
+        total = cost + LATE_EUR_PER_S * late + MOVE_EUR * (move.T @ move)
+        self._n = n
+        self._cost_scale = 100.0
+        self._problem = NlpProblem(
+            x,
+            self._cost_scale * total,
+            column(*rows),
+            p,
+            x_lo=0.0,
+            x_hi=[*[1.0] * n, 1e4, *[10.0] * len(bands)],
+            g_lo=g_lo,
+            g_hi=g_hi,
+        )
+
+    def solve(
+        self, situation: Situation, prices: Prices, edge_factor: float, target_s: float
+    ) -> StationMove:
+        """The move for a target cycle time; ``usable`` says whether it may be asked for."""
+        cell = self.cell
+        before = cell.scaled(dict(situation.active))
+        offsets = [
+            situation.estimate.disturbance.get(f"{cell.name}.{cell.outputs[k]}", 0.0)
+            for k, _ in self._bands
+        ]
+        p = [
+            prices.energy_eur_per_kwh,
+            prices.scrap_eur,
+            edge_factor,
+            target_s,
+            cell.ratio(situation, "last_cycle_s"),
+            cell.ratio(situation, "last_energy_kwh"),
+            *before,
+            *offsets,
+            *cell.disturbances(situation),
+        ]
+        start = [*np.clip(before, 0.02, 0.98), 1.0, *[0.01] * len(self._bands)]
+        solution = self._problem.solve(start, p, self._warm)
+        if not solution.usable and self._warm is not None:
+            solution = self._problem.solve(start, p)
+        self._warm = solution if solution.usable else None
+        late = float(solution.x[self._n])
+        return StationMove(
+            solution.x[: self._n],
+            target_s + late,
+            solution.objective / self._cost_scale,
+            solution.usable,
+            f"{solution.solver}: {solution.status}",
+        )

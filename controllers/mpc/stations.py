@@ -1,0 +1,164 @@
+"""The per-part stations of a line as the optimiser sees them: models, limits, prices, offsets.
+
+All expressions come from the process models as declared, so a plug-in's station is optimised like
+a built-in one. Letters: ``u`` setpoints in their own units, ``z`` the same scaled to [0, 1] between
+the operator limits, ``c`` cycle time in seconds, ``e`` electricity of a cycle in kWh.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.config import StationSpec
+from twin.cycle import Situation
+from twin.line import schema as s
+from twin.line.model import Line
+from twin.objective import Objective
+from twin.optim.expressions import numeric
+from twin.optim.smooth import Expression
+from twin.processes.model import ProcessModel
+
+MEAN_WEAR_SHARE = 0.5
+"""An edge is half worn on average; what the mean cycle of a station costs is taken there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """One per-part station: constants of the plant file, ready for equations."""
+
+    e: int
+    name: str
+    spec: StationSpec
+    model: ProcessModel
+    mvs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    lo: NDArray[np.float64]
+    hi: NDArray[np.float64]
+    p: NDArray[np.float64]
+    d: NDArray[np.float64]
+    d_signals: tuple[tuple[int, str], ...]
+    share: float
+    """Share of the line's parts that pass this station: 1, or less among parallel ones."""
+    availability: float
+    standby_kw: float
+    idle_kw: float
+    warm_up_kw: float
+    warm_up_s: float
+    edge_eur: float
+    life_mm: float
+    change_s: float
+    takes_from: str
+    gives_to: str
+
+    def disturbances(self, situation: Situation) -> NDArray[np.float64]:
+        """The model's disturbances now."""
+        d = self.d.copy()
+        for n, signal in self.d_signals:
+            value = situation.observation[signal]
+            if not math.isnan(value):
+                d[n] = value
+        return d
+
+    def ratio(self, situation: Situation, quantity: str) -> float:
+        """The learned factor between plant and model, kept within reason."""
+        found = situation.estimate.disturbance.get(f"{self.name}.{quantity}", 1.0)
+        return min(max(found, 0.5), 2.0)
+
+    def equations(
+        self, u: Expression, d: Expression, wear_mm: float
+    ) -> tuple[Expression, Expression, Expression, Expression, list[Expression], Expression]:
+        """Cycle time, energy, defect probability, edges used, quality outputs, material."""
+        x = numeric([wear_mm] * len(self.model.states))
+        y = self.model.symbols()(x, u, d, numeric(self.p))
+        edges = y[4] / self.life_mm if self.life_mm else 0.0 * y[4]
+        # Changing the edge takes time too: spread over the parts that it makes.
+        return y[0] + self.change_s * edges, y[1], y[3], edges, list(y[5:]), y[2]
+
+    def unscaled(self, z: NDArray[np.float64]) -> dict[str, float]:
+        """Setpoints by signal name."""
+        u = self.lo + z * (self.hi - self.lo)
+        return {f"{self.name}.{mv}": float(v) for mv, v in zip(self.mvs, u, strict=True)}
+
+    def scaled(self, setpoints: dict[str, float]) -> NDArray[np.float64]:
+        """The same, scaled; missing ones stand in the middle."""
+        middle = 0.5 * (self.lo + self.hi)
+        u = np.array(
+            [
+                setpoints.get(f"{self.name}.{mv}", middle[n])
+                for n, mv in enumerate(self.mvs)
+            ]
+        )
+        span = np.where(self.hi > self.lo, self.hi - self.lo, 1.0)
+        return np.clip((u - self.lo) / span, 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What the optimiser pays, EUR."""
+
+    energy_eur_per_kwh: float
+    scrap_eur: float
+    """A part lost at the end of the line: its material and the work in it."""
+    backlog_eur: float
+
+
+def prices_of(objective: Objective, situation: Situation, blank_kg: float) -> Prices:
+    """Prices of this moment; an unknown electricity price is taken as 100 EUR/MWh."""
+    price = situation.observation["env.price_eur_per_mwh"]
+    energy = price if not math.isnan(price) else 100.0
+    scrap = objective.wip_eur_per_part - blank_kg * objective.scrap_eur_per_kg
+    # A negative price must not make waste worth while.
+    return Prices(max(energy, 1.0) * 1e-3, max(scrap, 0.0), objective.backlog_eur_per_part)
+
+
+def cells_of(line: Line) -> tuple[Cell, ...]:
+    """All per-part stations of a line, in its order."""
+    plant = line.plant
+    found = []
+    for n, element in enumerate(line.stations):
+        if element.kind != s.STATION or element.model is None:
+            continue
+        e, spec, model = n + 1, plant.stations[n], element.model
+        ek = line.k[s.K_ELEMENT_K] + e * s.EK
+        p_c, n_p = line.k[ek + s.P_C], line.k[ek + s.N_P]
+        n_d = line.k[ek + s.N_D]
+        names = [q.name for q in model.dvs]
+        beside = [st for st in plant.stations if st.takes_from == spec.takes_from]
+        down = sum(
+            float(f.mean_repair_s) / float(f.mean_between_s) for f in spec.failures.values()
+        )
+        operator = [spec.setpoints[mv].operator for mv in element.setpoints]
+        cc = e * s.EC
+        found.append(
+            Cell(
+                e=e,
+                name=spec.name,
+                spec=spec,
+                model=model,
+                mvs=element.setpoints,
+                outputs=element.outputs,
+                lo=np.array([pair[0] for pair in operator]),
+                hi=np.array([pair[1] for pair in operator]),
+                p=np.array(line.c[p_c : p_c + n_p]),
+                d=np.array(line.c[p_c + 2 * n_p : p_c + 2 * n_p + n_d]),
+                d_signals=tuple(
+                    (k, f"env.{name}") for k, name in enumerate(names) if name in plant.disturbances
+                ),
+                share=1.0 / len(beside),
+                availability=1.0 / (1.0 + down),
+                standby_kw=line.c[cc + s.C_STANDBY_KW],
+                idle_kw=line.c[cc + s.C_IDLE_KW],
+                warm_up_kw=line.c[cc + s.C_WARM_UP_KW],
+                warm_up_s=line.c[cc + s.C_WARM_UP_S],
+                edge_eur=float(spec.tool.edge_cost_eur) if spec.tool else 0.0,
+                life_mm=float(spec.tool.end_of_life_mm) if spec.tool else 0.0,
+                change_s=float(spec.tool.change_s) if spec.tool else 0.0,
+                takes_from=spec.takes_from,
+                gives_to=spec.gives_to,
+            )
+        )
+    return tuple(found)

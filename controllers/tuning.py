@@ -1,0 +1,210 @@
+"""The best constant setpoints of a plant, found by search and shipped with the search's log.
+
+``fixed`` is the controller to beat, so it must be no straw man: every process setpoint, the takt and
+one standby time-out for each station are searched together on the true plant, over shifts that no
+report uses. The search looks at seeded random points first and then moves one setpoint at a time
+with shrinking steps (compass search: Kolda, Lewis, Torczon, SIAM Review 45 (2003) 385), all on
+common random numbers. The score is the one objective, EUR per good part ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from twin.config import Plant, load_plant, load_truth
+from twin.kernels import draws
+from twin.line.model import build_line
+from twin.line.scenario import build_table
+from twin.line.simulator import Simulator, initial_state
+from twin.line.tags import TagReader
+from twin.objective import Objective, Stocks, Used
+
+TUNING_SEEDS = tuple(range(1001, 1021))
+"""Twenty shifts; reports use seeds below 1000."""
+NEVER_S = 1_000_000.0
+TIME_OUT_S = (30.0, 3600.0)
+"""Time-outs are searched between these; the upper end stands for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One searched setpoint: its name and operator limits; time-outs are searched as logarithms."""
+
+    name: str
+    lo: float
+    hi: float
+    start: float
+    logarithmic: bool = False
+
+    def at(self, share: float) -> float:
+        """The setpoint at a share (0 to 1) of the way."""
+        if self.logarithmic:
+            value = self.lo * (self.hi / self.lo) ** share
+            return NEVER_S if share >= 1.0 else round(value, 1)
+        return round(self.lo + share * (self.hi - self.lo), 4)
+
+    def share(self, value: float) -> float:
+        """Where a setpoint lies between its limits."""
+        if self.logarithmic:
+            share = np.log(max(value, self.lo) / self.lo) / np.log(self.hi / self.lo)
+        else:
+            share = (value - self.lo) / (self.hi - self.lo)
+        return float(min(max(share, 0.0), 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One evaluated point: its setpoints and mean score."""
+
+    setpoints: Mapping[str, float]
+    eur_per_part: float
+
+
+def knobs(plant: Plant) -> tuple[Knob, ...]:
+    """Everything that ``fixed`` may choose."""
+    takt = plant.source.takt_s
+    found = [Knob("line.takt_s", *takt.operator, takt.start)]
+    for station in plant.stations:
+        for name, spec in station.setpoints.items():
+            if not spec.discrete:
+                found.append(Knob(f"{station.name}.{name}", *spec.operator, spec.start))
+        if station.standby:
+            knob = f"{station.name}.standby_after_s"
+            found.append(Knob(knob, *TIME_OUT_S, TIME_OUT_S[1], logarithmic=True))
+    return tuple(found)
+
+
+class Shift:
+    """Runs one shift of the true plant at constant setpoints and scores it."""
+
+    def __init__(self, plant_name: str, utilisation: float, variant: str) -> None:
+        plant = load_plant(plant_name)
+        self.plant = plant
+        self.line = build_line(plant, load_truth(plant_name, plant), variant)
+        self.reader = TagReader(self.line)
+        self.objective = Objective.of(plant)
+        self.utilisation = utilisation
+        self.tools = tuple(s.name for s in plant.stations if s.tool is not None)
+
+    def eur_per_part(self, seed: int, setpoints: Mapping[str, float]) -> float:
+        """Cost of the shift, stocks and demand charge included, per good part ordered."""
+        plant, hours = self.plant, self.plant.shift_h
+        table = build_table(plant, seed, draws.PLANT, hours, utilisation=self.utilisation)
+        simulator = Simulator(self.line, table)
+        state = initial_state(self.line, seed, draws.PLANT)
+        simulator.advance(state, {}, 0.0)
+        energy_eur = last_kwh = peak_kw = 0.0
+        quarters = round(hours * 4)
+        at = self.reader.index
+        values = self.reader.read(state, (0.0,) * 7)
+        for quarter in range(quarters):
+            price = values[at["env.price_eur_per_mwh"]]
+            until_s = (quarter + 1) * 900.0
+            simulator.advance(state, setpoints if quarter == 0 else {}, until_s)
+            values = self.reader.read(state, (0.0,) * 7)
+            kwh = float(values[at["line.energy_kwh"]])
+            energy_eur += (kwh - last_kwh) * price * 1e-3
+            site_kw = values[at["env.site_load_kw"]] if "env.site_load_kw" in at else 0.0
+            peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
+            last_kwh = kwh
+        return self._score(values, energy_eur, peak_kw)
+
+    def _score(self, values: np.ndarray, energy_eur: float, peak_kw: float) -> float:
+        at = self.reader.index
+
+        def tag(name: str) -> float:
+            return float(values[at[name]])
+
+        energy_kwh = tag("line.energy_kwh")
+        ordered, good = tag("line.ordered_count"), tag("line.good_count")
+        price = 1e3 * energy_eur / energy_kwh if energy_kwh else 0.0
+        used = Used(
+            energy_kwh=energy_kwh,
+            price_eur_per_mwh=price,
+            gas_kwh=tag("line.gas_kwh"),
+            material_kg=tag("line.material_kg"),
+            scrap_kg=tag("line.scrap_kg"),
+            good=good,
+            edges={n: tag(f"{n}.tool_changes") + tag(f"{n}.tool_use") for n in self.tools},
+        )
+        stocks = Stocks(max(ordered - good, 0.0), tag("line.wip"), 0.0)
+        cost = self.objective.running_eur(used) + self.objective.stocks_eur(stocks, price)
+        cost += peak_kw * self.objective.peak_eur_per_kw
+        return cost / max(ordered, 1.0)
+
+
+_shift: Shift | None = None
+
+
+def _prepare(plant_name: str, utilisation: float, variant: str) -> None:
+    global _shift  # noqa: PLW0603 - one shift a worker process, made once
+    _shift = Shift(plant_name, utilisation, variant)
+
+
+def _one(task: tuple[int, dict[str, float]]) -> float:
+    assert _shift is not None
+    return _shift.eur_per_part(*task)
+
+
+def tune(
+    plant_name: str,
+    utilisation: float,
+    variant: str = "nominal",
+    *,
+    random_points: int = 160,
+    evaluations: int = 600,
+    seeds: Sequence[int] = TUNING_SEEDS,
+    workers: int = 2,
+    progress: Callable[[int, float], None] = lambda n, best: None,
+) -> tuple[Trial, list[Trial]]:
+    """The best point and the log of all trials. Deterministic for given arguments."""
+    plant = load_plant(plant_name)
+    space = knobs(plant)
+    log: list[Trial] = []
+    with ProcessPoolExecutor(
+        workers, initializer=_prepare, initargs=(plant_name, utilisation, variant)
+    ) as pool:
+
+        def score(shares: Sequence[float]) -> float:
+            point = {knob.name: knob.at(x) for knob, x in zip(space, shares, strict=True)}
+            costs = list(pool.map(_one, [(seed, point) for seed in seeds], chunksize=5))
+            log.append(Trial(point, float(np.mean(costs))))
+            best = min(trial.eur_per_part for trial in log)
+            progress(len(log), best)
+            return log[-1].eur_per_part
+
+        best = [knob.share(knob.start) for knob in space]
+        least = score(best)
+        for n in range(random_points):
+            # Half of the points lie anywhere, half about the best so far.
+            spread = 1.0 if n % 2 else 0.15
+            trial = [_random_share(x, spread, n, m) for m, x in enumerate(best)]
+            cost = score(trial)
+            if cost < least:
+                best, least = trial, cost
+        step = 0.12
+        while len(log) < evaluations and step > 0.004:
+            moved = False
+            for m in range(len(space)):
+                for sign in (1.0, -1.0):
+                    trial = best.copy()
+                    trial[m] = min(max(trial[m] + sign * step, 0.0), 1.0)
+                    if trial[m] != best[m] and len(log) < evaluations:
+                        cost = score(trial)
+                        if cost < least:
+                            best, least, moved = trial, cost, True
+                            break
+            if not moved:
+                step /= 2.0
+    return min(log, key=lambda trial: trial.eur_per_part), log
+
+
+def _random_share(best: float, spread: float, n: int, m: int) -> float:
+    luck = draws.uniform(7, draws.TWIN, m, draws.DISTURBANCE, n)
+    if spread >= 1.0:
+        return luck
+    return min(max(best + spread * (2.0 * luck - 1.0), 0.0), 1.0)

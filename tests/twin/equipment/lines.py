@@ -1,0 +1,90 @@
+"""Lines to connect to: the machining line with its PLC, in this process or in one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from twin.config import Plant, load_plant
+from twin.cycle import Batch, Reading
+from twin.equipment.emulator_process import load_plc
+from twin.equipment.plc import Plc
+from twin.line.model import build_line
+from twin.line.tags import line_signals
+from twin.signals import Role, Setpoint, Signal
+
+PERIOD_US = 30_000_000
+SPEED, FEED = "turning.cutting_speed_m_per_min", "turning.feed_mm"
+
+
+@cache
+def plant() -> Plant:
+    return load_plant("machining_line")
+
+
+@cache
+def signals() -> tuple[Signal, ...]:
+    return line_signals(build_line(plant()))
+
+
+@cache
+def index() -> dict[str, int]:
+    return {signal.name: n for n, signal in enumerate(signals())}
+
+
+@cache
+def mvs() -> tuple[Signal, ...]:
+    return tuple(signal for signal in signals() if signal.role is Role.MV)
+
+
+def plc(seed: int = 3, scenario: str = "nominal", hours: float = 4.0) -> Plc:
+    return load_plc("machining_line", seed, hours=hours, scenario=scenario)
+
+
+def value(reading: Reading, name: str) -> float:
+    return float(reading.values[index()[name]])
+
+
+def batch(number: int, now_us: int, **wanted: float) -> Batch:
+    setpoints = tuple(Setpoint(name.replace("__", "."), v) for name, v in wanted.items())
+    return Batch(number, number, setpoints, now_us + 10_000_000)
+
+
+def assert_same(one: Reading, other: Reading) -> None:
+    """Bit for bit."""
+    assert (one.time_us, one.step) == (other.time_us, other.step)
+    np.testing.assert_array_equal(one.values.view(np.int64), other.values.view(np.int64))
+    np.testing.assert_array_equal(one.source_us, other.source_us)
+    np.testing.assert_array_equal(one.status, other.status)
+    assert dict(one.part_ids) == dict(other.part_ids)
+    assert one.events == other.events
+
+
+@asynccontextmanager
+async def emulator_process(*options: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Any]]:
+    """The emulator in a process of its own, and what it told of itself when it was ready."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "twin.equipment.emulator_process", "machining_line"),
+        *("--insecure", "--with-parent", "--hours", "4", *options),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            line = await process.stdout.readline()
+        assert line, (await process.communicate())[1].decode()
+        yield process, json.loads(line)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.twin.equipment.lines import plant, signals
+from twin.equipment import address_space as nodes
+from twin.equipment.address_space import DataType, line_nodes
+from twin.equipment.units import unece_id
+from twin.line.model import build_line
+from twin.signals import Role
+
+
+@pytest.fixture(scope="module")
+def space() -> nodes.AddressSpace:
+    return line_nodes(build_line(plant()), signals())
+
+
+def test_each_signal_has_one_node_of_its_own(space):
+    shown = [v for v in space.variables if v.signal >= 0 and not v.words]
+    assert [v.signal for v in shown] == list(range(len(signals())))
+    assert [v.path for v in shown] == [nodes.value_path(s) for s in signals()]
+
+
+def test_paths_are_unique_and_begin_with_the_isa_95_levels(space):
+    paths = space.paths()
+    assert len(set(paths)) == len(paths)
+    assert not set(paths) & set(space.folders())
+    assert space.root == "acme/ulm/machining/line1"
+    assert [level for _, level in space.levels] == ["Enterprise", "Site", "Area", "Line"]
+
+
+def test_only_requests_their_commit_and_the_heartbeat_can_be_written(space):
+    writable = {v.path for v in space.variables if v.writable}
+    requests = {f"{s.node}/Request" for s in signals() if s.role is Role.MV}
+    assert writable == requests | {"Control/RequestSeq", "Control/ControllerAlive"}
+
+
+def test_a_setpoint_shows_its_limits(space):
+    by_path = {v.path: v for v in space.variables}
+    at = "Stations/turning/Setpoints/feed_mm"
+    assert (by_path[f"{at}/LowLimit"].initial, by_path[f"{at}/HighLimit"].initial) == (0.15, 0.38)
+    assert by_path[f"{at}/RateLimit"].initial == 0.002
+    assert by_path[f"{at}/Active"].unit == "mm"
+
+
+def test_states_are_told_in_the_words_of_packml(space):
+    by_path = {v.path: v for v in space.variables}
+    text = by_path["Stations/wash/Status/StateText"]
+    assert text.words[4] == "Execute"
+    assert text.words[6] == "Aborted"
+    starved = by_path["Stations/wash/Status/EquipmentStarved"]
+    blocked = by_path["Stations/wash/Status/EquipmentBlocked"]
+    assert [starved.words[3], starved.words[5]] == [True, False]
+    assert [blocked.words[3], blocked.words[5]] == [False, True]
+
+
+def test_counts_are_integers_and_measurements_are_not(space):
+    types = {v.path: v.data_type for v in space.variables}
+    assert types["Stations/turning/Status/StateCurrent"] is DataType.INT32
+    assert types["Line/GoodCount"] is DataType.INT64
+    assert types["Stations/turning/Process/power_kw"] is DataType.DOUBLE
+    assert types["Control/PermitRemote"] is DataType.BOOLEAN
+
+
+def test_a_parent_with_too_many_children_is_refused():
+    line = build_line(plant())
+    first = signals()[0]
+    wide = [replace(first, name=f"line.x{k}", node=f"Line/x{k}") for k in range(201)]
+    with pytest.raises(ValueError, match="'Line' would have 201 children"):
+        line_nodes(line, wide)
+
+
+def test_units_have_the_numbers_of_their_common_codes():
+    assert unece_id("kW") == 0x4B5754  # KWT
+    assert unece_id("EUR/MW.h") == -1

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from twin.cycle import Kpi
+from twin.feedback import Comparison, Kpis, compare
+from twin.feedback.compare import student_t
+
+NORMAL = {
+    "energy_kwh_per_good_part": 0.80,
+    "throughput_parts_per_h": 40.0,
+    "scrap_share": 0.02,
+    "tool_cost_eur_per_good_part": 0.25,
+    "material_kg_per_good_part": 3.9,
+}
+
+
+def shift(**changed: float) -> Kpis:
+    figures = NORMAL | changed
+    return Kpis(tuple(Kpi(name, value, "1", 0, 28_800_000_000) for name, value in figures.items()))
+
+
+def shifts(name: str, values: list[float], **changed: float) -> list[Kpis]:
+    return [shift(**{name: value}, **changed) for value in values]
+
+
+def one(found: tuple[Comparison, ...], name: str) -> Comparison:
+    return next(comparison for comparison in found if comparison.name == name)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "expected"),
+    # Tables of Student's t, two-sided 95 %.
+    [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (29, 2.045), (120, 1.980)],
+)
+def test_students_t_is_that_of_the_tables(freedom: int, expected: float) -> None:
+    assert student_t(freedom) == pytest.approx(expected, abs=5e-4)
+
+
+def test_students_t_at_another_confidence() -> None:
+    assert student_t(4, 0.99) == pytest.approx(4.604, abs=5e-4)
+    with pytest.raises(ValueError, match="freedom"):
+        student_t(0)
+
+
+def test_one_shift_has_no_interval_and_no_verdict() -> None:
+    found = compare({"mpc": shift(energy_kwh_per_good_part=0.72), "fixed": shift()}, "fixed")
+    energy = one(found, "energy_kwh_per_good_part")
+    assert energy.difference == pytest.approx(-0.08)
+    assert energy.percent == pytest.approx(-10.0)
+    assert (energy.low, energy.high) == (None, None)
+    assert (energy.verdict, energy.reason) == ("lower", "one shift: no interval")
+    assert {comparison.verdict for comparison in found} == {"lower", "same"}
+
+
+def test_the_interval_by_hand() -> None:
+    name = "energy_kwh_per_good_part"
+    ours, theirs = shifts(name, [0.70, 0.74, 0.72]), shifts(name, [0.80, 0.80, 0.80])
+    energy = one(compare({"mpc": ours, "fixed": theirs}, "fixed"), name)
+    half = 4.302653 * 0.02 / math.sqrt(3.0)
+    assert energy.difference == pytest.approx(-0.08)
+    assert (energy.low, energy.high) == pytest.approx((-0.08 - half, -0.08 + half))
+    assert (energy.shifts, energy.verdict, energy.reason) == (3, "better", "")
+
+
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [
+        ([0.83, 0.84, 0.83], "worse"),
+        ([0.801, 0.799, 0.8], "equal"),
+        ([0.8, 0.8, 0.8], "equal"),
+        ([0.7, 0.9, 0.75], "inconclusive"),
+    ],
+)
+def test_verdicts(ours: list[float], verdict: str) -> None:
+    name = "energy_kwh_per_good_part"
+    found = compare({"mpc": shifts(name, ours), "fixed": shifts(name, [0.8] * 3)}, "fixed")
+    assert one(found, name).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("figure", "passes", "fails"),
+    [
+        ("throughput_parts_per_h", 39.7, 39.5),
+        ("scrap_share", 0.0209, 0.0212),
+        ("tool_cost_eur_per_good_part", 0.2524, 0.2526),
+        ("material_kg_per_good_part", 3.93, 3.95),
+    ],
+)
+def test_a_saving_that_something_else_paid_for_is_none(
+    figure: str, passes: float, fails: float
+) -> None:
+    name = "energy_kwh_per_good_part"
+    base = shifts(name, [0.8] * 3)
+    for value, verdict in ((passes, "better"), (fails, "inconclusive")):
+        ours = shifts(name, [0.71, 0.70, 0.72], **{figure: value})
+        energy = one(compare({"mpc": ours, "fixed": base}, "fixed"), name)
+        assert energy.verdict == verdict
+        assert (figure in energy.reason) == (verdict == "inconclusive")
+
+
+def test_a_margin_is_held_by_the_interval_and_not_by_the_mean() -> None:
+    ours = [
+        shift(energy_kwh_per_good_part=0.70, scrap_share=scrap) for scrap in (0.018, 0.020, 0.022)
+    ]
+    energy = one(
+        compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), "energy_kwh_per_good_part"
+    )
+    assert energy.verdict == "inconclusive"
+    assert energy.reason == "not shown to be non-inferior: scrap_share"
+
+
+def test_more_output_needs_no_saving() -> None:
+    name = "throughput_parts_per_h"
+    ours = shifts(name, [44.0, 44.1, 43.9], scrap_share=0.05)
+    assert one(compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), name).verdict == "better"
+
+
+def test_a_figure_that_is_undefined_in_a_shift_is_inconclusive() -> None:
+    whole = [shift(energy_kwh_per_good_part=0.7)] * 3
+    partly = Kpis(tuple(kpi for kpi in shift().values if kpi.name != "energy_kwh_per_good_part"))
+    found = compare({"mpc": whole, "fixed": [shift(), shift(), partly]}, "fixed")
+    energy = one(found, "energy_kwh_per_good_part")
+    assert (energy.verdict, energy.reason) == ("inconclusive", "undefined in 1 of 3 shifts")
+
+
+def test_a_baseline_of_zero_has_no_percentage() -> None:
+    found = compare({"mpc": shift(), "fixed": shift(scrap_share=0.0)}, "fixed")
+    assert one(found, "scrap_share").percent is None
+
+
+def test_last_digits_are_no_difference() -> None:
+    ours = shifts("scrap_share", [0.02 * (1.0 + 1e-15), 0.02 * (1.0 - 1e-15)])
+    scrap = one(compare({"mpc": ours, "fixed": [shift()] * 2}, "fixed"), "scrap_share")
+    assert (scrap.low, scrap.high, scrap.verdict) == (0.0, 0.0, "equal")
+
+
+def test_shifts_must_pair_up() -> None:
+    with pytest.raises(ValueError, match="do not pair up"):
+        compare({"mpc": [shift()] * 2, "fixed": [shift()] * 3}, "fixed")
+    later = Kpis(tuple(Kpi(k.name, k.value, k.unit, 1, 2) for k in shift().values))
+    with pytest.raises(ValueError, match="same windows"):
+        compare({"mpc": shift(), "fixed": later}, "fixed")
+    with pytest.raises(ValueError, match="no controller 'best'"):
+        compare({"mpc": shift()}, "best")

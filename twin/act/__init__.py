@@ -1,0 +1,1 @@
+"""What is really written: the guard has the last word on every setpoint and every mode."""

@@ -1,0 +1,260 @@
+"""The guard: what is asked becomes what is granted, never more than the plant allows.
+
+What leaves here is finite, inside validity, engineering and operator limits, within the rate limit
+measured from the last value read back, for a signal that the plant file names as an MV, and only
+while the loop is CLOSED on good and fresh inputs. Every change to what was asked has its reason.
+The guard is a pure function over a small record of memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from twin.act.modes import next_mode
+from twin.config.plant import ControlSpec
+from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
+from twin.signals import UNUSABLE, Role, Setpoint, Signal
+
+REMOTE = 3.0
+"""The PLC's mode in which it takes setpoints from outside."""
+MISMATCHES_ALLOWED = 3
+INIT_PERIODS = 5
+
+
+@dataclass(slots=True)
+class GuardMemory:
+    """All that the guard remembers from one cycle to the next."""
+
+    mode: Mode = Mode.ADVISORY
+    since_us: int = 0
+    sequence: int = 0
+    heartbeat: int = 0
+    written_us: dict[str, int] = field(default_factory=dict)
+    bad_reads: int = 0
+    mismatches: int = 0
+    unknown: bool = False
+    reasons: tuple[str, ...] = ("started",)
+
+
+class Guard:
+    """The last word of one loop. ``signals`` are those of the plant, MVs among them."""
+
+    def __init__(self, signals: tuple[Signal, ...], control: ControlSpec) -> None:
+        self._mvs = {s.name: s for s in signals if s.role is Role.MV}
+        self._critical = tuple(s.name for s in signals if s.critical)
+        self._control = control
+        self._period_us = round(control.period_s * 1e6)
+
+    def grant(
+        self,
+        action: Action,
+        observation: Observation,
+        commands: tuple[str, ...],
+        acknowledged: Acknowledgement | None,
+        memory: GuardMemory,
+    ) -> Decision:
+        """One cycle: settle the mode, then clip what was asked, or refuse it.
+
+        ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
+        are the operator's, and faults that the runtime reports as ``fault: …``.
+        """
+        self._settle(observation, commands, acknowledged, memory)
+        mode, time_us = memory.mode, observation.time_us
+        command = self._request(mode, observation)
+        if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
+            return Decision(time_us, mode, memory.reasons, action, None, (), command)
+        setpoints: tuple[Setpoint, ...] = ()
+        clips: tuple[Clip, ...] = ()
+        if mode is Mode.CLOSED:
+            setpoints, clips = self._clip(action, observation, memory)
+        memory.heartbeat += 1
+        if setpoints:
+            echoed = observation["control.echo_seq"]
+            memory.sequence = max(memory.sequence, int(echoed) if echoed >= 0 else 0) + 1
+            for setpoint in setpoints:
+                memory.written_us[setpoint.signal] = time_us
+        deadline_us = time_us + round(self._control.deadline_s * 1e6)
+        batch = Batch(memory.sequence, memory.heartbeat, setpoints, deadline_us)
+        return Decision(time_us, mode, memory.reasons, action, batch, clips, command)
+
+    # --- mode ----------------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        observation: Observation,
+        commands: tuple[str, ...],
+        acknowledged: Acknowledgement | None,
+        memory: GuardMemory,
+    ) -> None:
+        events: dict[str, str] = {}
+        conditions: dict[str, str] = {}
+        for command in commands:
+            verb, _, reason = command.partition(":")
+            if verb == "fault":
+                conditions["audit"] = reason.strip()
+                events["hard"] = reason.strip()
+            else:
+                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+        self._inputs(observation, memory, events, conditions)
+        self._equipment(observation, memory, events, conditions)
+        self._answers(acknowledged, memory, events)
+        waited_us = observation.time_us - memory.since_us
+        if memory.mode is Mode.INIT:
+            if conditions:
+                events["unfit"] = f"not closed: {'; '.join(conditions.values())}"
+            elif observation["control.mode"] == REMOTE:
+                events["confirmed"] = "handshake complete"
+            elif waited_us > INIT_PERIODS * self._period_us:
+                events["expired"] = "not closed: the PLC did not grant remote control"
+        elif memory.mode is Mode.HOLD:
+            if waited_us > self._control.hold_s * 1e6:
+                why = "; ".join(conditions.values()) or "; ".join(memory.reasons)
+                events["expired"] = f"hold time of {self._control.hold_s:g} s over: {why}"
+            elif not conditions and "transient" not in events:
+                if observation["control.mode"] == REMOTE:
+                    events["recovered"] = "inputs good again"
+        mode, why = next_mode(memory.mode, events, conditions)
+        if mode is not memory.mode:
+            memory.mode, memory.since_us = mode, observation.time_us
+            memory.bad_reads = memory.mismatches = 0
+            memory.unknown = False
+            memory.reasons = (why,)
+        elif why:
+            memory.reasons = (why,)
+
+    def _inputs(
+        self,
+        observation: Observation,
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        bad = [
+            name
+            for name in self._critical
+            if observation.quality[observation.index[name]] & int(UNUSABLE)
+        ]
+        if not bad:
+            memory.bad_reads = 0
+            return
+        lost = len(bad) == len(self._critical)
+        what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
+        conditions["inputs"] = what
+        memory.bad_reads += 1
+        if memory.bad_reads > self._control.bad_reads_allowed and not lost:
+            events["hard"] = f"{what} for {memory.bad_reads} readings"
+        else:
+            events["transient"] = what
+
+    def _equipment(
+        self,
+        observation: Observation,
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        if observation["control.permit_remote"] == 0.0:
+            conditions["permit"] = "the PLC does not permit remote control"
+            events["hard"] = conditions["permit"]
+        if observation["control.shed"] > 0.0:
+            conditions["plc_not_shed"] = "the PLC has shed and waits for a reset"
+            events["hard"] = conditions["plc_not_shed"]
+        elif memory.mode is Mode.CLOSED and observation["control.mode"] < REMOTE:
+            events["transient"] = "the PLC is no longer in remote"
+        for name, signal in self._mvs.items():
+            value = observation[name]
+            if signal.validity is not None and not math.isnan(value):
+                if not signal.validity.holds(value):
+                    conditions["limits"] = f"{name} stands at {value:g}, outside its validity"
+                    events["hard"] = conditions["limits"]
+
+    def _answers(
+        self,
+        acknowledged: Acknowledgement | None,
+        memory: GuardMemory,
+        events: dict[str, str],
+    ) -> None:
+        if acknowledged is None:
+            return
+        outcome = acknowledged.outcome
+        if outcome is Outcome.UNKNOWN:
+            # The reading of this cycle tells what is active; nothing is sent again.
+            events["transient"] = f"write {acknowledged.sequence} has no answer: read back first"
+        elif outcome is Outcome.REJECTED:
+            events["hard"] = f"write {acknowledged.sequence} rejected: {acknowledged.detail}"
+        elif outcome is Outcome.MISMATCH:
+            memory.mismatches += 1
+            if memory.mismatches >= MISMATCHES_ALLOWED:
+                events["hard"] = f"the PLC does not obey: {acknowledged.detail}"
+        elif outcome is Outcome.ACCEPTED:
+            memory.mismatches = 0
+
+    def _request(self, mode: Mode, observation: Observation) -> str:
+        """What the equipment must be asked for so that its mode follows ours."""
+        plc = observation["control.mode"]
+        if mode in (Mode.INIT, Mode.HOLD) and plc < REMOTE:
+            return "RequestRemote"
+        if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
+            return "ReleaseRemote"
+        if mode is Mode.ADVISORY and observation["control.shed"] > 0.0:
+            return "ResetShed"
+        return ""
+
+    # --- setpoints -----------------------------------------------------------------------------
+
+    def _clip(
+        self, action: Action, observation: Observation, memory: GuardMemory
+    ) -> tuple[tuple[Setpoint, ...], tuple[Clip, ...]]:
+        granted: list[Setpoint] = []
+        clips: list[Clip] = []
+        for name, asked in action.setpoints.items():
+            signal = self._mvs.get(name)
+            if signal is None:
+                clips.append(Clip(name, asked, None, "not a manipulated variable of this plant"))
+                continue
+            if not math.isfinite(asked):
+                clips.append(Clip(name, 0.0, None, "not a finite number"))
+                continue
+            active = observation[name]
+            if math.isnan(active):
+                clips.append(Clip(name, asked, None, "its active value is not known"))
+                continue
+            value, why = self._within(signal, asked, active, observation.time_us, memory)
+            if why:
+                clips.append(Clip(name, asked, value, why))
+            if value != active:
+                granted.append(Setpoint(name, value))
+        return tuple(granted), tuple(clips)
+
+    def _within(
+        self, signal: Signal, asked: float, active: float, time_us: int, memory: GuardMemory
+    ) -> tuple[float, str]:
+        """The nearest value that limits and rate allow; limits are approached at the rate."""
+        value, why = asked, ""
+        if signal.discrete:
+            value = float(round(value))
+        for limits, name in (
+            (signal.operator, "operator"),
+            (signal.engineering, "engineering"),
+            (signal.validity, "validity"),
+        ):
+            if limits is not None and not limits.holds(value):
+                value = limits.clip(value)
+                why = why or f"{name} limits [{limits.lo:g}, {limits.hi:g}]"
+        if signal.discrete:
+            return value, why
+        since_us = time_us - memory.written_us.get(signal.name, time_us - self._period_us)
+        most = signal.rate_per_s * min(since_us, self._period_us) / 1e6
+        if abs(value - active) > most:
+            value = active + math.copysign(most, value - active)
+            if signal.validity is not None:
+                value = signal.validity.clip(value)  # rounding must not carry it over the edge
+            why = why or f"rate limit {signal.rate_per_s:g}/s"
+        return value, why
+
+
+def stand_in(active: Mapping[str, float], reason: str) -> Action:
+    """The action of no action: everything stays where it is."""
+    return Action(dict(active), reason, "held")

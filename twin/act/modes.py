@@ -1,0 +1,89 @@
+"""The modes of a loop and the only ways between them, as data.
+
+Authority rises by an operator's command only: a start ends in ADVISORY, CLOSED is reached through
+INIT after ``close``, and a shed is latched until somebody acknowledges it. HOLD is the one state
+that returns by itself, within the hold time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from twin.cycle import Mode
+
+OPERATOR_EVENTS = ("start", "close", "open", "off", "ack")
+EVENTS = (
+    "off",
+    "open",
+    "hard",
+    "transient",
+    "unfit",
+    "expired",
+    "ack",
+    "start",
+    "close",
+    "confirmed",
+    "recovered",
+)
+"""In the order in which they are looked at: giving up authority comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """From one mode to another on an event, provided that the named conditions hold."""
+
+    source: Mode
+    event: str
+    target: Mode
+    needs: tuple[str, ...] = ()
+
+
+TABLE = (
+    Transition(Mode.OFF, "start", Mode.ADVISORY),
+    Transition(Mode.ADVISORY, "off", Mode.OFF),
+    Transition(Mode.ADVISORY, "close", Mode.INIT, ("inputs", "permit", "plc_not_shed", "audit")),
+    Transition(Mode.INIT, "off", Mode.OFF),
+    Transition(Mode.INIT, "open", Mode.ADVISORY),
+    Transition(Mode.INIT, "unfit", Mode.ADVISORY),
+    Transition(Mode.INIT, "hard", Mode.ADVISORY),
+    Transition(Mode.INIT, "expired", Mode.ADVISORY),
+    Transition(Mode.INIT, "confirmed", Mode.CLOSED),
+    Transition(Mode.CLOSED, "off", Mode.OFF),
+    Transition(Mode.CLOSED, "open", Mode.ADVISORY),
+    Transition(Mode.CLOSED, "hard", Mode.SHED),
+    Transition(Mode.CLOSED, "transient", Mode.HOLD),
+    Transition(Mode.HOLD, "off", Mode.OFF),
+    Transition(Mode.HOLD, "open", Mode.ADVISORY),
+    Transition(Mode.HOLD, "hard", Mode.SHED),
+    Transition(Mode.HOLD, "expired", Mode.SHED),
+    Transition(Mode.HOLD, "recovered", Mode.CLOSED),
+    Transition(Mode.SHED, "off", Mode.OFF),
+    Transition(Mode.SHED, "open", Mode.ADVISORY),
+    Transition(Mode.SHED, "ack", Mode.ADVISORY, ("inputs", "audit")),
+)
+_BY_PLACE = {(row.source, row.event): row for row in TABLE}
+
+
+def next_mode(
+    mode: Mode, events: Mapping[str, str], conditions: Mapping[str, str]
+) -> tuple[Mode, str]:
+    """The mode after one cycle, and why it changed or could not.
+
+    ``events`` maps what happened to its reason, ``conditions`` what does not hold to its reason
+    (a condition that is absent holds). The first event in the order of ``EVENTS`` that leads
+    anywhere is taken; one transition a cycle.
+    """
+    refused = ""
+    for event in EVENTS:
+        if event not in events:
+            continue
+        row = _BY_PLACE.get((mode, event))
+        if row is None:
+            continue
+        missing = [conditions[name] for name in row.needs if name in conditions]
+        if missing:
+            refused = f"{event} refused: {'; '.join(missing)}"
+            continue
+        return row.target, events[event] or event
+    return mode, refused

@@ -1,0 +1,132 @@
+"""What the model gets wrong, learned part by part: an offset for each output of each station.
+
+Each finished part brings its cycle time, its energy and its quality values. They are compared with
+what the nominal model says for the setpoints under which the part was made. Energy and cycle time
+differ by a factor, quality values by a sum; both are followed by a scalar Kalman filter with a
+random-walk disturbance (the offset-free scheme of Pannocchia and Rawlings, AIChE J. 49 (2003) 426,
+for a static model).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from twin.cycle import Observation
+from twin.line import schema as s
+from twin.line.model import Line
+from twin.state import LineState
+
+WALK_PER_PART = 0.004
+"""Standard deviation by which a factor may move from one part to the next; assumption."""
+SPREAD_OF_PARTS = 0.03
+"""Standard deviation of one part about the model, as a share; assumption."""
+
+
+@dataclass(slots=True)
+class Offset:
+    """One disturbance: its estimate, the variance of that, and the last innovation in sigmas."""
+
+    value: float
+    variance: float
+    innovation: float = 0.0
+
+    def update(self, measured: float, walk: float, noise: float) -> None:
+        """One part further: predict, then correct."""
+        variance = self.variance + walk * walk
+        gain = variance / (variance + noise * noise)
+        error = measured - self.value
+        self.innovation = error / math.sqrt(variance + noise * noise)
+        self.value += gain * error
+        self.variance = (1.0 - gain) * variance
+
+
+@dataclass(slots=True)
+class EstimateMemory:
+    """Offsets by signal name, and the part count and setpoints of the part in work."""
+
+    offsets: dict[str, Offset] = field(default_factory=dict)
+    ops: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+class OffsetEstimator:
+    """Follows the offsets of all per-part stations of one line."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._stations = [
+            _Station(line, n + 1)
+            for n, element in enumerate(line.stations)
+            if element.kind == s.STATION
+        ]
+
+    def update(self, observation: Observation, twin: LineState, memory: EstimateMemory) -> None:
+        """Learn from the parts that were finished since the last call.
+
+        ``twin`` is in step with the line: its wear and disturbances are those of the model.
+        """
+        for station in self._stations:
+            station.update(observation, twin, memory)
+
+
+class _Station:
+    def __init__(self, line: Line, e: int) -> None:
+        element, k = line.elements[e], line.k
+        assert element.model is not None
+        self.name, self.e = element.name, e
+        ek = k[s.K_ELEMENT_K] + e * s.EK
+        self.n_p, self.p_c = k[ek + s.N_P], k[ek + s.P_C]
+        self.p = np.array(line.c[self.p_c : self.p_c + self.n_p])
+        self.n_u, self.n_d, self.n_x = k[ek + s.N_SETPOINTS], k[ek + s.N_D], k[ek + s.N_X]
+        at = k[ek + s.D_K]
+        self.given = [
+            (n, k[s.K_DISTURBANCE_F] + k[at + n]) for n in range(self.n_d) if k[at + n] >= 0
+        ]
+        defaults = self.p_c + 2 * self.n_p
+        self.d = np.array(line.c[defaults : defaults + self.n_d])
+        self.write = element.model.writer()
+        self.out = np.zeros(len(element.model.outputs))
+        self.outputs = element.outputs
+        self.noise = {
+            name: spec.noise_sd for name, spec in line.plant.stations[e - 1].sensors.items()
+        }
+        self.scatters = line.plant.stations[e - 1].cycle_scatter is not None
+
+    def update(self, seen: Observation, twin: LineState, memory: EstimateMemory) -> None:
+        name, f, a = self.name, twin.floats, self.e * s.E_FLOATS
+        ops = int(seen[f"{name}.op_count"])
+        u = tuple(f[a + s.SETPOINT : a + s.SETPOINT + self.n_u])
+        wear = f[a + s.WEAR]
+        before = memory.ops.get(name)
+        made_with = memory.inputs.get(name)
+        memory.ops[name] = ops
+        memory.inputs[name] = (*u, wear)
+        if before is None or made_with is None or ops <= before or made_with[: self.n_u] != u:
+            return  # no new part, or one whose setpoints changed on the way: nothing to learn
+        for n, column in self.given:
+            self.d[n] = f[column]
+        x = np.full(self.n_x, made_with[self.n_u])
+        self.write(x, np.array(u), self.d, self.p, self.out)
+        self._learn(f"{name}.last_energy_kwh", seen, self.out[1], memory)
+        if not self.scatters:
+            self._learn(f"{name}.last_cycle_s", seen, self.out[0], memory)
+        for n, output in enumerate(self.outputs):
+            signal = f"{name}.{output}"
+            measured = seen[signal]
+            if math.isnan(measured):
+                continue
+            noise = self.noise.get(output, 0.0) or 1e-3 * max(abs(self.out[5 + n]), 1e-3)
+            offset = memory.offsets.setdefault(signal, Offset(0.0, 25.0 * noise * noise))
+            offset.update(measured - self.out[5 + n], 0.1 * noise, noise)
+
+    def _learn(
+        self, signal: str, seen: Observation, modelled: float, memory: EstimateMemory
+    ) -> None:
+        measured = seen[signal]
+        if math.isnan(measured) or not (modelled > 0.0 and measured > 0.0):
+            return
+        offset = memory.offsets.setdefault(signal, Offset(1.0, 0.01))
+        offset.update(measured / modelled, WALK_PER_PART, SPREAD_OF_PARTS)

@@ -1,0 +1,57 @@
+"""Forks of the twin: run a plan on a copy, in a world of its own, and read the meters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twin.cycle import Event
+from twin.kernels.draws import WHAT_IF
+from twin.line import schema as s
+from twin.line.model import Line
+from twin.line.scenario import held
+from twin.line.simulator import Simulator
+from twin.line.tags import TagReader
+from twin.state import LineState
+
+_NO_CONTROL = (0.0,) * 7
+
+
+class Fork:
+    """A twin that may be driven freely: nothing that is done to it reaches the live one."""
+
+    def __init__(self, simulator: Simulator, reader: TagReader, state: LineState) -> None:
+        self._simulator = simulator
+        self._reader = reader
+        self.state = state
+
+    def advance(self, setpoints: Mapping[str, float], until_s: float) -> Sequence[Event]:
+        """Apply setpoints now and run to ``until_s``."""
+        return self._simulator.advance(self.state, setpoints, until_s)
+
+    def meters(self) -> Mapping[str, float]:
+        """All tags of the twin by name."""
+        values = self._reader.read(self.state, _NO_CONTROL).tolist()
+        return {
+            signal.name: value for signal, value in zip(self._reader.signals, values, strict=True)
+        }
+
+
+class Forks:
+    """Makes forks of one line's live twin."""
+
+    def __init__(self, line: Line, reader: TagReader) -> None:
+        self._line = line
+        self._reader = reader
+
+    def fork(self, live: LineState, world: int) -> Fork:
+        """A copy of the live twin in the what-if world ``world``; disturbances stay as they are."""
+        state = live.copy()
+        k = self._line.k
+        state.ints[k[s.K_LINE_I] + s.WORLD] = WHAT_IF + world
+        at = k[s.K_DISTURBANCE_F]
+        present = state.floats[at : at + k[s.K_DISTURBANCES]]
+        table = held(present, float(state.ints[k[s.K_LINE_I] + s.ORDERED]))
+        return Fork(self._simulator_for(table), self._reader, state)
+
+    def _simulator_for(self, table: list[float]) -> Simulator:
+        return Simulator(self._line, table)

@@ -1,0 +1,123 @@
+"""What a paced line last said of each signal, fed by subscriptions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from asyncua import ua
+
+from twin.clock import monotonic_us
+from twin.cycle import Reading
+from twin.equipment.journal import EventInbox
+from twin.equipment.opcua_link import Found
+from twin.signals import Quality
+
+_OVERFLOW = 0x0480
+"""InfoType DataValue with the bit Overflow (OPC UA Part 4, 7.39.1): the server dropped values."""
+
+
+def quality(code: int) -> Quality:
+    """The severity of a status code (its two highest bits) as our own mark."""
+    severity = code >> 30
+    if severity == 0:
+        return Quality.GOOD
+    return Quality.UNCERTAIN if severity == 1 else Quality.BAD
+
+
+class LastValues:
+    """A table of the newest value, source time and status of each signal.
+
+    Places beyond the signals hold the part lists of the buffers, then the plant time, then the
+    journal. A value with an older source time than the one held is late: counted, not shown.
+    """
+
+    def __init__(self, found: Found, n_signals: int) -> None:
+        self.found = found
+        self.values = np.full(n_signals, np.nan)
+        self.source_us = np.zeros(n_signals, dtype=np.int64)
+        self.status = np.full(n_signals, int(Quality.MISSING), dtype=np.int64)
+        self.part_ids: dict[str, tuple[int, ...]] = dict.fromkeys(found.part_ids, ())
+        self.inbox = EventInbox(found.entities)
+        self.time_us = 0
+        self.heard_us = monotonic_us()
+        """When the newest plant time came, by the monotonic clock."""
+        self.news = asyncio.Event()
+        self.overflows = self.late = 0
+        self.complete = asyncio.Event()
+        self._buffers = tuple(found.part_ids)
+        self._begun = False
+        self._awaited: set[int] = set()
+
+    @property
+    def time_place(self) -> int:
+        """The place of the plant time; the journal has the next."""
+        return len(self.values) + len(self._buffers)
+
+    def expect(self, places: Sequence[int]) -> None:
+        """``complete`` is set once each of these places has been heard of."""
+        self._awaited |= set(places)
+
+    def take(self, place: int, value: ua.DataValue) -> bool:
+        """Put one notification into the table; whether events are missing before it."""
+        self._awaited.discard(place)
+        if not self._awaited:
+            self.complete.set()
+        code = 0 if value.StatusCode is None else value.StatusCode.value
+        if code & _OVERFLOW == _OVERFLOW:
+            self.overflows += 1
+        held = None if value.Value is None else value.Value.Value
+        at = place - len(self.values)
+        if at < 0:
+            self._signal(place, held, code, value)
+        elif at < len(self._buffers):
+            self.part_ids[self._buffers[at]] = tuple(held or ())
+        elif place == self.time_place:
+            self._passed(int(held or 0))
+        elif held:
+            return self._journal(held)
+        return False
+
+    def reading(self) -> Reading:
+        """A snapshot, with the events since the last one."""
+        return Reading(
+            self.time_us,
+            0,
+            self.values.copy(),
+            self.source_us.copy(),
+            self.status.copy(),
+            dict(self.part_ids),
+            self.inbox.drain(),
+        )
+
+    def _signal(
+        self, place: int, held: float | bool | None, code: int, value: ua.DataValue
+    ) -> None:
+        stamp = value.SourceTimestamp
+        source_us = self.time_us
+        if stamp is not None:
+            source_us = ua.datetime_to_win_epoch(stamp) // 10 - self.found.epoch_us
+        if source_us < self.source_us[place]:
+            self.late += 1
+            return
+        mark = quality(code)
+        empty = held is None or mark is Quality.BAD
+        self.values[place] = np.nan if empty else float(held or 0.0)
+        self.source_us[place], self.status[place] = source_us, int(mark)
+        self._passed(source_us)
+
+    def _passed(self, time_us: int) -> None:
+        if time_us > self.time_us:
+            self.time_us, self.heard_us = time_us, monotonic_us()
+            self.news.set()
+
+    def _journal(self, numbers: Sequence[int]) -> bool:
+        if not self._begun:
+            self.inbox.begin(numbers)
+            self._begun = True
+        elif self.inbox.missing(numbers[0]):
+            return True
+        else:
+            self.inbox.take(numbers)
+        return False

@@ -1,0 +1,32 @@
+"""Plant time between the notifications of a paced line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from twin.clock import monotonic_us
+
+
+class LineClock:
+    """A ``Clock`` that follows the line: its last word, carried on at its speed.
+
+    ``heard`` gives the last plant time and when it came by the monotonic clock, both microseconds.
+    It never goes back, so it waits where the line's own time was ahead of the news.
+    """
+
+    def __init__(self, heard: Callable[[], tuple[int, int]], speed: float) -> None:
+        self._heard, self._speed = heard, speed
+        self._shown_us = 0
+
+    def now_us(self) -> int:
+        """Plant time, microseconds."""
+        time_us, heard_us = self._heard()
+        passed_us = int((monotonic_us() - heard_us) * self._speed)
+        self._shown_us = max(self._shown_us, time_us + passed_us)
+        return self._shown_us
+
+    async def sleep_until(self, time_us: int) -> None:
+        """Return when plant time has reached ``time_us``."""
+        while (left_us := time_us - self.now_us()) > 0:  # noqa: ASYNC110  (the line may lag)
+            await asyncio.sleep(left_us / 1e6 / self._speed)

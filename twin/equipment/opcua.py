@@ -1,0 +1,201 @@
+"""Equipment over OPC UA: a PLC, or the emulator of one. They differ by the endpoint alone.
+
+In lockstep everything is read in one request after each step, and must carry that step's number.
+Paced, subscriptions fill a table of last values, and reading is taking a snapshot of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Self
+
+from twin.cycle import Acknowledgement, Batch, Reading
+from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.lockstep_read import OutOfStep
+from twin.equipment.opcua_link import WrongServer, dial
+from twin.equipment.opcua_security import ClientSecurity
+from twin.equipment.opcua_session import LineSession
+from twin.protocols import Clock
+from twin.signals import Signal
+
+__all__ = ["Gap", "OpcUaEquipment", "OutOfStep", "WrongServer"]
+
+RETURN_S = 10.0
+"""How long the library may try to bring a session back before we begin a new one."""
+SHORTEST_DELAY_S, LONGEST_DELAY_S = 0.2, 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of plant time, microseconds, of which samples are missing, and why.
+
+    After a restart of the server ``until_us`` may lie before ``from_us``: plant time began anew.
+    """
+
+    from_us: int
+    until_us: int
+    reason: str
+
+
+class OpcUaEquipment:
+    """A production line behind an OPC UA server; made by ``connect``.
+
+    While the line cannot be reached every method raises ``ConnectionError`` at once. Once a write
+    has left, its loss is ``Outcome.UNKNOWN``, and nothing is ever sent again: after a return the
+    first thing to do is to read. ``gaps`` lists the interruptions so far, oldest first.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signals: Sequence[Signal],
+        plant_hash: str | None,
+        timeout_s: float,
+        security: ClientSecurity | None,
+        *,
+        insecure: bool,
+        fast_ms: float,
+    ) -> None:
+        self._url, self._signals, self._plant_hash = url, tuple(signals), plant_hash
+        self._timeout_s, self._security, self._insecure = timeout_s, security, insecure
+        self._fast_ms = fast_ms
+        self._session: LineSession
+        self._online = False
+        self._why = f"not connected to {url}"
+        self._refused: WrongServer | None = None
+        self._change = asyncio.Condition()
+        self.gaps: list[Gap] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls,
+        url: str,
+        signals: Sequence[Signal],
+        *,
+        plant_hash: str | None,
+        timeout_s: float = 4.0,
+        security: ClientSecurity | None = None,
+        insecure: bool = False,
+        fast_ms: float = 100.0,
+    ) -> AsyncIterator[Self]:
+        """Connect, and stay connected as long as the context is open.
+
+        ``plant_hash`` is the plant file's own, which the server must show (None: any line will do).
+        ``fast_ms`` is the shortest publishing interval of a paced line. Without ``security`` only
+        this very machine is talked to, unless ``insecure``. Raises ``WrongServer`` for a server
+        with another plant, ``ConnectionError`` if nobody answers.
+        """
+        quiet_asyncua()
+        equipment = cls(
+            url, signals, plant_hash, timeout_s, security, insecure=insecure, fast_ms=fast_ms
+        )
+        equipment._session = await equipment._begin()
+        equipment._online = True
+        watching = asyncio.create_task(equipment._watch())
+        try:
+            yield equipment
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+            equipment._online, equipment._why = False, f"{url} was closed"
+            await equipment._session.end()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the line can be reached now."""
+        return self._online and self._session.live
+
+    @property
+    def lockstep(self) -> bool:
+        """Whether plant time moves by ``Advance`` only."""
+        return self._session.found.lockstep
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Signals that the server does not have; they read as ``Quality.MISSING``."""
+        pairs = zip(self._signals, self._session.found.values, strict=True)
+        return tuple(signal.name for signal, node in pairs if node is None)
+
+    @property
+    def lost_notifications(self) -> int:
+        """Values and events that the server reported to have dropped, in this session."""
+        table = self._session.table
+        return 0 if table is None else table.overflows + table.inbox.lost
+
+    def clock(self) -> Clock:
+        """Plant time: of the last step read in lockstep, carried on between notifications if paced."""
+        return self._session.clock
+
+    async def wait_connected(self, *, connected: bool = True) -> None:
+        """Return when the line can be reached, or no longer."""
+        async with self._change:
+            await self._change.wait_for(lambda: self.connected == connected)
+
+    async def read(self) -> Reading:
+        """All signals at one instant."""
+        return await self._reach().read()
+
+    async def write(self, batch: Batch) -> Acknowledgement:
+        """Send setpoints and heartbeat; read back what is then in force."""
+        return await self._reach().write(batch)
+
+    async def command(self, verb: str, argument: float = 0.0) -> None:
+        """Call a method of the line; ``Advance`` takes the plant time to reach, microseconds."""
+        await self._reach().command(verb, argument)
+
+    def _reach(self) -> LineSession:
+        if self.connected:
+            return self._session
+        if self._refused is not None:
+            raise WrongServer(str(self._refused))
+        raise ConnectionError(self._why)
+
+    async def _begin(self) -> LineSession:
+        client = await dial(self._url, self._timeout_s, self._security, insecure=self._insecure)
+        return await LineSession.begin(
+            client, self._signals, self._plant_hash, self._timeout_s, self._fast_ms
+        )
+
+    async def _watch(self) -> None:
+        """Notice each loss, and do not rest until the line is back."""
+        while True:
+            reason = await self._session.lost()
+            lost_us = self._session.time_us
+            self._why = f"{self._url}: {reason}"
+            await self._turn(online=False)
+            _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
+            if not await self._session.returns(RETURN_S, self._plant_hash):
+                await self._session.end()
+                self._session = await self._begin_anew()
+                reason += ", new session"
+            self.gaps.append(Gap(lost_us, self._session.time_us, reason))
+            await self._turn(online=True)
+            _log.warning("%s: back at %.3f s", self._url, self._session.time_us / 1e6)
+
+    async def _begin_anew(self) -> LineSession:
+        delay_s = SHORTEST_DELAY_S
+        while True:
+            try:
+                session = await self._begin()
+            except WrongServer as error:
+                self._refused = error
+            except ConnectionError as error:
+                self._why = str(error)
+            else:
+                self._refused = None
+                return session
+            await asyncio.sleep(delay_s)
+            delay_s = min(2.0 * delay_s, LONGEST_DELAY_S)
+
+    async def _turn(self, *, online: bool) -> None:
+        async with self._change:
+            self._online = online
+            self._change.notify_all()

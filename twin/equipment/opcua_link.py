@@ -1,0 +1,201 @@
+"""How a line is found on an OPC UA server, and the connection to it.
+
+Nothing is remembered across connections: namespace index, nodes, epoch and speed are looked up by
+namespace URI and path each time, and the server must prove by its ConfigHash that it runs the plant
+file that we know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlparse
+
+from asyncua import Client, ua
+from asyncua.ua.ua_binary import struct_from_binary
+
+from twin.equipment import address_space as nodes
+from twin.equipment.opcua_security import ClientSecurity, is_loopback, secure_client
+from twin.equipment.opcua_types import node_id, refusal
+from twin.equipment.wire import FILETIME_UNIX_US
+from twin.signals import Signal
+
+SESSION_MS = 30_000
+"""A dead peer's session is released after this time."""
+_DEPTH = len(("enterprise", "site", "area", "line"))
+
+
+class WrongServer(ConnectionError):  # noqa: N818  (what it is, as callers see it)
+    """A server answers, but it does not run this plant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A line on a server, as it was found at one connection.
+
+    ``values`` has one node a signal, None where the server has none. ``epoch_us`` is the microsecond
+    since 1601 at which plant time began. ``started`` changes when the server is started again.
+    """
+
+    root: ua.NodeId
+    values: tuple[ua.NodeId | None, ...]
+    part_ids: dict[str, ua.NodeId]
+    others: dict[str, ua.NodeId]
+    entities: tuple[str, ...]
+    epoch_us: int
+    speed: float
+    lockstep: bool
+    started: datetime | None
+
+
+async def dial(
+    url: str, timeout_s: float, security: ClientSecurity | None, *, insecure: bool
+) -> Client:
+    """A connected client. Raises ``ConnectionError`` if nobody answers or we are refused."""
+    host = urlparse(url).hostname or ""
+    if security is None and not (insecure or is_loopback(host)):
+        msg = f"refusing to talk to {host} without encryption: give certificates and a user"
+        raise ConnectionRefusedError(msg)
+    client = Client(
+        url,
+        timeout=timeout_s,
+        watchdog_intervall=1.0,
+        auto_reconnect=True,
+        reconnect_max_delay=1.0,
+        reconnect_request_timeout=timeout_s,
+    )
+    client.session_timeout = SESSION_MS
+    client.name = client.description = "takttwin"
+    try:
+        if security is not None:
+            await secure_client(client, security)
+        await client.connect()
+    except (OSError, ua.UaError) as error:  # a time-out is an OSError
+        why = str(error) or type(error).__name__
+        msg = (
+            f"no OPC UA server lets us in at {url} ({why}); start the emulator or check the address"
+        )
+        raise ConnectionError(msg) from error
+    return client
+
+
+async def request(client: Client, message: Any, timeout_s: float) -> Any:
+    """Send one service request and return the undecoded answer."""
+    if client.uaclient.protocol is None:
+        raise ConnectionError("the connection is closed")
+    return await client.uaclient.protocol.send_request(message, timeout_s)
+
+
+async def call(
+    client: Client, found: Found, path: str, arguments: list[ua.Variant], timeout_s: float
+) -> list[Any]:
+    """Call a method of the line; returns plain values. Raises ``UaStatusCodeError`` if refused."""
+    folder = path.rpartition("/")[0]
+    if path not in found.others:
+        raise refusal(ua.StatusCodes.BadMethodInvalid)
+    message = ua.CallRequest()
+    message.Parameters.MethodsToCall = [
+        ua.CallMethodRequest(found.others[folder], found.others[path], arguments)
+    ]
+    answer = struct_from_binary(ua.CallResponse, await request(client, message, timeout_s))
+    answer.ResponseHeader.ServiceResult.check()
+    result = answer.Results[0]
+    result.StatusCode.check()
+    return [variant.Value for variant in result.OutputArguments]
+
+
+async def find_line(client: Client, signals: Sequence[Signal], plant_hash: str | None) -> Found:
+    """Look the line up. Raises ``WrongServer`` if it is not there or runs another plant file."""
+    names = await client.get_namespace_array()
+    if nodes.NAMESPACE not in names:
+        raise WrongServer(f"the server does not know the namespace {nodes.NAMESPACE}")
+    index = names.index(nodes.NAMESPACE)
+    root = await _root(client, index, plant_hash)
+    buffers = nodes.buffer_paths(signals)
+    paths = [nodes.value_path(signal) for signal in signals]
+    parts = [f"{path}/PartIds" for path in buffers.values()]
+    others = [nodes.SIM_TIME, nodes.STEP, nodes.EPOCH, nodes.SPEED, nodes.LOCKSTEP]
+    others += [nodes.ENTITIES, nodes.LATEST, nodes.RECENT, nodes.APPLY, nodes.ADVANCE]
+    others += [*nodes.VERBS.values(), "Control", nodes.CONFIG_HASH]
+    there = await _translate(client, root, [*paths, *parts, *others], index)
+    start = node_id(ua.ObjectIds.Server_ServerStatus_StartTime)
+    given = await _values(client, there, start)
+    epoch = given.get(nodes.EPOCH)
+    return Found(
+        root,
+        tuple(there.get(path) for path in paths),
+        {name: there[part] for name, part in zip(buffers, parts, strict=True) if part in there},
+        {path: there[path] for path in others if path in there},
+        tuple(given.get(nodes.ENTITIES) or ()),
+        FILETIME_UNIX_US if epoch is None else ua.datetime_to_win_epoch(epoch) // 10,
+        float(given.get(nodes.SPEED) or 1.0),
+        bool(given.get(nodes.LOCKSTEP)),
+        given["started"],
+    )
+
+
+async def same_server(client: Client, found: Found, plant_hash: str | None) -> bool:
+    """Whether what we found is still there, after the connection was lost and came back."""
+    start = client.get_node(node_id(ua.ObjectIds.Server_ServerStatus_StartTime))
+    names = await client.get_namespace_array()
+    index = found.root.NamespaceIndex
+    if len(names) <= index or names[index] != nodes.NAMESPACE:
+        return False
+    hashed = await client.get_node(found.others[nodes.CONFIG_HASH]).read_value()
+    return await start.read_value() == found.started and plant_hash in (None, hashed)
+
+
+async def _root(client: Client, index: int, plant_hash: str | None) -> ua.NodeId:
+    """The line object whose ConfigHash is ours, among all lines of the namespace."""
+    level = [client.nodes.objects]
+    for _ in range(_DEPTH):
+        below = []
+        for _, result in await client.browse_nodes(level):
+            below += [
+                client.get_node(reference.NodeId)
+                for reference in result.References
+                if reference.IsForward
+                and reference.NodeClass is ua.NodeClass.Object
+                and reference.NodeId.NamespaceIndex == index
+            ]
+        level = below
+        if not level:
+            break
+    hashes = []
+    for node in level:
+        there = await _translate(client, node.nodeid, [nodes.CONFIG_HASH], index)
+        if nodes.CONFIG_HASH in there:
+            hashed = await client.get_node(there[nodes.CONFIG_HASH]).read_value()
+            if plant_hash in (None, hashed):
+                return node.nodeid
+            hashes.append(hashed)
+    if not hashes:
+        raise WrongServer("the server has no line with an Identification/ConfigHash")
+    msg = (
+        f"the server runs another plant file: its ConfigHash is {', '.join(hashes)}, "
+        f"ours {plant_hash}; give both the same plant file"
+    )
+    raise WrongServer(msg)
+
+
+async def _translate(
+    client: Client, root: ua.NodeId, paths: Sequence[str], index: int
+) -> dict[str, ua.NodeId]:
+    """The nodes at these paths below another; those that do not exist are left out."""
+    relative = ["".join(f"/{index}:{name}" for name in path.split("/")) for path in paths]
+    results = await client.translate_browsepaths(root, relative)
+    return {
+        path: result.Targets[0].TargetId
+        for path, result in zip(paths, results, strict=True)
+        if result.StatusCode.is_good() and result.Targets
+    }
+
+
+async def _values(client: Client, there: dict[str, ua.NodeId], start: ua.NodeId) -> dict[str, Any]:
+    asked = [nodes.EPOCH, nodes.SPEED, nodes.LOCKSTEP, nodes.ENTITIES]
+    known = [path for path in asked if path in there]
+    wanted = [*(there[path] for path in known), start]
+    read = await client.read_values([client.get_node(node) for node in wanted])
+    return dict(zip([*known, "started"], read, strict=True))

@@ -1,0 +1,233 @@
+"""One connection to a line: what is read, written and called while it lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from asyncua import Client, ua
+from asyncua.client.ua_client import StateSubscription, UaClientState
+
+from twin.clock import VirtualClock, monotonic_us
+from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
+from twin.equipment import address_space as nodes
+from twin.equipment.address_space import DataType
+from twin.equipment.last_values import LastValues
+from twin.equipment.line_clock import LineClock
+from twin.equipment.lockstep_read import StepReader
+from twin.equipment.opcua_link import Found, call, find_line, same_server
+from twin.equipment.opcua_types import array, name_of, scalar
+from twin.equipment.subscriptions import Subscriptions
+from twin.protocols import Clock
+from twin.signals import Signal
+
+ADVANCE_TIMEOUT_S = 3600.0
+"""A long step may take its time; whether the server is alive is watched beside it."""
+
+_REFUSALS = {
+    ua.StatusCodes.BadUserAccessDenied,
+    ua.StatusCodes.BadNotWritable,
+    ua.StatusCodes.BadOutOfRange,
+    ua.StatusCodes.BadTypeMismatch,
+    ua.StatusCodes.BadInvalidArgument,
+    ua.StatusCodes.BadArgumentsMissing,
+    ua.StatusCodes.BadTooManyArguments,
+    ua.StatusCodes.BadMethodInvalid,
+    ua.StatusCodes.BadNodeIdUnknown,
+    ua.StatusCodes.BadNodeIdInvalid,
+    ua.StatusCodes.BadNotExecutable,
+    ua.StatusCodes.BadNotSupported,
+    ua.StatusCodes.BadServiceUnsupported,
+}
+"""Answers that say for certain that nothing was written."""
+_WRONG_CALLS = {ua.StatusCodes.BadInvalidArgument, ua.StatusCodes.BadInvalidState}
+
+
+class LineSession:
+    """A line at one server for the time of one session.
+
+    All methods raise ``ConnectionError`` if the line does not answer, except ``write``, whose
+    outcome is then unknown.
+    """
+
+    def __init__(
+        self, client: Client, states: StateSubscription, found: Found, timeout_s: float
+    ) -> None:
+        self.client, self.found = client, found
+        self._states, self._timeout_s = states, timeout_s
+        self.clock: Clock = VirtualClock()
+        self._steps: StepReader | None = None
+        self.table: LastValues | None = None
+        self._subscriptions: Subscriptions | None = None
+
+    @classmethod
+    async def begin(
+        cls,
+        client: Client,
+        signals: Sequence[Signal],
+        plant_hash: str | None,
+        timeout_s: float,
+        fast_ms: float,
+    ) -> LineSession:
+        """Find the line behind a connected client and get ready to read it.
+
+        Closes the client if that fails, with ``WrongServer`` or another ``ConnectionError``.
+        """
+        states = client.uaclient.subscribe_state()
+        await states.__aenter__()
+        try:
+            found = await find_line(client, signals, plant_hash)
+            session = cls(client, states, found, timeout_s)
+            await session._get_ready(signals, fast_ms)
+        except BaseException as error:
+            await states.__aexit__(None, None, None)
+            await _hang_up(client)
+            if isinstance(error, ua.UaError | TimeoutError):
+                msg = f"the server does not show its line: {error!r}"
+                raise ConnectionError(msg) from error
+            raise
+        return session
+
+    async def _get_ready(self, signals: Sequence[Signal], fast_ms: float) -> None:
+        if self.found.lockstep:
+            self._steps = StepReader(self.client, self.found, self._timeout_s)
+            await self._steps.begin()
+            return
+        table = self.table = LastValues(self.found, len(signals))
+        self._subscriptions = Subscriptions(self.client, table, fast_ms)
+        await self._subscriptions.open(signals)
+        async with asyncio.timeout(self._timeout_s):
+            await table.complete.wait()
+        self.clock = LineClock(lambda: (table.time_us, table.heard_us), self.found.speed)
+
+    @property
+    def live(self) -> bool:
+        """Whether requests have a chance now."""
+        return self.client.state is UaClientState.CONNECTED
+
+    @property
+    def time_us(self) -> int:
+        """The newest plant time known."""
+        if self._steps is not None:
+            return self._steps.time_us
+        return 0 if self.table is None else self.table.time_us
+
+    async def lost(self) -> str:
+        """Return when the connection is lost, or silent: what happened."""
+        while True:
+            with suppress(TimeoutError):
+                if await self._states.next_change(self._timeout_s) is not UaClientState.CONNECTED:
+                    return "connection lost"
+            if self._silent_s() > self._timeout_s:
+                return "the line fell silent"
+
+    async def returns(self, within_s: float, plant_hash: str | None) -> bool:
+        """Whether the connection comes back by itself in this time, to the same server."""
+        try:
+            await self._states.wait_for_state(UaClientState.CONNECTED, within_s)
+            if not await same_server(self.client, self.found, plant_hash):
+                return False
+            await self._refresh()
+        except (OSError, ua.UaError):
+            return False
+        return self.live
+
+    async def end(self) -> None:
+        """Close the session."""
+        if self._subscriptions is not None:
+            await self._subscriptions.close()
+        await self._states.__aexit__(None, None, None)
+        await _hang_up(self.client)
+
+    async def read(self) -> Reading:
+        """All signals: the table as it is, or everything of the last step in one request."""
+        if self.table is not None:
+            if self._silent_s() > self._timeout_s:
+                msg = f"the line has not been heard of for {self._silent_s():.1f} s"
+                raise ConnectionError(msg)
+            return self.table.reading()
+        if self._steps is None:
+            raise ConnectionError("the session has not begun")
+        try:
+            reading = await self._steps.read()
+        except ConnectionError:
+            raise
+        except (OSError, ua.UaError) as error:
+            msg = f"the line does not answer: {error!r}"
+            raise ConnectionError(msg) from error
+        await self.clock.sleep_until(reading.time_us)
+        return reading
+
+    async def write(self, batch: Batch) -> Acknowledgement:
+        """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again."""
+        names = [setpoint.signal for setpoint in batch.setpoints]
+        arguments = [
+            scalar(batch.sequence, DataType.INT64),
+            scalar(batch.heartbeat, DataType.INT64),
+            scalar(batch.deadline_us, DataType.INT64),
+            array(names, DataType.STRING),
+            array([setpoint.value for setpoint in batch.setpoints], DataType.DOUBLE),
+        ]
+        try:
+            outcome, detail, active = await self._call(nodes.APPLY, arguments)
+        except ua.UaStatusCodeError as error:
+            result = Outcome.REJECTED if error.code in _REFUSALS else Outcome.UNKNOWN
+            return Acknowledgement(batch.sequence, result, {}, name_of(error.code))
+        except (OSError, ua.UaError) as error:
+            return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, repr(error))
+        in_force = {n: v for n, v in zip(names, active or (), strict=True) if not math.isnan(v)}
+        return Acknowledgement(batch.sequence, Outcome(outcome), in_force, detail)
+
+    async def command(self, verb: str, argument: float) -> None:
+        """Call a method. Raises ``ValueError`` for one that the line does not have or refuses."""
+        try:
+            if verb == "Advance":
+                await self._advance(round(argument))
+            elif verb == "PermitRemote":
+                await self._call(nodes.VERBS[verb], [scalar(bool(argument), DataType.BOOLEAN)])
+            elif verb in nodes.VERBS:
+                await self._call(nodes.VERBS[verb], [])
+            else:
+                msg = f"the line has no method {verb!r}"
+                raise ValueError(msg)
+        except ua.UaStatusCodeError as error:
+            msg = f"the line refuses {verb}({argument:g}): {name_of(error.code)}"
+            kind = ValueError if error.code in _WRONG_CALLS else ConnectionError
+            raise kind(msg) from error
+        except (OSError, ua.UaError) as error:
+            msg = f"no answer to {verb}: {error!r}"
+            raise ConnectionError(msg) from error
+
+    async def _advance(self, until_us: int) -> None:
+        until = scalar(until_us, DataType.INT64)
+        step, first, *columns = await self._call(nodes.ADVANCE, [until], ADVANCE_TIMEOUT_S)
+        rows = zip(*(column or () for column in columns), strict=True)
+        if self._steps is not None:
+            self._steps.advanced(step, first, [Event(*row) for row in rows])
+
+    async def _call(
+        self, path: str, arguments: list[ua.Variant], timeout_s: float | None = None
+    ) -> list[Any]:
+        patience_s = self._timeout_s if timeout_s is None else timeout_s
+        return await call(self.client, self.found, path, arguments, patience_s)
+
+    async def _refresh(self) -> None:
+        """Learn the plant time anew: ask for it, or wait for news where it moves by itself."""
+        if self._steps is not None:
+            await self._steps.refresh()
+        elif self.table is not None:
+            self.table.news.clear()
+            async with asyncio.timeout(self._timeout_s):
+                await self.table.news.wait()
+
+    def _silent_s(self) -> float:
+        return 0.0 if self.table is None else (monotonic_us() - self.table.heard_us) / 1e6
+
+
+async def _hang_up(client: Client) -> None:
+    """Close a client whatever state it is in; a peer that does not answer cannot hold us."""
+    with suppress(OSError, ua.UaError):
+        await asyncio.wait_for(client.disconnect(), 2.0)

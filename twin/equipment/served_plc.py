@@ -1,0 +1,186 @@
+"""A PLC as a server shows it: every request to it goes through here, one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from asyncua import ua
+
+from twin.cycle import Batch
+from twin.equipment import address_space as nodes
+from twin.equipment.address_space import DataType
+from twin.equipment.image import Image
+from twin.equipment.journal import Journal
+from twin.equipment.opcua_types import array, scalar
+from twin.equipment.plc import Plc
+from twin.equipment.server import Action, Refused
+from twin.equipment.write_log import WriteLog
+from twin.signals import Role, Setpoint
+
+LONG_ADVANCE_US = 3_600_000_000
+"""Longer steps run beside the server's event loop, so that it goes on answering."""
+
+
+class ServedPlc:
+    """Methods, plain writes and scans of one PLC, and what they change in its image."""
+
+    def __init__(self, plc: Plc, write_log: Path | None, *, lockstep: bool) -> None:
+        self.plc = plc
+        self.requests = {s.name: f"{s.node}/Request" for s in plc.signals if s.role is Role.MV}
+        self._lockstep = lockstep
+        self._log = None if write_log is None else WriteLog(write_log, plc)
+        self._lock = asyncio.Lock()
+        self._journal = Journal([element.name for element in plc.line.elements])
+        self._image: Image
+        self._writable: dict[ua.NodeId, str] = {}
+        self._alive = self._sequence = ua.NodeId()
+        self._stale = False
+        self._asked: dict[str, float] = {}
+        self._heartbeat = -1
+
+    def actions(self) -> dict[str, Action]:
+        """The methods by path."""
+        verbs = {path: self._verb(verb) for verb, path in nodes.VERBS.items()}
+        return {nodes.APPLY: self._apply, nodes.ADVANCE: self._advance, **verbs}
+
+    async def appear(self, image: Image, found: dict[str, ua.NodeId], speed: float) -> None:
+        """Show everything for the first time."""
+        self._image = image
+        now_us = self.plc.now_us
+        await image.put(nodes.EPOCH, image.stamp(0), now_us)
+        await image.put(nodes.SPEED, speed, now_us)
+        await image.put(nodes.LOCKSTEP, self._lockstep, now_us)
+        for name, value in self.plc.active.items():
+            await image.put(self.requests[name], value, now_us)
+        await self._show()
+        self._writable = {found[path]: name for name, path in self.requests.items()}
+        self._alive, self._sequence = found[nodes.ALIVE], found[nodes.REQUEST_SEQUENCE]
+
+    async def scan(self, until_us: int) -> None:
+        """One scan of a paced line."""
+        async with self._lock:
+            self._journal.open_window()
+            self.plc.advance(max(until_us, self.plc.now_us))
+            await self._show()
+            self._journal.tell()
+
+    def recent(self, node: ua.NodeId, attribute: ua.AttributeIds) -> ua.DataValue:
+        """The last thousand transitions, for a client that has missed some."""
+        return ua.DataValue(array(self._journal.recent(), DataType.INT64))
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
+
+    async def about_to_read(self, event: Any, service: Any) -> None:
+        """In lockstep, what requests have changed is shown when somebody looks."""
+        if self._stale and event.is_external:
+            async with self._lock:
+                await self._show()
+
+    async def written(self, event: Any, service: Any) -> None:
+        """Plain writes: requests wait for RequestSeq, which commits them; ControllerAlive counts."""
+        if not event.is_external:
+            return
+        commit, beat = -1, False
+        items = event.request_params.NodesToWrite
+        for item, result in zip(items, event.response_params, strict=True):
+            if not result.is_good() or item.AttributeId != ua.AttributeIds.Value:
+                continue
+            value = item.Value.Value.Value
+            if item.NodeId in self._writable:
+                self._asked[self._writable[item.NodeId]] = math.nan if value is None else value
+            elif value is not None and item.NodeId == self._sequence:
+                commit = value
+            elif value is not None and item.NodeId == self._alive:
+                self._heartbeat, beat = value, True
+        if commit < 0 and not beat:
+            return
+        asked: tuple[Setpoint, ...] = ()
+        if commit >= 0:
+            asked = tuple(Setpoint(name, value) for name, value in self._asked.items())
+            self._asked = {}
+        async with self._lock:
+            # A plain write carries no deadline: what has arrived is in time.
+            self.plc.apply(Batch(commit, self._heartbeat, asked, self.plc.now_us))
+            await self._changed()
+
+    async def _apply(
+        self,
+        sequence: int,
+        heartbeat: int,
+        deadline_us: int,
+        names: Sequence[str],
+        values: Sequence[float],
+    ) -> list[ua.Variant]:
+        if len(names) != len(values) or None in names:
+            raise Refused(ua.StatusCodes.BadInvalidArgument)
+        setpoints = tuple(Setpoint(*pair) for pair in zip(names, values, strict=True))
+        async with self._lock:
+            self._heartbeat = heartbeat
+            answer = self.plc.apply(Batch(sequence, heartbeat, setpoints, deadline_us))
+            for setpoint in setpoints:
+                if setpoint.signal in self.requests:
+                    path = self.requests[setpoint.signal]
+                    await self._image.put(path, setpoint.value, self.plc.now_us)
+            await self._changed()
+        active = [answer.active.get(name, math.nan) for name in names]
+        return [
+            scalar(str(answer.outcome), DataType.STRING),
+            scalar(answer.detail, DataType.STRING),
+            array(active, DataType.DOUBLE),
+        ]
+
+    async def _advance(self, until_us: int) -> list[ua.Variant]:
+        if not self._lockstep:
+            raise Refused(ua.StatusCodes.BadInvalidState)
+        async with self._lock:
+            if until_us < self.plc.now_us:
+                raise Refused(ua.StatusCodes.BadInvalidArgument)
+            self._journal.open_window()
+            if until_us - self.plc.now_us > LONG_ADVANCE_US:
+                step = await asyncio.to_thread(self.plc.advance, until_us)
+            else:
+                step = self.plc.advance(until_us)
+            await self._show()
+            first, events = self._journal.tell()
+        return [
+            scalar(step, DataType.INT64),
+            scalar(first, DataType.INT64),
+            array([e.time_us for e in events], DataType.INT64),
+            array([e.entity for e in events], DataType.STRING),
+            array([e.before for e in events], DataType.INT32),
+            array([e.after for e in events], DataType.INT32),
+            array([e.part for e in events], DataType.INT64),
+        ]
+
+    def _verb(self, verb: str) -> Callable[..., Awaitable[list[ua.Variant]]]:
+        async def command(*arguments: bool) -> list[ua.Variant]:
+            async with self._lock:
+                self.plc.command(verb, float(any(arguments)))
+                await self._changed()
+            return []
+
+        return command
+
+    async def _show(self) -> None:
+        reading = self.plc.reading()
+        self._stale = False
+        self._journal.add(reading.events)
+        if reading.events:
+            await self._image.put(nodes.LATEST, self._journal.window(), reading.time_us)
+        await self._image.show(reading)
+
+    async def _changed(self) -> None:
+        """After a request: paced clients are told at once; in lockstep the next read shows it."""
+        if self._log is not None:
+            self._log.update()
+        if self._lockstep:
+            self._stale = True
+        else:
+            await self._show()

@@ -1,0 +1,136 @@
+"""The subscriptions that feed a paced line's table of last values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asyncua import Client, ua
+from asyncua.common.subscription import DataChangeEvent, OverflowPolicy, Subscription
+
+from twin.equipment import address_space as nodes
+from twin.equipment.last_values import LastValues
+from twin.signals import Signal
+
+_PENDING = 100_000
+"""Notifications that may wait for us; beyond that we connect anew, and the gap is on record."""
+_KEEP_ALIVE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    interval_ms: float
+    queue: int
+
+
+class Subscriptions:
+    """Three subscriptions: fast and slow show the newest value, audit must lose none.
+
+    Fast are process values and setpoints, slow the meters and the environment, audit states,
+    counters, parts and the journal. Intervals are of wall time, shorter where plant time is faster.
+    """
+
+    def __init__(self, client: Client, table: LastValues, fast_ms: float) -> None:
+        self._client, self._table = client, table
+        speed = max(1.0, table.found.speed)
+        self._classes = {
+            "fast": _Class(fast_ms, 1),
+            "slow": _Class(max(fast_ms, 1000.0 / speed), 1),
+            "audit": _Class(max(fast_ms, 500.0 / speed), 1000),
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, signals: Sequence[Signal]) -> None:
+        """Subscribe to all that the server has. Raises ``ConnectionError`` if it refuses."""
+        found, n_signals = self._table.found, len(signals)
+        items: dict[str, list[tuple[int, ua.NodeId, bool]]] = {name: [] for name in self._classes}
+        for place, (signal, node) in enumerate(zip(signals, found.values, strict=True)):
+            if node is not None:
+                items[_class_of(signal)].append((place, node, signal.sampled_s > 0.0))
+        for at, node in enumerate(found.part_ids.values()):
+            items["audit"].append((n_signals + at, node, False))
+        if nodes.SIM_TIME in found.others:
+            items["fast"].append((self._table.time_place, found.others[nodes.SIM_TIME], False))
+        if nodes.LATEST in found.others:
+            items["audit"].append((self._table.time_place + 1, found.others[nodes.LATEST], False))
+        for name, wanted in items.items():
+            if wanted:
+                await self._subscribe(self._classes[name], wanted)
+
+    async def close(self) -> None:
+        """Stop listening; the server is told by the end of the session."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _subscribe(self, kind: _Class, wanted: list[tuple[int, ua.NodeId, bool]]) -> None:
+        alive = max(1, int(_KEEP_ALIVE_MS / kind.interval_ms))
+        subscription = await self._client.create_subscription(
+            ua.CreateSubscriptionParameters(
+                RequestedPublishingInterval=kind.interval_ms,
+                RequestedLifetimeCount=10 * alive,
+                RequestedMaxKeepAliveCount=alive,
+                MaxNotificationsPerPublish=10_000,
+                PublishingEnabled=True,
+                Priority=0,
+            ),
+            queue_maxsize=_PENDING,
+            overflow=OverflowPolicy.DISCONNECT,
+        )
+        self._table.expect([place for place, _, _ in wanted])
+        self._tasks.append(asyncio.create_task(self._listen(subscription)))
+        created = await subscription.create_monitored_items(
+            [_item(place, node, kind, sampled=sampled) for place, node, sampled in wanted]
+        )
+        for (_, node, _), answer in zip(wanted, created, strict=True):
+            if isinstance(answer, ua.StatusCode):
+                msg = f"the server refuses to report {node.Identifier!s}: {answer.name}"
+                raise ConnectionRefusedError(msg)
+
+    async def _listen(self, subscription: Subscription) -> None:
+        table = self._table
+        async for event in subscription:
+            if not isinstance(event, DataChangeEvent):
+                continue
+            item = event.data.monitored_item
+            if table.take(item.ClientHandle - 1, item.Value):
+                await self._catch_up(item.Value.Value.Value)
+
+    async def _catch_up(self, numbers: Sequence[int]) -> None:
+        """Numbers are missing before these: read what the server keeps, then go on."""
+        recent = self._table.found.others.get(nodes.RECENT)
+        if recent is not None:
+            kept = await self._client.get_node(recent).read_value()
+            if kept:
+                self._table.inbox.take(kept)
+        self._table.inbox.take(numbers)
+
+
+def _class_of(signal: Signal) -> str:
+    node = signal.node
+    if "/Energy/" in node or "/Time/" in node or node.startswith("Environment/"):
+        return "slow"
+    if "/Process/" in node or "/Setpoints/" in node or node == "Line/ActivePower":
+        return "fast"
+    return "slow" if node.endswith(("Total", "ElapsedWork")) else "audit"
+
+
+def _item(
+    place: int, node: ua.NodeId, kind: _Class, *, sampled: bool
+) -> ua.MonitoredItemCreateRequest:
+    """A sampled signal is news by its time alone: an unchanged value is then not a stale one."""
+    parameters = ua.MonitoringParameters(
+        ClientHandle=place + 1,
+        SamplingInterval=kind.interval_ms,
+        QueueSize=kind.queue,
+        DiscardOldest=True,
+    )
+    if sampled:
+        trigger = ua.DataChangeTrigger.StatusValueTimestamp
+        parameters.Filter = ua.DataChangeFilter(Trigger=trigger)
+    return ua.MonitoredItemCreateRequest(
+        ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value),
+        ua.MonitoringMode.Reporting,
+        parameters,
+    )

@@ -1,0 +1,243 @@
+"""One controller against another on the same shifts: paired differences and what they allow to say.
+
+Both faced the same luck, so each shift gives one difference. From two shifts on their mean has a
+95 % interval (Student's t), and a verdict:
+
+- *better* or *worse*: the whole interval lies on that side of zero;
+- *equal*: it contains zero and lies within ``EQUAL_SHARE`` of the baseline's mean;
+- *inconclusive*: anything else.
+
+A saving counts only if nothing else paid for it: a figure of which less is better is called
+*better* only if throughput, scrap, tool cost and material are shown to be non-inferior, each by its
+interval against a margin that is fixed here, before any run. One shift has no interval and gets no
+verdict, only *lower*, *higher* or *same*.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from twin.feedback.definitions import LINE_KPIS, Definition
+from twin.feedback.kpi import Kpis
+
+CONFIDENCE = 0.95
+EQUAL_SHARE = 0.01
+ONE_SHIFT = "one shift: no interval"
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """How much worse a figure may be and still pass: absolute, or a share of the baseline."""
+
+    name: str
+    worse_is: int
+    """+1 where more is worse, -1 where less is."""
+    absolute: float = 0.0
+    share: float = 0.0
+
+
+MARGINS = (
+    Margin("throughput_parts_per_h", worse_is=-1, share=0.01),
+    Margin("scrap_share", worse_is=1, absolute=0.001),
+    Margin("tool_cost_eur_per_good_part", worse_is=1, share=0.01),
+    Margin("material_kg_per_good_part", worse_is=1, share=0.01),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A figure of one controller against a baseline, over paired shifts.
+
+    ``value`` and ``baseline_value`` are means, ``difference`` their difference in ``unit``, with
+    ``low`` to ``high`` as its 95 % interval where there is one; ``percent`` is relative to the
+    baseline, None where that is zero. ``shifts`` is the number of pairs.
+    """
+
+    controller: str
+    baseline: str
+    name: str
+    unit: str
+    shifts: int
+    value: float
+    baseline_value: float
+    difference: float
+    percent: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+    reason: str = ""
+
+
+def compare(
+    kpis_by_controller: Mapping[str, Kpis | Sequence[Kpis]], baseline: str
+) -> tuple[Comparison, ...]:
+    """Every controller against the baseline, in every figure of the line that both have.
+
+    A sequence has one entry a shift, in the same order for all. Raises ``ValueError`` where the
+    baseline is missing, or shifts do not pair up.
+    """
+    if baseline not in kpis_by_controller:
+        known = ", ".join(kpis_by_controller)
+        raise ValueError(f"there is no controller {baseline!r} to compare with; known: {known}")
+    runs = {
+        name: (kpis,) if isinstance(kpis, Kpis) else tuple(kpis)
+        for name, kpis in kpis_by_controller.items()
+    }
+    found: list[Comparison] = []
+    for name, shifts in runs.items():
+        if name != baseline:
+            _check_pairs(name, shifts, baseline, runs[baseline])
+            found += _compare(name, shifts, baseline, runs[baseline])
+    return tuple(found)
+
+
+def _check_pairs(name: str, ours: Sequence[Kpis], baseline: str, theirs: Sequence[Kpis]) -> None:
+    windows = [
+        [sorted({(kpi.from_us, kpi.until_us) for kpi in kpis.values}) for kpis in run]
+        for run in (ours, theirs)
+    ]
+    if not ours or windows[0] != windows[1]:
+        msg = (
+            f"{name} ({len(ours)} shifts) and {baseline} ({len(theirs)}) do not pair up: give both "
+            "the same shifts in the same order, over the same windows of plant time"
+        )
+        raise ValueError(msg)
+
+
+def _compare(
+    name: str, ours: Sequence[Kpis], baseline: str, theirs: Sequence[Kpis]
+) -> list[Comparison]:
+    found = {}
+    for definition in LINE_KPIS:
+        pairs = [
+            (mine[definition.name], other[definition.name])
+            for mine, other in zip(ours, theirs, strict=True)
+            if definition.name in mine and definition.name in other
+        ]
+        if pairs:
+            found[definition.name] = _paired(name, baseline, definition, pairs, len(ours))
+    return [_guarded(comparison, found) for comparison in found.values()]
+
+
+def _paired(
+    name: str,
+    baseline: str,
+    definition: Definition,
+    pairs: Sequence[tuple[float, float]],
+    shifts: int,
+) -> Comparison:
+    n = len(pairs)
+    value = math.fsum(mine for mine, _ in pairs) / n
+    baseline_value = math.fsum(other for _, other in pairs) / n
+    differences = [_difference(mine, other) for mine, other in pairs]
+    mean = math.fsum(differences) / n
+    low = high = None
+    if n > 1:
+        spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
+        half = student_t(n - 1) * spread / math.sqrt(n)
+        low, high = mean - half, mean + half
+    compared = Comparison(
+        controller=name,
+        baseline=baseline,
+        name=definition.name,
+        unit=definition.unit,
+        shifts=n,
+        value=value,
+        baseline_value=baseline_value,
+        difference=mean,
+        percent=100.0 * mean / baseline_value if baseline_value else None,
+        low=low,
+        high=high,
+        verdict=_direction(mean),
+        reason=ONE_SHIFT,
+    )
+    if low is None or high is None:
+        return compared
+    if n < shifts:
+        reason = f"undefined in {shifts - n} of {shifts} shifts"
+        return replace(compared, verdict="inconclusive", reason=reason)
+    verdict = _verdict(definition.better, low, high, EQUAL_SHARE * abs(baseline_value))
+    return replace(compared, verdict=verdict, reason="")
+
+
+def _difference(mine: float, other: float) -> float:
+    """Sums that differ in their last digits only are the same sum, added up in another order."""
+    difference = mine - other
+    return 0.0 if abs(difference) <= ROUNDING * max(abs(mine), abs(other)) else difference
+
+
+def _direction(difference: float) -> str:
+    if difference == 0.0:
+        return "same"
+    return "lower" if difference < 0.0 else "higher"
+
+
+def _verdict(better: str, low: float, high: float, equal: float) -> str:
+    if low > 0.0 or high < 0.0:
+        direction = _direction(low if low > 0.0 else high)
+        if not better:
+            return direction
+        return "better" if direction == better else "worse"
+    return "equal" if -equal <= low and high <= equal else "inconclusive"
+
+
+def _guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
+    """A saving that something else paid for is none."""
+    better = next(d.better for d in LINE_KPIS if d.name == compared.name)
+    if compared.verdict != "better" or better != "lower":
+        return compared
+    failed = [
+        margin.name
+        for margin in MARGINS
+        if margin.name != compared.name and not _is_non_inferior(margin, found.get(margin.name))
+    ]
+    if not failed:
+        return compared
+    reason = f"not shown to be non-inferior: {', '.join(failed)}"
+    return replace(compared, verdict="inconclusive", reason=reason)
+
+
+def _is_non_inferior(margin: Margin, compared: Comparison | None) -> bool:
+    if compared is None or compared.low is None or compared.high is None:
+        return False
+    if compared.reason:  # undefined in some shifts
+        return False
+    worst = compared.high if margin.worse_is > 0 else -compared.low
+    return worst <= margin.absolute + margin.share * abs(compared.baseline_value)
+
+
+def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """The half-width of Student's interval in standard errors.
+
+    Series for whole degrees of freedom: Abramowitz and Stegun, Handbook of Mathematical Functions,
+    26.7.3 and 26.7.4; solved by bisection of the angle atan(t / sqrt(freedom)).
+    """
+    if freedom < 1 or not 0.0 < confidence < 1.0:
+        msg = f"student_t needs freedom ({freedom}) >= 1 and confidence ({confidence}) in (0, 1)"
+        raise ValueError(msg)
+    low, high = 0.0, math.pi / 2.0
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if _within(middle, freedom) < confidence:
+            low = middle
+        else:
+            high = middle
+    return math.tan(0.5 * (low + high)) * math.sqrt(freedom)
+
+
+def _within(angle: float, freedom: int) -> float:
+    """Probability that |t| stays below tan(angle) * sqrt(freedom)."""
+    cos2 = math.cos(angle) ** 2
+    odd = freedom % 2 == 1
+    term = math.cos(angle) if odd else 1.0
+    total = 0.0
+    for k in range((freedom - 1) // 2 if odd else freedom // 2):
+        total += term
+        j = 2 * k
+        term *= cos2 * ((j + 2) / (j + 3) if odd else (j + 1) / (j + 2))
+    if odd:
+        return 2.0 / math.pi * (angle + math.sin(angle) * total)
+    return math.sin(angle) * total

@@ -1,0 +1,289 @@
+"""The figures of a line: what each is called, its unit, which way is better, how it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twin.feedback import iso22400
+from twin.feedback.account import Account, UndefinedError
+from twin.feedback.state_energy import ASLEEP, AWAKE, WARMING
+from twin.objective import Objective, Used
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """How a figure of the line is taken from the account; ``better`` is "lower", "higher" or ""."""
+
+    name: str
+    unit: str
+    better: str
+    meaning: str
+    of: Callable[[Account], float]
+
+
+def _growth(signal: str) -> Callable[[Account], float]:
+    return lambda account: account.growth(signal)
+
+
+def _per_good_part(of: Callable[[Account], float]) -> Callable[[Account], float]:
+    return lambda account: of(account) / account.good_parts
+
+
+def _tool_changes(account: Account) -> float:
+    return sum(account.growth(f"{name}.tool_changes") for name in account.tooled)
+
+
+def _tool_cost_eur(account: Account) -> float:
+    prices = Objective.of(account.plant).edge_cost_eur
+    return sum(prices[name] * edges for name, edges in account.edges_used().items())
+
+
+def _tool_life_used(account: Account) -> float:
+    return sum(account.at_end(f"{name}.tool_use") for name in account.tooled)
+
+
+def _energy_cost_eur(account: Account) -> float:
+    gas_eur = account.growth("line.gas_kwh") * float(account.plant.energy.gas_eur_per_mwh) * 1e-3
+    return account.electricity_cost_eur + gas_eur
+
+
+def _running_cost_eur(account: Account) -> float:
+    used = Used(
+        energy_kwh=account.growth("line.energy_kwh"),
+        price_eur_per_mwh=account.price_eur_per_mwh,
+        gas_kwh=account.growth("line.gas_kwh"),
+        material_kg=account.growth("line.material_kg"),
+        scrap_kg=account.growth("line.scrap_kg"),
+        good=account.growth("line.good_count"),
+        edges=account.edges_used(),
+    )
+    return float(Objective.of(account.plant).running_eur(used))
+
+
+def _stock_change_eur(account: Account) -> float:
+    """Both ends at the mean price of the window, so that a moving price is no stock."""
+    objective, price = Objective.of(account.plant), account.price_eur_per_mwh
+    after = objective.stocks_eur(account.stocks_at_end(), price)
+    return after - objective.stocks_eur(account.stocks_at_start(), price)
+
+
+def _cost_eur(account: Account) -> float:
+    return _running_cost_eur(account) + _stock_change_eur(account)
+
+
+def _co2_kg(account: Account) -> float:
+    energy = account.plant.energy
+    electricity_kg = account.growth("line.energy_kwh") * float(energy.electricity_co2_kg_per_kwh)
+    return electricity_kg + account.growth("line.gas_kwh") * float(energy.gas_co2_kg_per_kwh)
+
+
+def _peak_kw(account: Account) -> float:
+    means = [quarter.mean_kw for quarter in account.quarters if quarter.is_complete]
+    if not means:
+        raise UndefinedError("no whole quarter of an hour of the clock was metered in full")
+    return max(means)
+
+
+def _demand_charge_eur(account: Account) -> float:
+    return _peak_kw(account) * Objective.of(account.plant).peak_eur_per_kw
+
+
+def _scrap_share(account: Account) -> float:
+    return 1.0 - iso22400.line_quality_ratio(account)
+
+
+def _energy_share(of: int) -> Callable[[Account], float]:
+    def share(account: Account) -> float:
+        missing = [st.name for st in account.plant.stations if st.name not in account.energy_kwh]
+        if missing:
+            raise UndefinedError(f"energy or state times unknown of {', '.join(missing)}")
+        total = sum(sum(kwh) for kwh in account.energy_kwh.values())
+        if total <= 0.0:
+            raise UndefinedError("no electricity was drawn")
+        return sum(kwh[of] for kwh in account.energy_kwh.values()) / total
+
+    return share
+
+
+def _at_bottleneck(of: iso22400.OfStation) -> Callable[[Account], float]:
+    return lambda account: of(account, iso22400.bottleneck(account))
+
+
+def _bottleneck_position(account: Account) -> float:
+    return float(1 + account.plant.stations.index(iso22400.bottleneck(account)))
+
+
+LINE_KPIS = (
+    Definition("good_parts", "1", "higher", "good parts made", _growth("line.good_count")),
+    Definition("scrap_parts", "1", "lower", "parts scrapped", _growth("line.scrap_count")),
+    Definition("ordered_parts", "1", "", "good parts ordered", _growth("line.ordered_count")),
+    Definition(
+        "throughput_parts_per_h",
+        "1/h",
+        "higher",
+        "good parts an hour of the window",
+        lambda account: account.growth("line.good_count") / account.hours,
+    ),
+    Definition("energy_kwh", "kW.h", "lower", "electricity", _growth("line.energy_kwh")),
+    Definition("gas_kwh", "kW.h", "lower", "gas (lower heating value)", _growth("line.gas_kwh")),
+    Definition(
+        "energy_kwh_per_good_part",
+        "kW.h",
+        "lower",
+        "electricity for each good part",
+        _per_good_part(_growth("line.energy_kwh")),
+    ),
+    Definition(
+        "gas_kwh_per_good_part",
+        "kW.h",
+        "lower",
+        "gas for each good part",
+        _per_good_part(_growth("line.gas_kwh")),
+    ),
+    Definition(
+        "material_kg_per_good_part",
+        "kg",
+        "lower",
+        "material taken for each good part, scrap included",
+        _per_good_part(_growth("line.material_kg")),
+    ),
+    Definition("scrap_share", "1", "lower", "scrap, of all parts that left", _scrap_share),
+    Definition("tool_changes", "1", "lower", "edges worn out", _tool_changes),
+    Definition(
+        "tool_cost_eur",
+        "EUR",
+        "lower",
+        "edges worn out, and the life lost by those in place, at the price of an edge",
+        _tool_cost_eur,
+    ),
+    Definition(
+        "tool_cost_eur_per_good_part",
+        "EUR",
+        "lower",
+        "tool cost for each good part",
+        _per_good_part(_tool_cost_eur),
+    ),
+    Definition(
+        "running_cost_eur",
+        "EUR",
+        "lower",
+        "energy, material less scrap, the charge for tools; stocks and demand charge aside",
+        _running_cost_eur,
+    ),
+    Definition(
+        "stock_change_eur",
+        "EUR",
+        "lower",
+        "change of backlog, parts in the line and heat owed, priced",
+        _stock_change_eur,
+    ),
+    Definition(
+        "cost_eur_per_good_part",
+        "EUR",
+        "lower",
+        "running cost and change of stocks for each good part; demand charge aside",
+        _per_good_part(_cost_eur),
+    ),
+    Definition(
+        "energy_cost_eur_per_good_part",
+        "EUR",
+        "lower",
+        "electricity at the prices in force, and gas, for each good part",
+        _per_good_part(_energy_cost_eur),
+    ),
+    Definition(
+        "co2_kg_per_good_part",
+        "kg",
+        "lower",
+        "CO2 of electricity and gas for each good part",
+        _per_good_part(_co2_kg),
+    ),
+    Definition(
+        "peak_kw",
+        "kW",
+        "lower",
+        "highest mean grid power of a quarter of an hour of the clock, site load included",
+        _peak_kw,
+    ),
+    Definition(
+        "demand_charge_eur",
+        "EUR",
+        "lower",
+        "demand charge of the shift at that peak",
+        _demand_charge_eur,
+    ),
+    Definition("wip_end", "1", "", "parts in the line at the end", lambda a: a.stocks_at_end().wip),
+    Definition(
+        "backlog_end",
+        "1",
+        "lower",
+        "good parts ordered and not made at the end",
+        lambda a: a.stocks_at_end().backlog,
+    ),
+    Definition(
+        "tool_life_used_end",
+        "1",
+        "lower",
+        "life that the edges in place have lost, in edges",
+        _tool_life_used,
+    ),
+    Definition(
+        "heat_owed_kwh_end",
+        "kW.h",
+        "lower",
+        "energy that brings sleeping stations back to ready",
+        lambda a: a.stocks_at_end().heat_owed_kwh,
+    ),
+    Definition(
+        "idle_energy_share",
+        "1",
+        "",
+        "share of electricity: ready, blocked, down or changed over (fitted)",
+        _energy_share(AWAKE),
+    ),
+    Definition(
+        "standby_energy_share",
+        "1",
+        "",
+        "share of electricity: standby or off (fitted)",
+        _energy_share(ASLEEP),
+    ),
+    Definition(
+        "warm_up_energy_share",
+        "1",
+        "",
+        "share of electricity: warm-up (fitted)",
+        _energy_share(WARMING),
+    ),
+    *(
+        Definition(f"line.{name}", "1", "", f"{name.replace('_', ' ')} of the bottleneck", of)
+        for name, of in (
+            (name, _at_bottleneck(of))
+            for name, of in iso22400.STATION_KPIS.items()
+            if name not in ("quality_ratio", "oee_index")
+        )
+    ),
+    Definition(
+        "line.quality_ratio",
+        "1",
+        "higher",
+        "good parts, of all parts that left the line",
+        iso22400.line_quality_ratio,
+    ),
+    Definition(
+        "line.oee_index",
+        "1",
+        "",
+        "availability and effectiveness of the bottleneck times the line's quality ratio",
+        iso22400.line_oee_index,
+    ),
+    Definition(
+        "line.bottleneck_position",
+        "1",
+        "",
+        "which station was longest at work, changed over or repaired, from the first on",
+        _bottleneck_position,
+    ),
+)
+"""The figures of the line, in the order in which they are read."""

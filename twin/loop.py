@@ -1,0 +1,158 @@
+"""The loop: sense, analyze, decide, act, feed back. Read this file first.
+
+``ControlLoop.step`` turns one reading of the line into one decision. It is synchronous, does no
+I/O, asks no clock and draws no luck of its own, so a recorded run can be computed again bit for
+bit. ``twin.runtime`` brings the readings and carries out the decisions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from twin.act.guard import Guard, GuardMemory, stand_in
+from twin.analyze.estimation import EstimateMemory, OffsetEstimator
+from twin.analyze.forecasting import Forecaster, ForecastMemory
+from twin.analyze.synchronise import synchronise
+from twin.analyze.whatif import Forks
+from twin.cycle import (
+    Acknowledgement,
+    Action,
+    Cycle,
+    Decision,
+    Estimate,
+    Mode,
+    Observation,
+    Reading,
+    Situation,
+)
+from twin.feedback.ledger import Ledger
+from twin.kernels.draws import TWIN
+from twin.line.model import Line
+from twin.line.scenario import held
+from twin.line.simulator import Simulator, initial_state
+from twin.line.tags import TagReader
+from twin.protocols import Controller
+from twin.sense.fusion import Fusion, SenseMemory
+from twin.signals import UNUSABLE, Role
+from twin.state import LineState
+
+
+@dataclass(slots=True)
+class LoopMemory:
+    """All that the loop remembers from one turn to the next."""
+
+    sense: SenseMemory
+    twin: LineState
+    estimate: EstimateMemory = field(default_factory=EstimateMemory)
+    forecast: ForecastMemory = field(default_factory=ForecastMemory)
+    guard: GuardMemory = field(default_factory=GuardMemory)
+    turns: int = 0
+
+
+class ControlLoop:
+    """One loop over one line.
+
+    ``line`` is the nominal line: what the plant file says, never the truth. ``seed`` keys the
+    twin's own luck.
+    """
+
+    def __init__(self, line: Line, controller: Controller, seed: int) -> None:
+        plant = line.plant
+        self.line = line
+        self.controller = controller
+        self.tags = TagReader(line)
+        self.signals = self.tags.signals
+        self._mvs = tuple(s.name for s in self.signals if s.role is Role.MV)
+        self._critical = [n for n, s in enumerate(self.signals) if s.critical]
+        self._fusion = Fusion(self.signals, plant.control.stale_after_s)
+        self._estimator = OffsetEstimator(line)
+        self._forecaster = Forecaster(plant)
+        self._forks = Forks(line, self.tags)
+        self._twin = Simulator(line, held([0.0] * len(plant.disturbances), 0.0))
+        self._guard = Guard(self.signals, plant.control)
+        self.ledger = Ledger(plant, self.signals)
+        self.memory = LoopMemory(self._fusion.begin(), initial_state(line, seed, TWIN))
+
+    def step(
+        self,
+        reading: Reading,
+        commands: tuple[str, ...] = (),
+        acknowledged: Acknowledgement | None = None,
+    ) -> Cycle:
+        """One turn: from a reading, the operator's commands and the answer to the last batch."""
+        observation = self.sense(reading)
+        situation = self.analyze(observation)
+        action = self.decide(situation)
+        decision = self.act(action, observation, commands, acknowledged)
+        self.feedback(reading, decision)
+        number = self.memory.turns
+        self.memory.turns += 1
+        return Cycle(number, reading, commands, acknowledged, decision)
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that the last turn ended in."""
+        return self.memory.guard.mode
+
+    def sense(self, reading: Reading) -> Observation:
+        """What was read, cleaned: every doubtful value replaced or marked."""
+        return self._fusion.observe(reading, self.memory.sense)
+
+    def analyze(self, observation: Observation) -> Situation | None:
+        """Where the line is and what comes; None while the line cannot be seen."""
+        memory = self.memory
+        if (observation.quality[self._critical] & int(UNUSABLE)).any():
+            return None
+        now_s = observation.time_us / 1e6
+        expected = memory.twin.copy()
+        if expected.now_s <= now_s:
+            self._twin.advance(expected, {}, now_s)
+        drift = self._drift(expected, observation)
+        twin = expected
+        if not synchronise(self.line, twin, observation, memory.turns):
+            return None
+        memory.twin = twin
+        self._estimator.update(observation, twin, memory.estimate)
+        offsets = {name: offset.value for name, offset in memory.estimate.offsets.items()}
+        active = {name: observation[name] for name in self._mvs}
+        return Situation(
+            now_s,
+            self.signals,
+            observation,
+            Estimate(twin, offsets, drift),
+            self._forecaster.forecast(observation, memory.forecast),
+            active,
+            lambda world: self._forks.fork(twin, world),
+        )
+
+    def decide(self, situation: Situation | None) -> Action:
+        """What the controller asks for; nothing while the line cannot be seen."""
+        if situation is None:
+            return stand_in({}, "the line cannot be seen: nothing is asked")
+        if self.mode is Mode.OFF:
+            return stand_in({}, "the loop is off")
+        return self.controller.decide(situation)
+
+    def act(
+        self,
+        action: Action,
+        observation: Observation,
+        commands: tuple[str, ...],
+        acknowledged: Acknowledgement | None,
+    ) -> Decision:
+        """What is granted of it."""
+        return self._guard.grant(
+            action, observation, commands, acknowledged, self.memory.guard
+        )
+
+    def feedback(self, reading: Reading, decision: Decision) -> None:  # noqa: ARG002
+        """Accounts for what the line did."""
+        self.ledger.book(reading)
+
+    def _drift(self, expected: LineState, observation: Observation) -> dict[str, float]:
+        """How far the twin's own course was from what happened: parts and energy, this turn."""
+        values = self.tags.read(expected, (0.0,) * 7)
+        return {
+            name: float(observation[name] - values[self.tags.index[name]])
+            for name in ("line.good_count", "line.wip", "line.energy_kwh")
+        }

@@ -1,0 +1,258 @@
+"""The driver: the only place that waits, reads, writes and stores.
+
+One turn: wait for the next period, read the line, let the loop decide, carry the decision out. A
+setpoint leaves only after its intent is durable in the audit, once, before its deadline; what was
+read back afterwards goes into the next turn. A lost answer is UNKNOWN and nothing is sent again.
+In lockstep the clock is the equipment itself: waiting for a time means advancing the plant to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from twin.clock import cpu_s, monotonic_us, utc_now, wall_s
+from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Mode, Outcome, Reading
+from twin.loop import ControlLoop
+from twin.protocols import Clock, Equipment
+from twin.signals import Quality, Signal
+
+
+class Samples(Protocol):
+    """Where readings go: the historian."""
+
+    def append(self, reading: Reading, received_us: int) -> object:
+        """Take one reading."""
+        ...
+
+    def record_gap(self, from_us: int, until_us: int, reason: str) -> None:
+        """Nothing was read in this interval, and why."""
+        ...
+
+
+class Record(Protocol):
+    """Where decisions go: the audit. ``intend`` returns when the intent is durable."""
+
+    def intend(self, decision: Decision, utc: str) -> None:
+        """A batch is about to leave."""
+        ...
+
+    def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
+        """What became of it."""
+        ...
+
+    def record_cycle(self, cycle: Cycle) -> None:
+        """A whole turn, for replay."""
+        ...
+
+
+class EquipmentClock:
+    """Lockstep: plant time moves when this clock is waited on."""
+
+    def __init__(self, equipment: Equipment, now_us: int = 0) -> None:
+        self._equipment = equipment
+        self._now_us = now_us
+
+    def now_us(self) -> int:
+        """Plant time, microseconds."""
+        return self._now_us
+
+    async def sleep_until(self, time_us: int) -> None:
+        """Advance the plant."""
+        await self._equipment.command("Advance", float(time_us))
+        self._now_us = time_us
+
+
+@dataclass(slots=True)
+class Timings:
+    """How long the stages took; kept apart from every result. Seconds."""
+
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    wall_s: dict[str, float] = field(default_factory=dict)
+    decisions_s: list[float] = field(default_factory=list)
+
+    def add(self, stage: str, cpu: float, wall: float) -> None:
+        """One more pass through a stage."""
+        self.cpu_s[stage] = self.cpu_s.get(stage, 0.0) + cpu
+        self.wall_s[stage] = self.wall_s.get(stage, 0.0) + wall
+
+
+class Runtime:
+    """Drives one loop on one line.
+
+    ``paced`` runs the loop beside the event loop, so that a long solve does not starve the
+    connection. ``samples`` and ``record`` may be None (no memory).
+    """
+
+    def __init__(
+        self,
+        loop: ControlLoop,
+        equipment: Equipment,
+        clock: Clock,
+        *,
+        samples: Samples | None = None,
+        record: Record | None = None,
+        paced: bool = False,
+    ) -> None:
+        self.loop = loop
+        self.timings = Timings()
+        self.latest: Cycle | None = None
+        self._equipment = equipment
+        self._clock = clock
+        self._samples = samples
+        self._record = record
+        self._paced = paced
+        self._commands: deque[str] = deque()
+        self._acknowledged: Acknowledgement | None = None
+        self._last_us = -1
+        self._lost_since_us: int | None = None
+        self._stop = False
+
+    def command(self, verb: str, reason: str = "") -> None:
+        """An operator's command for the next turn: start, close, open, off, ack."""
+        self._commands.append(f"{verb}: {reason}" if reason else verb)
+
+    def stop(self) -> None:
+        """Leave after this turn."""
+        self._stop = True
+
+    async def run(
+        self, from_us: int, until_us: int, on_cycle: Callable[[Cycle], None] = lambda cycle: None
+    ) -> None:
+        """Turn after turn from one plant time to another, both included."""
+        period_us = round(self.loop.line.plant.control.period_s * 1e6)
+        time_us = from_us
+        while not self._stop:
+            cycle = await self.turn(time_us)
+            on_cycle(cycle)
+            if time_us >= until_us:
+                break
+            time_us = min(time_us + period_us, until_us)
+            if self._paced:  # a turn that came late does not make the next ones hurry
+                time_us += (max(0, self._clock.now_us() - time_us) // period_us) * period_us
+            await self._wait(time_us)
+
+    async def turn(self, time_us: int) -> Cycle:
+        """One turn of the loop at a plant time that has come."""
+        reading = await self._read(time_us)
+        commands = tuple(self._commands)
+        self._commands.clear()
+        began_cpu, began = cpu_s(), wall_s()
+        step = self.loop.step
+        if self._paced:
+            cycle = await asyncio.to_thread(step, reading, commands, self._acknowledged)
+        else:
+            cycle = step(reading, commands, self._acknowledged)
+        self.timings.add("loop", cpu_s() - began_cpu, wall_s() - began)
+        self.timings.decisions_s.append(wall_s() - began)
+        self._acknowledged = None
+        self._store(reading, cycle)
+        self.latest = cycle
+        await self.execute(cycle.decision)
+        return cycle
+
+    async def execute(self, decision: Decision) -> None:
+        """Carry a decision out: recheck, intent, write, read back, outcome."""
+        if decision.command:
+            await self._command(decision.command)
+        batch = decision.batch
+        if batch is None:
+            return
+        if batch.setpoints:
+            refused = self._refusal(decision, batch)
+            if refused:
+                self._acknowledged = Acknowledgement(
+                    batch.sequence, Outcome.SKIPPED, {}, refused
+                )
+                return
+            self._timed("audit", lambda: self._intend(decision))
+        began_cpu, began = cpu_s(), wall_s()
+        try:
+            answer = await self._equipment.write(batch)
+        except (ConnectionError, TimeoutError) as error:
+            answer = Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, str(error))
+        self.timings.add("write", cpu_s() - began_cpu, wall_s() - began)
+        if batch.setpoints:
+            self._acknowledged = answer
+            if self._record is not None:
+                record = self._record
+                self._timed("audit", lambda: record.conclude(answer, utc_now()))
+
+    def _refusal(self, decision: Decision, batch: Batch) -> str:
+        """Why a granted batch must not leave after all; empty if it may."""
+        for command in self._commands:
+            if command.partition(":")[0] in ("open", "off"):
+                return "the operator has taken authority back"
+        if decision.mode is not Mode.CLOSED:
+            return f"the loop is {decision.mode}"
+        if self._clock.now_us() > batch.deadline_us:
+            return "too late: the deadline has passed"
+        return ""
+
+    def _intend(self, decision: Decision) -> None:
+        if self._record is not None:
+            self._record.intend(decision, utc_now())
+
+    async def _read(self, time_us: int) -> Reading:
+        began_cpu, began = cpu_s(), wall_s()
+        try:
+            reading = await self._equipment.read()
+        except (ConnectionError, TimeoutError) as error:
+            if self._lost_since_us is None:
+                self._lost_since_us = self._last_us
+            self._lost_reason = str(error)
+            reading = lost_reading(self.loop.signals, max(time_us, self._last_us + 1))
+        else:
+            if self._lost_since_us is not None and self._samples is not None:
+                self._samples.record_gap(
+                    self._lost_since_us, reading.time_us, self._lost_reason
+                )
+            self._lost_since_us = None
+        self.timings.add("read", cpu_s() - began_cpu, wall_s() - began)
+        self._last_us = max(self._last_us, reading.time_us)
+        return reading
+
+    async def _wait(self, time_us: int) -> None:
+        began_cpu, began = cpu_s(), wall_s()
+        await self._clock.sleep_until(time_us)
+        self.timings.add("wait", cpu_s() - began_cpu, wall_s() - began)
+
+    async def _command(self, verb: str) -> None:
+        try:
+            await self._equipment.command(verb)
+        except (ConnectionError, TimeoutError) as error:
+            # The mode table sees the effect, or its absence, in the next reading.
+            self._lost_reason = str(error)
+
+    def _store(self, reading: Reading, cycle: Cycle) -> None:
+        if self._samples is not None:
+            samples = self._samples
+            if self._lost_since_us is None:
+                self._timed("historian", lambda: samples.append(reading, monotonic_us()))
+        if self._record is not None:
+            record = self._record
+            self._timed("audit", lambda: record.record_cycle(cycle))
+
+    def _timed(self, stage: str, work: Callable[[], object]) -> None:
+        began_cpu, began = cpu_s(), wall_s()
+        work()
+        self.timings.add(stage, cpu_s() - began_cpu, wall_s() - began)
+
+    _lost_reason = ""
+
+
+def lost_reading(signals: tuple[Signal, ...], time_us: int) -> Reading:
+    """What is known of a line that cannot be reached: nothing, at this time."""
+    n = len(signals)
+    return Reading(
+        time_us,
+        0,
+        np.full(n, np.nan),
+        np.zeros(n, dtype=np.int64),
+        np.full(n, int(Quality.MISSING), dtype=np.int64),
+    )

@@ -1,0 +1,1 @@
+"""From raw readings to one observation: cleaned, aligned, every doubt marked."""

@@ -1,0 +1,77 @@
+"""What is wrong with each value of a reading: missing, bad, stale, frozen, impossible.
+
+Works on whole arrays; a reading of some 160 signals takes some tens of microseconds.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.cycle import Reading
+from twin.signals import Quality, Signal
+
+FUTURE_US = 2_000_000
+"""A stamp may run ahead of the reading by this much: clocks differ."""
+REPEATS_OF_A_FROZEN = 6
+"""A noisy sensor that shows the same digits this often in a row is frozen."""
+LARGEST_JUMP = 0.25
+"""Share of the validity range that a critical sampled value may move between two readings."""
+
+
+@dataclass(slots=True)
+class CleaningMemory:
+    """Last values, and how often each has repeated."""
+
+    last: NDArray[np.float64]
+    repeats: NDArray[np.int64]
+    jumped: NDArray[np.bool_]
+
+
+class Cleaner:
+    """Judges readings of one plant."""
+
+    def __init__(self, signals: tuple[Signal, ...], stale_after_s: float) -> None:
+        n = len(signals)
+        self._lo = np.array([s.validity.lo if s.validity else -math.inf for s in signals])
+        self._hi = np.array([s.validity.hi if s.validity else math.inf for s in signals])
+        self._sampled = np.array([s.sampled_s > 0.0 for s in signals])
+        self._noisy = self._sampled & np.array([s.noise_sd > 0.0 for s in signals])
+        bounded = np.array([s.critical and s.validity is not None for s in signals])
+        self._jump = np.where(bounded & self._sampled, LARGEST_JUMP * (self._hi - self._lo), np.inf)
+        self._stale_us = round(stale_after_s * 1e6)
+        self._n = n
+
+    def begin(self) -> CleaningMemory:
+        """Nothing seen yet."""
+        nothing = np.full(self._n, np.nan)
+        return CleaningMemory(
+            nothing, np.zeros(self._n, dtype=np.int64), np.zeros(self._n, dtype=np.bool_)
+        )
+
+    def clean(
+        self, reading: Reading, memory: CleaningMemory
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Values and quality bits. A single jump is replaced by the value before it, and marked."""
+        values = reading.values.copy()
+        quality = reading.status.copy()
+        unknown = ~np.isfinite(values)
+        quality[unknown] |= int(Quality.MISSING)
+        quality[(values < self._lo) | (values > self._hi)] |= int(Quality.OUT_OF_RANGE)
+        age_us = reading.time_us - reading.source_us
+        quality[self._sampled & (age_us > self._stale_us)] |= int(Quality.STALE)
+        quality[age_us < -FUTURE_US] |= int(Quality.FUTURE)
+        same = values == memory.last
+        memory.repeats = np.where(same, memory.repeats + 1, 0)
+        quality[self._noisy & (memory.repeats >= REPEATS_OF_A_FROZEN)] |= int(Quality.FROZEN)
+        jumps = (np.abs(values - memory.last) > self._jump) & ~memory.jumped & ~unknown
+        if jumps.any():
+            # Believed if it is still there at the next reading.
+            quality[jumps] |= int(Quality.JUMP)
+            values[jumps] = memory.last[jumps]
+        memory.jumped = jumps
+        memory.last = np.where(unknown, memory.last, values)
+        return values, quality

@@ -1,0 +1,92 @@
+"""One picture from instruments of different rates: meters, sensors, environment, material.
+
+Fast values, part results that come with a part, hourly ambient and lot data arrive together in a
+reading, each with its own age. Values that are not critical are carried over a short gap and then
+given up; the noisy power sensor is weighed against the exact energy meter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.cycle import Observation, Reading
+from twin.sense.cleaning import Cleaner, CleaningMemory
+from twin.signals import UNUSABLE, Quality, Signal
+
+
+@dataclass(slots=True)
+class SenseMemory:
+    """What sensing remembers: the cleaner's memory, last good values and their times, meters."""
+
+    cleaning: CleaningMemory
+    good: NDArray[np.float64]
+    good_us: NDArray[np.int64]
+    meters: NDArray[np.float64] | None = None
+    meters_us: int = 0
+
+
+class Fusion:
+    """Turns readings of one plant into observations."""
+
+    def __init__(self, signals: tuple[Signal, ...], stale_after_s: float) -> None:
+        self._cleaner = Cleaner(signals, stale_after_s)
+        self.index = {signal.name: n for n, signal in enumerate(signals)}
+        self._carried = np.array([not s.critical for s in signals])
+        self._carry_us = round(stale_after_s * 1e6)
+        stations = [name[: -len(".power_kw")] for name in self.index if name.endswith(".power_kw")]
+        stations = [name for name in stations if name != "line"]
+        self._power = np.array([self.index[f"{name}.power_kw"] for name in stations])
+        self._energy = np.array([self.index[f"{name}.energy_kwh"] for name in stations])
+        self._since = np.array([self.index[f"{name}.state_since_s"] for name in stations])
+        self._noise = np.array([signals[n].noise_sd for n in self._power])
+
+    def begin(self) -> SenseMemory:
+        """Nothing seen yet."""
+        cleaning = self._cleaner.begin()
+        n = len(self.index)
+        return SenseMemory(cleaning, np.full(n, np.nan), np.full(n, -(10**15), dtype=np.int64))
+
+    def observe(self, reading: Reading, memory: SenseMemory) -> Observation:
+        """The observation of this cycle."""
+        values, quality = self._cleaner.clean(reading, memory.cleaning)
+        unusable = (quality & int(UNUSABLE)) != 0
+        fresh = ~unusable
+        memory.good[fresh] = values[fresh]
+        memory.good_us[fresh] = reading.time_us
+        if unusable.any():
+            carried = (
+                unusable & self._carried & (reading.time_us - memory.good_us <= self._carry_us)
+            )
+            values[carried] = memory.good[carried]
+            quality[carried] = int(Quality.JUMP)  # usable, but not of this moment
+            values[unusable & ~carried] = np.nan
+        self._weigh_power(values, reading.time_us, memory)
+        return Observation(
+            reading.time_us,
+            reading.step,
+            values,
+            quality,
+            reading.part_ids,
+            reading.events,
+            self.index,
+        )
+
+    def _weigh_power(
+        self, values: NDArray[np.float64], time_us: int, memory: SenseMemory
+    ) -> None:
+        """Where a station kept its state since the last reading, its meter gives its power."""
+        meters = values[self._energy]
+        elapsed_h = (time_us - memory.meters_us) / 3.6e9
+        if memory.meters is not None and elapsed_h > 0.0:
+            steady = values[self._since] * 1e6 <= memory.meters_us
+            mean_kw = (meters - memory.meters) / elapsed_h
+            # The meter is exact; a mean over the period differs from the moment by the sensor's
+            # own noise at most, while the state lasts.
+            weight = np.where(self._noise > 0.0, 0.9, 0.0) * (steady & np.isfinite(mean_kw))
+            power = values[self._power]
+            mixed = np.where(weight > 0.0, weight * mean_kw + (1.0 - weight) * power, power)
+            values[self._power] = np.where(np.isfinite(power), mixed, power)
+        memory.meters, memory.meters_us = meters, time_us
