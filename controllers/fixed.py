@@ -5,8 +5,7 @@ The values are shipped beside the plant with the log of the search, see ``contro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line.model import Line
 
@@ -14,8 +13,8 @@ from twin.line.model import Line
 class Fixed:
     """Asks for the same setpoints always; the stations' own time-outs do the rest."""
 
-    def __init__(self, line: Line, tuned: Mapping[str, float]) -> None:  # noqa: ARG002
-        self._setpoints = dict(tuned)
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:  # noqa: ARG002
+        self._setpoints = dict(tuned.setpoints)
 
     def decide(self, situation: Situation) -> Action:
         """The tuned setpoints."""

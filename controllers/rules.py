@@ -5,8 +5,7 @@ All keep the process setpoints where the recipe has them and differ in pace and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line.model import Line
 from twin.signals import Role
@@ -25,7 +24,7 @@ class AlwaysOn:
 
     time_out_s = NEVER_S
 
-    def __init__(self, line: Line, tuned: Mapping[str, float]) -> None:  # noqa: ARG002
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:  # noqa: ARG002
         self._plant = line.plant
         self._time_outs = {
             f"{s.name}.standby_after_s": self.time_out_s for s in line.plant.stations if s.standby

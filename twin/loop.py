@@ -85,9 +85,8 @@ class ControlLoop:
         action = self.decide(situation)
         decision = self.act(action, observation, commands, acknowledged)
         self.feedback(reading, decision)
-        number = self.memory.turns
         self.memory.turns += 1
-        return Cycle(number, reading, commands, acknowledged, decision)
+        return Cycle(self.memory.turns, reading, commands, acknowledged, decision)
 
     @property
     def mode(self) -> Mode:

@@ -6,14 +6,15 @@ that takes the nominal line and the tuned setpoints of the plant, and returns a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
 
+from twin.config import TunedPoint
 from twin.protocols import Controller
 
 GROUP = "takttwin.controllers"
-ControllerFactory = Callable[[Any, Mapping[str, float]], Controller]
+ControllerFactory = Callable[[Any, TunedPoint], Controller]
 
 
 class UnknownPluginError(ValueError):

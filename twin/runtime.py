@@ -21,6 +21,10 @@ from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Mode, Outcome, R
 from twin.loop import ControlLoop
 from twin.protocols import Clock, Equipment
 from twin.signals import Quality, Signal
+from twin.store.quarantine import StoreError
+
+NEWS_S, NEWS_TRIES = 0.05, 80
+"""How often a paced line is asked for news, and how many times: four seconds of wall time."""
 
 
 class Samples(Protocol):
@@ -111,37 +115,57 @@ class Runtime:
         self._acknowledged: Acknowledgement | None = None
         self._last_us = -1
         self._lost_since_us: int | None = None
+        self._woken = asyncio.Event()
+        self._has_remote = False
         self._stop = False
 
-    def command(self, verb: str, reason: str = "") -> None:
-        """An operator's command for the next turn: start, close, open, off, ack."""
-        self._commands.append(f"{verb}: {reason}" if reason else verb)
+    def command(self, verb: str, reason: str = "") -> str:
+        """An operator's command for the next turn: start, close, open, off, ack.
+
+        A paced line takes that turn at once. Returns the command as its cycle will show it.
+        """
+        command = f"{verb}: {reason}" if reason else verb
+        self._commands.append(command)
+        self._woken.set()
+        return command
 
     def stop(self) -> None:
-        """Leave after this turn."""
+        """Leave after this turn, or the next one if none is under way or commands are waiting."""
         self._stop = True
+        self._woken.set()
 
     async def run(
-        self, from_us: int, until_us: int, on_cycle: Callable[[Cycle], None] = lambda cycle: None
+        self, from_us: int, until_us: int, on_cycle: Callable[[Cycle], None] = lambda _: None
     ) -> None:
-        """Turn after turn from one plant time to another, both included."""
+        """Turn after turn from one plant time to another, both included; then release the line.
+
+        Between the turns of its rhythm a paced line gets one for each operator's command.
+        """
         period_us = round(self.loop.line.plant.control.period_s * 1e6)
-        time_us = from_us
-        while not self._stop:
-            cycle = await self.turn(time_us)
-            on_cycle(cycle)
-            if time_us >= until_us:
+        due_us, has_come = from_us, True
+        while True:
+            on_cycle(await self.turn(due_us if has_come else self._clock.now_us()))
+            await asyncio.sleep(0)  # equipment in this process never waits: let signals in
+            if (self._stop and not self._commands) or (has_come and due_us >= until_us):
                 break
-            time_us = min(time_us + period_us, until_us)
-            if self._paced:  # a turn that came late does not make the next ones hurry
-                time_us += (max(0, self._clock.now_us() - time_us) // period_us) * period_us
-            await self._wait(time_us)
+            if has_come:
+                due_us = min(due_us + period_us, until_us)
+                if self._paced:  # a turn that came late does not make the next ones hurry
+                    due_us += (max(0, self._clock.now_us() - due_us) // period_us) * period_us
+            has_come = await self._wait(due_us)
+        await self.release()
+
+    async def release(self) -> None:
+        """Give the line back to its PLC if we have it."""
+        if self.loop.mode in (Mode.INIT, Mode.CLOSED, Mode.HOLD):
+            await self._command("ReleaseRemote")
 
     async def turn(self, time_us: int) -> Cycle:
         """One turn of the loop at a plant time that has come."""
         reading = await self._read(time_us)
         commands = tuple(self._commands)
         self._commands.clear()
+        self._woken.clear()
         began_cpu, began = cpu_s(), wall_s()
         step = self.loop.step
         if self._paced:
@@ -170,7 +194,14 @@ class Runtime:
                     batch.sequence, Outcome.SKIPPED, {}, refused
                 )
                 return
-            self._timed("audit", lambda: self._intend(decision))
+            try:
+                self._timed("audit", lambda: self._intend(decision))
+            except StoreError as error:
+                self._commands.append(f"fault: {error}")
+                self._acknowledged = Acknowledgement(
+                    batch.sequence, Outcome.SKIPPED, {}, "its intent is not durable"
+                )
+                return
         began_cpu, began = cpu_s(), wall_s()
         try:
             answer = await self._equipment.write(batch)
@@ -201,7 +232,7 @@ class Runtime:
     async def _read(self, time_us: int) -> Reading:
         began_cpu, began = cpu_s(), wall_s()
         try:
-            reading = await self._equipment.read()
+            reading = await self._news()
         except (ConnectionError, TimeoutError) as error:
             if self._lost_since_us is None:
                 self._lost_since_us = self._last_us
@@ -217,14 +248,42 @@ class Runtime:
         self._last_us = max(self._last_us, reading.time_us)
         return reading
 
-    async def _wait(self, time_us: int) -> None:
+    async def _news(self) -> Reading:
+        """A reading later than the last one. A paced line tells its news in its own rhythm."""
+        for _ in range(NEWS_TRIES if self._paced else 1):
+            reading = await self._equipment.read()
+            if reading.time_us > self._last_us or not self._paced:
+                return reading
+            await asyncio.sleep(NEWS_S)
+        raise ConnectionError("the line has no news")
+
+    async def _wait(self, time_us: int) -> bool:
+        """Wait for a plant time; False if a command came first, which only a paced line heeds."""
         began_cpu, began = cpu_s(), wall_s()
-        await self._clock.sleep_until(time_us)
-        self.timings.add("wait", cpu_s() - began_cpu, wall_s() - began)
+        try:
+            if not self._paced:
+                await self._clock.sleep_until(time_us)
+                return True
+            waits = [
+                asyncio.create_task(self._clock.sleep_until(time_us)),
+                asyncio.create_task(self._woken.wait()),
+            ]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+            return waits[0].done()
+        finally:
+            self.timings.add("wait", cpu_s() - began_cpu, wall_s() - began)
 
     async def _command(self, verb: str) -> None:
+        if verb == "ReleaseRemote" and not self._has_remote:
+            return  # somebody else's: an advisory loop takes nothing away
         try:
             await self._equipment.command(verb)
+            if verb in ("RequestRemote", "ReleaseRemote"):
+                self._has_remote = verb == "RequestRemote"
         except (ConnectionError, TimeoutError) as error:
             # The mode table sees the effect, or its absence, in the next reading.
             self._lost_reason = str(error)

@@ -18,27 +18,32 @@ from controllers.mpc.line_layer import (
     BLOCKS,
     LineLayer,
     LinePlan,
-    Outlook,
-    Rates,
+    Rate,
     outlook_of,
 )
 from controllers.mpc.operating_point import OperatingPoint, Point
-from controllers.mpc.station_layer import StationLayer, StationMove
-from controllers.mpc.stations import Cell, Prices, cells_of, prices_of
+from controllers.mpc.station_layer import StationLayer
+from controllers.mpc.stations import Cell, Prices, cells_of, limits_at, prices_of
+from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line import schema as s
 from twin.line.model import Line
 from twin.objective import Objective
 from twin.signals import Role
 
-HASTE = 0.2
-"""Premium on a station's shadow price: time in hand is worth more than the steady course says,
-because breakdowns come; it also keeps a line with time to spare from putting work off. Assumption.
-"""
+PROGRESS_EUR = 0.3
+"""Worth of carrying one part through the whole line beyond the energy it takes: time in hand against
+the breakdowns to come; assumption."""
+RESERVE = 1.25
+"""When the time left is less than this many times what the open orders need, an order missed is
+what counts."""
 WORLDS = 6
 """What-if worlds in which each plan is driven."""
-PACES = (1.3, 1.12, 1.0, 0.93, 0.87)
-"""Cycle times offered to the line layer, as shares of the steady one."""
+FEEDBACK = 0.0
+"""How strongly buffers move a station's cycle: share of the cycle for a buffer from empty to full;
+tuned on tuning seeds."""
+FASTEST, SLOWEST = 0.82, 1.25
+"""Cycle times that the buffers may ask for, as shares of the steady one."""
 SPARE = 0.97
 """Share of the time left that the steady pace may use for the open orders."""
 
@@ -49,7 +54,6 @@ class _Memory:
     states: tuple[int, ...] = ()
     point: Point | None = None
     plan: LinePlan | None = None
-    moves: tuple[StationMove, ...] = ()
     reason: str = ""
     status: str = "not yet planned"
 
@@ -57,7 +61,7 @@ class _Memory:
 class Mpc:
     """Line layer and station layer over the per-part stations of a line."""
 
-    def __init__(self, line: Line, tuned: Mapping[str, float]) -> None:
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:
         plant = line.plant
         self._plant = plant
         self._cells = cells_of(line)
@@ -65,16 +69,20 @@ class Mpc:
         self._objective = Objective.of(plant)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
-        self._tuned = dict(tuned)
+        self._tuned = dict(tuned.setpoints)
+        self._tools_eur = tuned.tools_eur_per_part
         self._operating = OperatingPoint(
             self._cells, self._objective.tool_excess_factor, self._takt_lo_s
         )
         self._stations = {m: StationLayer(self._cells[m]) for m in self._moving}
         room = {b.name: float(b.capacity) for b in plant.buffers}
+        self._room = room
         self._buffers = tuple(room)
+        self._steady: dict[str, float] = {}
         self._line = LineLayer(
             self._cells, room, plant.source.gives_to, self._takt_lo_s, plant.control.line_period_s
         )
+        self._model_edges_eur, self._defects_most = limits_at(self._cells, tuned.setpoints)
         self._edges_at_start: dict[str, float] = {}
         self._memory = _Memory()
 
@@ -96,7 +104,15 @@ class Mpc:
     def _plan(self, situation: Situation, prices: Prices) -> None:
         memory = self._memory
         point = self._operating.solve(
-            situation, prices, self._pace_most_s(situation), self._budget_eur(situation)
+            [
+                (c.ratio(situation, "last_cycle_s"), c.ratio(situation, "last_energy_kwh"))
+                for c in self._cells
+            ],
+            [c.disturbances(situation) for c in self._cells],
+            prices,
+            self._pace_most_s(situation),
+            self._budget_eur(situation),
+            self._defects_most,
         )
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
@@ -104,7 +120,8 @@ class Mpc:
                 return
             point = memory.point
         memory.point = point
-        rates, moves = self._rates(situation, prices, point)
+        rates = self._rates(situation, prices, point)
+        self._steady = self._steady_setpoints(point)
         outlook = outlook_of(
             self._cells, self._buffers, situation.observation, self._down_blocks(situation)
         )
@@ -117,7 +134,7 @@ class Mpc:
         late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
-        costs = [self._driven(situation, prices, plan, rates, moves) for plan in plans]
+        costs = [self._driven(situation, prices, plan, rates) for plan in plans]
         best = int(np.argmin(costs))
         memory.plan, memory.planned_s = plans[best], situation.time_s
         memory.status = f"{point.status}; {fresh.status}; kept {plans[best].status}"
@@ -136,10 +153,16 @@ class Mpc:
         return max(left_s, 60.0) / missing
 
     def _budget_eur(self, situation: Situation) -> float:
-        """What edges may cost per part from here on: the plan's budget less what was used."""
-        seen, plant = situation.observation, self._plant
+        """What edges may cost per part from here on, in the model's own money.
+
+        The target is what the tuned setpoints use on the plant, within the plant's budget. What has
+        been spent above or below it is spread over the parts to come; the model's own figure for the
+        tuned setpoints turns the target into the model's money, which removes its bias.
+        """
+        seen = situation.observation
         tools = [c for c in self._cells if c.edge_eur > 0.0]
-        if plant.tooling is None or not tools:
+        target = min(self._objective.tool_budget_eur_per_part, self._tools_eur)
+        if not tools or target <= 0.0:
             return 1e3
         used = 0.0
         for cell in tools:
@@ -147,46 +170,31 @@ class Mpc:
             now = seen[f"{cell.name}.tool_changes"] + (0.0 if use != use else use)
             self._edges_at_start.setdefault(cell.name, now)
             used += cell.edge_eur * (now - self._edges_at_start[cell.name])
-        made = max(seen["line.good_count"], 0.0)
-        left = max(seen["line.ordered_count"] - made, 1.0)
-        budget = self._budget_per_part()
-        # Late luck must not be chased: the rest of the shift is at least a fifth of it.
-        whole = max(seen["line.ordered_count"], 1.0)
-        spread = max(left, 0.2 * whole)
-        return budget + (budget * made - used) / spread
+        done = seen["line.good_count"] + 0.5 * seen["line.wip"]
+        left = seen["line.ordered_count"] - done
+        # The last edges cannot be saved any more: the rest counts as a tenth of the shift at least.
+        rest = max(left, 0.1 * seen["line.ordered_count"], 1.0)
+        allowed = max(target + (target * done - used) / rest, 0.2 * target)
+        return self._model_edges_eur * allowed / target
 
-    def _budget_per_part(self) -> float:
-        return self._objective.tool_budget_eur_per_part
-
-    def _rates(
-        self, situation: Situation, prices: Prices, point: Point
-    ) -> tuple[tuple[Rates, ...], dict[int, tuple[StationMove, ...]]]:
-        rates, moves = [], {}
+    def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
+        """What a part earns at each station: its own readiness for one pace, and its progress."""
+        late = self._pace_most_s(situation) < RESERVE * SPARE * point.pace_s
+        progress = prices.backlog_eur if late else PROGRESS_EUR
+        rates = []
         for m, cell in enumerate(self._cells):
             own_s = point.pace_s / cell.share
+            ready_kw = cell.idle_kw - cell.standby_kw
+            margin = prices.energy_eur_per_kwh * ready_kw * own_s / 3600.0
             if m in self._stations:
-                targets = [own_s * cell.availability * share for share in PACES]
-                solved = tuple(
-                    self._stations[m].solve(situation, prices, point.edge_factor, t)
-                    for t in targets
-                )
-                moves[m] = solved
-                cycles = np.array([move.cycle_s for move in solved])
-                costs = np.array([move.cost_eur for move in solved])
-                for k in range(1, len(cycles)):  # equal or slower than asked: keep them apart
-                    cycles[k] = min(cycles[k], cycles[k - 1] - 1e-3)
-                steady_cost = float(costs[2])
+                cycle_s = own_s * cell.availability * FASTEST
             else:
-                u, d = np.zeros(0), cell.disturbances(situation)
-                y = cell.model.numbers()(np.zeros(len(cell.model.states)), u, d, cell.p)
-                cycle = y[0] * cell.ratio(situation, "last_cycle_s")
-                steady_cost = prices.energy_eur_per_kwh * y[1]
-                cycles, costs = np.array([cycle]), np.array([steady_cost])
-            worth = steady_cost + (1.0 + HASTE) * point.worth_eur_per_s[m] * point.pace_s
-            # Costs are beyond those of waiting ready for the same time.
-            waits = prices.energy_eur_per_kwh * cell.idle_kw * cycles / 3600.0
-            rates.append(Rates(cycles, costs - waits, worth - float(waits[min(2, len(waits) - 1)])))
-        return tuple(rates), moves
+                d = cell.disturbances(situation)
+                x = np.zeros(len(cell.model.states))
+                y = cell.model.numbers()(x, np.zeros(0), d, cell.p)
+                cycle_s = y[0] * cell.ratio(situation, "last_cycle_s")
+            rates.append(Rate(cycle_s, margin + progress / len(self._cells)))
+        return tuple(rates)
 
     def _down_blocks(self, situation: Situation) -> NDArray[np.float64]:
         """How long each broken station is expected to stay down, in blocks."""
@@ -205,8 +213,7 @@ class Mpc:
         situation: Situation,
         prices: Prices,
         plan: LinePlan,
-        rates: tuple[Rates, ...],
-        moves: dict[int, tuple[StationMove, ...]],
+        rates: tuple[Rate, ...],
     ) -> float:
         """Mean cost of a plan over the what-if worlds, less the worth of the work done."""
         block_s = self._plant.control.line_period_s
@@ -215,7 +222,7 @@ class Mpc:
             fork = situation.fork(world)
             before = fork.meters()
             for k in range(BLOCKS):
-                asked = self._block(plan, k, situation, moves)
+                asked = self._block(plan, k)
                 fork.advance(asked, situation.time_s + (k + 1) * block_s)
             after = fork.meters()
             total += prices.energy_eur_per_kwh * (
@@ -224,48 +231,68 @@ class Mpc:
             for m, cell in enumerate(self._cells):
                 name = cell.name
                 ops = after[f"{name}.op_count"] - before[f"{name}.op_count"]
-                idle_eur = prices.energy_eur_per_kwh * cell.idle_kw / 3600.0
-                cycle = float(rates[m].cycle_s[min(2, len(rates[m].cycle_s) - 1)])
-                total -= ops * (rates[m].worth_eur + idle_eur * cycle)
-                if cell.life_mm:
-                    edges = after[f"{name}.tool_changes"] - before[f"{name}.tool_changes"]
-                    edges += after[f"{name}.tool_use"] - before[f"{name}.tool_use"]
-                    point = self._memory.point
-                    assert point is not None
-                    total += edges * cell.edge_eur * point.edge_factor
+                # Work done is not work to do: it earns the energy beyond standby that it takes.
+                total -= ops * (rates[m].margin_eur + self._busy_eur(cell, prices, after))
         return total / WORLDS
 
-    def _block(
-        self,
-        plan: LinePlan,
-        k: int,
-        situation: Situation,
-        moves: dict[int, tuple[StationMove, ...]],
-    ) -> dict[str, float]:
-        """The setpoints of one block of a plan."""
+    def _busy_eur(self, cell: Cell, prices: Prices, meters: Mapping[str, float]) -> float:
+        """Energy of a part beyond what the station would draw waiting for the same time."""
+        cycle_s, energy_kwh = meters[f"{cell.name}.last_cycle_s"], meters[f"{cell.name}.last_energy_kwh"]
+        return prices.energy_eur_per_kwh * (energy_kwh - cell.idle_kw * cycle_s / 3600.0)
+
+    def _steady_setpoints(self, point: Point) -> dict[str, float]:
+        """Process setpoints of the operating point."""
         asked: dict[str, float] = {}
+        for cell, z in zip(self._cells, point.z, strict=True):
+            asked |= cell.unscaled(z)
+        return asked
+
+    def _block(self, plan: LinePlan, k: int) -> dict[str, float]:
+        """The setpoints of one block of a plan, at the steady pace."""
+        asked = dict(self._steady) if k == 0 else {}
         for m, cell in enumerate(self._cells):
             if cell.spec.standby:
                 asked[f"{cell.name}.standby"] = 0.0 if plan.ready[k, m] else 1.0
-            if m in moves:
-                wanted = self._target_s(plan, k, m)
-                found = [v for v in moves[m] if v.usable]
-                if found:
-                    near = min(found, key=lambda v: abs(v.cycle_s - wanted))
-                    asked |= cell.unscaled(near.z)
         return asked
 
-    def _target_s(self, plan: LinePlan, k: int, m: int) -> float:
-        """The cycle time that makes a block's parts; the steady one where none are planned."""
+    def _finished(self, situation: Situation) -> list[str]:
+        """Stations that have seen the last part: no order is open and nothing is before them.
+
+        A scrapped part opens an order again; the line layer then wakes them.
+        """
+        seen = situation.observation
+        released = seen["line.released_count"] - seen["line.scrap_count"]
+        if seen["line.ordered_count"] - released > 0.5:
+            return []
+        supplied = {name for name in self._buffers if seen[f"{name}.level"] > 0.0}
+        finished = []
+        for cell in self._cells:
+            if cell.takes_from in supplied or seen[f"{cell.name}.part_id"] > 0.0:
+                supplied.add(cell.gives_to)
+            elif cell.spec.standby:
+                finished.append(cell.name)
+        return finished
+
+    def _target_s(self, situation: Situation, m: int) -> float:
+        """The cycle time that a station should keep: the steady one, moved by its buffers.
+
+        Full in front and empty behind: faster. Empty in front or full behind: slower, which saves
+        edges, since nobody waits for the part.
+        """
         cell, point = self._cells[m], self._memory.point
         assert point is not None
         steady = point.pace_s / cell.share * cell.availability
-        parts = plan.parts[k, m]
-        if not parts > 0.5:
-            return steady
-        block_s = self._plant.control.line_period_s
-        wanted = block_s * cell.availability / float(parts)
-        return min(max(wanted, PACES[-1] * steady), PACES[0] * steady)
+        before = self._fill(situation, cell.takes_from)
+        behind = self._fill(situation, cell.gives_to)
+        factor = 1.0 - FEEDBACK * (before - behind)
+        return steady * min(max(factor, FASTEST), SLOWEST)
+
+    def _fill(self, situation: Situation, buffer: str) -> float:
+        """How full a buffer is, 0 to 1; a half where there is none, or it is the source's own."""
+        if buffer not in self._room or buffer == self._plant.source.gives_to:
+            return 0.5
+        level = situation.observation[f"{buffer}.level"]
+        return 0.5 if level != level else level / self._room[buffer]
 
     # --- station layer -------------------------------------------------------------------------
 
@@ -281,13 +308,16 @@ class Mpc:
             if cell.spec.standby:
                 asked[f"{cell.name}.standby"] = 0.0 if memory.plan.ready[k, m] else 1.0
         for m in self._moving:
+            point = memory.point
             move = self._stations[m].solve(
-                situation, prices, memory.point.edge_factor, self._target_s(memory.plan, k, m)
+                situation, prices, point.edge_factor, point.defect_eur, self._target_s(situation, m)
             )
             if move.usable:
                 asked |= self._cells[m].unscaled(move.z)
             else:
                 memory.status = f"fallback: {self._cells[m].name} {move.status}, setpoints held"
+        for name in self._finished(situation):
+            asked[f"{name}.standby"] = 1.0
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
 
@@ -305,6 +335,3 @@ def _repair_left_s(cell: Cell, elapsed_s: float) -> float:
         total += weight * mean
         weights += weight
     return float(total / weights) if weights > 0.0 else 0.0
-
-
-__all__ = ["Mpc", "Outlook"]

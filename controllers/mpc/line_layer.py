@@ -8,12 +8,12 @@ A flow model on blocks of the line period, solved as a mixed-integer program by 
     sum_k q_source(k) <= open orders
 
     min  sum  price (standby power + (idle - standby) ready + warm-ups) + cost_m(q_m) - worth_m q_m
-              + small price of buffers away from half full
 
-``cost_m`` is convex and piecewise linear: the station layer's best cost of a part at several cycle
-times. ``worth_m`` is what having that work done now is worth later: its cost at the best steady
-pace plus the shadow price of the station's time. So a station that limits the line runs, one that
-does not may sleep, and when nothing is left to do everything sleeps.
+``cost_m`` is the station layer's best cost of a part at the steady pace. ``worth_m`` is what having
+that work done now is worth later: the same cost, plus the station's own readiness for one pace,
+which will have to be paid whenever the part is made. So a station that gets work runs, one that has
+none for long enough sleeps, and when nothing is left to do everything sleeps. How fast a station
+runs is not decided here but by the buffers around it, see ``controllers.mpc.controller``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from twin.line import schema as s
 from twin.optim.milp import MilpProblem
 
 BLOCKS = 12
-BUFFER_EUR = 0.002
-"""Price of one part away from a half-full buffer for one block; assumption, see docs."""
+DELAY = 0.02
+"""Share of its worth that work loses with each block it waits. Working now or later takes the same
+energy, so without this a plan would put everything off to the end of its hour; assumption."""
 WHOLE_BLOCKS = 4
 """Blocks in which a station is either ready or not; later ones may be planned in part."""
 GAP = 0.01
@@ -39,12 +40,11 @@ NODES = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rates:
-    """A station's choices: cycle times (slow to fast), cost of a part at each, worth of a part."""
+class Rate:
+    """A station at the steady pace: its fastest useful cycle, and what a part earns beyond cost."""
 
-    cycle_s: NDArray[np.float64]
-    cost_eur: NDArray[np.float64]
-    worth_eur: float
+    cycle_s: float
+    margin_eur: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,20 +92,21 @@ class LineLayer:
         self._source_most = block_s / takt_lo_s
         self._block_s = block_s
 
-    def solve(self, outlook: Outlook, rates: tuple[Rates, ...], prices: Prices) -> LinePlan:
+    def solve(self, outlook: Outlook, rates: tuple[Rate, ...], prices: Prices) -> LinePlan:
         """The best plan found; its status is HiGHS's own word."""
         milp = MilpProblem()
         h, hours = self._block_s, self._block_s / 3600.0
         price = prices.energy_eur_per_kwh
         n = len(self._cells)
         ready = np.zeros((BLOCKS, n), dtype=int)
-        flows: list[list[list[int]]] = []
+        flows: list[list[int]] = []
         for k in range(BLOCKS):
             row = []
             for m, cell in enumerate(self._cells):
                 gap_eur = price * (cell.idle_kw - cell.standby_kw) * hours
                 ready[k, m] = milp.add_variable(0.0, 1.0, gap_eur, integer=k < WHOLE_BLOCKS)
                 wake_eur = price * (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
+                wake_eur += cell.spec.restart_scrap_parts * prices.scrap_eur
                 wake = milp.add_variable(0.0, 1.0, max(wake_eur, 1e-4))
                 before = {} if k == 0 else {int(ready[k - 1, m]): 1.0}
                 asleep = -1.0 if k == 0 and outlook.awake[m] else 0.0
@@ -121,9 +122,7 @@ class LineLayer:
             return LinePlan(
                 np.ones((BLOCKS, n), dtype=bool), np.zeros((BLOCKS, n)), str(solution.reason)
             )
-        parts = np.array(
-            [[sum(solution.x[v] for v in flows[k][m]) for m in range(n)] for k in range(BLOCKS)]
-        )
+        parts = solution.x[np.array(flows)]
         return LinePlan(solution.x[ready] > 0.5, parts, f"highs: {solution.status}")
 
     def _flow(
@@ -131,32 +130,22 @@ class LineLayer:
         milp: MilpProblem,
         k: int,
         m: int,
-        rates: Rates,
+        rate: Rate,
         outlook: Outlook,
         ready: int,
         wake: int,
-    ) -> list[int]:
-        """Parts of one station in one block, in segments of rising cost."""
+    ) -> int:
+        """Parts of one station in one block."""
         cell, h = self._cells[m], self._block_s
         able = min(max(1.0 - (outlook.blocked_blocks[m] - k), 0.0), 1.0) * cell.availability
-        most = able * h / rates.cycle_s  # parts a block at each cycle time, slow to fast
-        costs = most * rates.cost_eur
-        segments = []
-        below, below_eur = 0.0, 0.0
-        for parts, eur in zip(most, costs, strict=True):
-            width = parts - below
-            if width > 1e-9:
-                slope = (eur - below_eur) / width - rates.worth_eur
-                segments.append(milp.add_variable(0.0, width, slope))
-            below, below_eur = parts, eur
-        lost = most[-1] * min(cell.warm_up_s / h, 1.0)
-        milp.add_constraint(
-            {**dict.fromkeys(segments, 1.0), ready: -most[-1], wake: lost}, hi=0.0
-        )
-        return segments
+        most = able * h / rate.cycle_s
+        parts = milp.add_variable(0.0, most, -rate.margin_eur * (1.0 - DELAY * k))
+        lost = most * min(cell.warm_up_s / h, 1.0)
+        milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
+        return parts
 
     def _buffers(
-        self, milp: MilpProblem, flows: list[list[list[int]]], outlook: Outlook
+        self, milp: MilpProblem, flows: list[list[int]], outlook: Outlook
     ) -> None:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
@@ -166,19 +155,14 @@ class LineLayer:
             if self._source_to in levels:
                 levels[self._source_to][release] = 1.0
             for m, cell in enumerate(self._cells):
-                for flow in flows[k][m]:
-                    if cell.takes_from in levels:
-                        levels[cell.takes_from][flow] = -1.0
-                    if cell.gives_to in levels:
-                        levels[cell.gives_to][flow] = 1.0
+                flow = flows[k][m]
+                if cell.takes_from in levels:
+                    levels[cell.takes_from][flow] = -1.0
+                if cell.gives_to in levels:
+                    levels[cell.gives_to][flow] = 1.0
             for name, room in self._room.items():
                 start = outlook.levels[name]
                 milp.add_constraint(dict(levels[name]), lo=-start, hi=max(room - start, 0.0))
-                if name != self._source_to:
-                    off = milp.add_variable(0.0, room, BUFFER_EUR)
-                    middle = 0.5 * room - start
-                    milp.add_constraint({**levels[name], off: -1.0}, hi=middle)
-                    milp.add_constraint({**levels[name], off: 1.0}, lo=middle)
         milp.add_constraint(source, hi=max(outlook.open_orders, 0.0))
 
 

@@ -8,6 +8,7 @@ the operator limits, ``c`` cycle time in seconds, ``e`` electricity of a cycle i
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +84,7 @@ class Cell:
         u = self.lo + z * (self.hi - self.lo)
         return {f"{self.name}.{mv}": float(v) for mv, v in zip(self.mvs, u, strict=True)}
 
-    def scaled(self, setpoints: dict[str, float]) -> NDArray[np.float64]:
+    def scaled(self, setpoints: Mapping[str, float]) -> NDArray[np.float64]:
         """The same, scaled; missing ones stand in the middle."""
         middle = 0.5 * (self.lo + self.hi)
         u = np.array(
@@ -162,3 +163,17 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
             )
         )
     return tuple(found)
+
+
+def limits_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> tuple[float, float]:
+    """Edges (EUR) and defects per part at given setpoints, by the nominal model."""
+    edges_eur = defects = 0.0
+    for cell in cells:
+        z = cell.scaled(setpoints)
+        u = cell.lo + z * (cell.hi - cell.lo)
+        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
+        y = cell.model.numbers()(x, u, cell.d, cell.p)
+        defects += cell.share * y[3]
+        if cell.life_mm:
+            edges_eur += cell.share * cell.edge_eur * y[4] / cell.life_mm
+    return edges_eur, defects

@@ -6,12 +6,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.twin.equipment.lines import plant, plc, signals
+from tests.twin.equipment.servers import quick_servers
 from twin.cycle import Acknowledgement, Batch, Outcome, Reading
 from twin.equipment.check import EquipmentError, check_equipment
 from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.simulated import SimulatedEquipment
 from twin.protocols import Equipment
+
+__all__ = ["quick_servers"]
 
 
 @asynccontextmanager

@@ -47,6 +47,38 @@ def synchronise(line: Line, state: LineState, observation: Observation, ticket: 
     return True
 
 
+def fresh_luck(line: Line, state: LineState, world: int) -> None:
+    """Move a copied state into another world: what nobody knows yet is drawn anew there."""
+    f, i, k = state.floats, state.ints, line.k
+    at = k[s.K_LINE_I]
+    i[at + s.WORLD] = world
+    seed, now = i[at + s.SEED], state.now_s
+    ticket = int(now)
+    for e, element in enumerate(line.elements):
+        if element.kind not in (s.STATION, s.CONVEYOR):
+            continue
+        a, b = e * s.E_FLOATS, e * s.E_INTS
+        _draw_failures(line, e, f, seed, world, ticket)
+        if i[b + s.STATE] == s.PROCESSING and element.kind == s.STATION:
+            f[a + s.DUE_S], i[b + s.PENDING] = _work_ends(f, i, a, b, now)
+        elif i[b + s.STATE] == s.DOWN and element.kind == s.STATION:
+            elapsed = now - f[a + s.SINCE_S]
+            f[a + s.DUE_S] = now + _repair_left(line, e, elapsed, seed, world, ticket)
+
+
+def _draw_failures(
+    line: Line, e: int, f: list[float], seed: int, world: int, ticket: int
+) -> None:
+    """Operating time to the next failures: without memory, what is left is like the whole."""
+    for mode in (0, 1):
+        mean = line.c[e * s.EC + s.C_BETWEEN_S + mode]
+        f[e * s.E_FLOATS + s.TO_FAILURE_S + mode] = (
+            draws.exponential(seed, world, e, draws.RESIDUAL, 2 * ticket + mode, mean)
+            if mean > 0.0
+            else FOREVER
+        )
+
+
 def _clear_parts(i: list[int], k: tuple[int, ...]) -> None:
     """Empty the queue of touched elements; a state between events has none."""
     at = k[s.K_LINE_I]
@@ -143,14 +175,7 @@ def _station(
             f[a + s.WEAR] = max(use, 0.0) * line.c[cc + s.C_TOOL_LIFE_MM]
         f[a + s.TOOL_FACTOR] = 1.0
     seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
-    for mode in (0, 1):
-        mean = line.c[cc + s.C_BETWEEN_S + mode]
-        # Without memory: what is left is distributed like the whole.
-        f[a + s.TO_FAILURE_S + mode] = (
-            draws.exponential(seed, world, e, draws.RESIDUAL, 2 * ticket + mode, mean)
-            if mean > 0.0
-            else FOREVER
-        )
+    _draw_failures(line, e, f, seed, world, ticket)
     f[a + s.CYCLE_S] = f[a + s.CYCLE_S] or seen[f"{name}.last_cycle_s"] or elapsed + 1.0
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from twin.analyze.synchronise import fresh_luck
 from twin.cycle import Event
 from twin.kernels.draws import WHAT_IF
 from twin.line import schema as s
@@ -47,7 +48,7 @@ class Forks:
         """A copy of the live twin in the what-if world ``world``; disturbances stay as they are."""
         state = live.copy()
         k = self._line.k
-        state.ints[k[s.K_LINE_I] + s.WORLD] = WHAT_IF + world
+        fresh_luck(self._line, state, WHAT_IF + world)
         at = k[s.K_DISTURBANCE_F]
         present = state.floats[at : at + k[s.K_DISTURBANCES]]
         table = held(present, float(state.ints[k[s.K_LINE_I] + s.ORDERED]))

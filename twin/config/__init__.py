@@ -5,12 +5,15 @@ from twin.config.load import (
     find_plant,
     load_plant,
     load_truth,
+    load_tuned,
     plant_folder,
     plant_names,
     plant_schema,
 )
-from twin.config.plant import Plant, SetpointSpec, StationSpec, Value
+from twin.config.plant import Plant, SetpointSpec, StationSpec
 from twin.config.truth import Truth
+from twin.config.tuned import Tuned, TunedPoint, TunedTrial, untuned
+from twin.config.values import Value
 
 __all__ = [
     "Plant",
@@ -18,11 +21,16 @@ __all__ = [
     "SetpointSpec",
     "StationSpec",
     "Truth",
+    "Tuned",
+    "TunedPoint",
+    "TunedTrial",
     "Value",
     "find_plant",
     "load_plant",
     "load_truth",
+    "load_tuned",
     "plant_folder",
     "plant_names",
     "plant_schema",
+    "untuned",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -13,6 +14,10 @@ from twin.config.errors import KeyPath, PlantError
 from twin.config.plant import Plant
 from twin.config.source import Source, read_yaml
 from twin.config.truth import Truth
+from twin.config.tuned import Tuned
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,11 +56,11 @@ def find_plant(name_or_path: str) -> Path:
 def load_plant(name_or_path: str) -> Plant:
     """The plant, checked as a whole. Raises ``PlantError`` with file and line."""
     source = read_yaml(find_plant(name_or_path))
-    plant = _validated(Plant, source)
+    plant = _validated(Plant, source).read_from(source)
     try:
         plant.check()
     except PlantError as error:
-        raise source.locate(error) from error
+        raise plant.located(error) from error
     return plant
 
 
@@ -63,7 +68,7 @@ def load_truth(name_or_path: str, plant: Plant) -> Truth:
     """The true plant that belongs to a plant file: ``X.truth.yaml`` beside ``X.yaml``."""
     path = find_plant(name_or_path)
     truth_path = path.with_name(f"{path.stem}.truth.yaml")
-    if truth_path.resolve().parent != path.resolve().parent:
+    if truth_path.resolve().parent != path.parent.resolve():
         raise PlantError(
             (),
             "the truth file leads outside the folder of its plant",
@@ -71,12 +76,36 @@ def load_truth(name_or_path: str, plant: Plant) -> Truth:
             file=str(truth_path),
         )
     source = read_yaml(truth_path)
-    truth = _validated(Truth, source)
+    truth = _validated(Truth, source).read_from(source)
     try:
         truth.check(plant)
     except PlantError as error:
-        raise source.locate(error) from error
+        raise truth.located(error) from error
     return truth
+
+
+def load_tuned(name_or_path: str, plant: Plant) -> Tuned:
+    """The tuned setpoints that belong to a plant file: ``X.fixed.json`` beside ``X.yaml``."""
+    path = find_plant(name_or_path)
+    tuned_path = path.with_name(f"{path.stem}.fixed.json")
+    try:
+        tuned = Tuned.model_validate_json(tuned_path.read_text(encoding="utf-8"), strict=True)
+        tuned.check(plant)
+    except OSError as error:
+        raise PlantError(
+            (),
+            f"cannot read the tuned setpoints: {error.strerror}",
+            f"make them: twin tune {plant.name}",
+            file=str(tuned_path),
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PlantError(tuple(first["loc"]), first["msg"], file=str(tuned_path)) from error
+    except PlantError as error:
+        raise PlantError(
+            error.key_path, error.message, error.hint, file=str(tuned_path)
+        ) from error
+    return tuned
 
 
 def plant_schema() -> dict[str, Any]:
@@ -90,37 +119,71 @@ def _validated(model: type[Model], source: Source) -> Model:
         # JSON mode is strict about types and still takes a list for a tuple.
         return model.model_validate_json(json.dumps(source.data), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        path: KeyPath = tuple(first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(_siblings(model, path))
-            found = PlantError(path, f"unknown key {path[-1]!r}", f"known here: {known}")
-        elif first["type"] == "missing":
-            found = PlantError(path, f"the key {path[-1]!r} is missing", "add it")
-        else:
-            message = first["msg"].removeprefix("Value error, ")
-            hint = f"given: {first['input']!r}" if not isinstance(first["input"], dict) else ""
-            found = PlantError(path, message, hint)
-        more = len(error.errors()) - 1
-        if more:
-            found = PlantError(found.key_path, f"{found.message} (and {more} more)", found.hint)
-        raise source.locate(found) from error
+        faults = error.errors()
+        # A misspelt key is also missing under its right name: tell the cause.
+        first = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise source.locate(_fault(model, first, more)) from error
+
+
+def _fault(model: type[BaseModel], found: ErrorDetails, more: str) -> PlantError:
+    """What pydantic found, in the words of a plant file."""
+    path: KeyPath = tuple(found["loc"])
+    if found["type"] == "extra_forbidden":
+        known = _siblings(model, path)
+        near = get_close_matches(str(path[-1]), known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint += f"known here: {', '.join(known)}"
+        return PlantError(path, f"unknown key {path[-1]!r}{more}", hint)
+    if found["type"] == "missing":
+        under = f"under {path[-2]!r}" if len(path) > 1 and isinstance(path[-2], str) else "here"
+        return PlantError(path, f"the key {path[-1]!r} is missing{more}", f"add it {under}")
+    if path and path[-1] == "[key]":  # pydantic's mark for a fault of the key itself
+        path = path[:-1]
+        hint = "a name is small letters, digits and underscores, beginning with a letter"
+        return PlantError(path, f"{path[-1]!r} cannot be a name{more}", hint)
+    given = found["input"]
+    hint = f"given: {given!r}" if not isinstance(given, dict | list) else "correct the value"
+    if found["type"] == "float_type" and isinstance(given, str) and _is_number(given):
+        hint += "; YAML takes this for a text: write 1000.0 or 1.0e+3"
+    return PlantError(path, found["msg"].removeprefix("Value error, ") + more, hint)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _siblings(model: type[BaseModel], path: KeyPath) -> tuple[str, ...]:
     """The keys that are allowed where an unknown one was found."""
-    node: dict[str, Any] = model.model_json_schema(by_alias=True)
-    definitions = node.get("$defs", {})
+    schema = model.model_json_schema(by_alias=True)
+    node: dict[str, Any] = schema
     for key in path[:-1]:
-        if "properties" in node and key in node["properties"]:
-            node = node["properties"][key]
-        elif "items" in node and isinstance(key, int):
-            node = node["items"]
-        elif isinstance(node.get("additionalProperties"), dict):
-            node = node["additionalProperties"]
-        for option in node.get("anyOf", ()):
-            if "$ref" in option:
-                node = option
-        if "$ref" in node:
-            node = definitions[node["$ref"].rsplit("/", 1)[1]]
+        node = _resolved(_child(node, key), schema.get("$defs", {}))
     return tuple(sorted(node.get("properties", ())))
+
+
+def _child(node: dict[str, Any], key: str | int) -> dict[str, Any]:
+    """The part of a JSON schema that describes one key of a mapping or item of a list."""
+    # A mapping whose keys must be names has its values under the pattern of the names.
+    free = (node.get("items"), node.get("additionalProperties"))
+    free = (*free, *node.get("patternProperties", {}).values())
+    child: dict[str, Any] = {}
+    for option in (node.get("properties", {}).get(key), *free):
+        if isinstance(option, dict):
+            child = option
+            break
+    return child
+
+
+def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The same with a reference, or the option that may be left out, replaced by what it means."""
+    for option in node.get("anyOf", ()):
+        if "$ref" in option:
+            node = option
+    if "$ref" in node:
+        node = definitions[node["$ref"].rsplit("/", 1)[1]]
+    return node

@@ -6,64 +6,29 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from twin.config.errors import KeyPath, PlantError
+from twin.config.values import (
+    Document,
+    Interval,
+    Name,
+    NotNegative,
+    Positive,
+    Sourced,
+    Spec,
+    ordered,
+)
 from twin.signals import Limits
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-
-
-class Spec(BaseModel):
-    """Any part of a plant file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Value(Spec):
-    """A number with its pedigree.
-
-    ``class``: S published, D derived, A assumption, K known but not seen in the source. ``range``
-    is where the true value may lie. A bare number in the file is an assumption without a range.
-    """
-
-    value: float
-    range: tuple[float, float] | None = None
-    grade: Literal["S", "D", "A", "K"] = Field(default="A", alias="class")
-    source: str = "assumption"
-
-    def __float__(self) -> float:
-        """The number itself."""
-        return self.value
-
-    @model_validator(mode="after")
-    def _inside(self) -> Self:
-        if self.range is not None and not self.range[0] <= self.value <= self.range[1]:
-            msg = f"the value {self.value} lies outside its own range {list(self.range)}"
-            raise ValueError(msg)
-        return self
-
-
-def _number_as_value(given: Any) -> Any:
-    if isinstance(given, int | float) and not isinstance(given, bool):
-        return {"value": given}
-    if isinstance(given, dict) and isinstance(given.get("range"), list):
-        return {**given, "range": tuple(given["range"])}  # a validator loses JSON's leniency
-    return given
-
-
-Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
 
 
 class SetpointSpec(Spec):
     """A manipulated variable: where it starts, its three nested intervals, how fast it may move."""
 
     start: float
-    validity: tuple[float, float]
-    engineering: tuple[float, float]
-    operator: tuple[float, float]
+    validity: Interval
+    engineering: Interval
+    operator: Interval
     rate_per_s: Positive
     discrete: bool = False
 
@@ -87,16 +52,20 @@ class SensorSpec(Spec):
     noise_sd: NotNegative = 0.0
     delay_s: NotNegative = 0.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    validity: tuple[float, float] | None = None
-    band: tuple[float, float] | None = None
+    validity: Interval | None = None
+    band: Interval | None = None
     """For a controlled variable: the quality band."""
 
 
 class FailureSpec(Spec):
-    """A way to fail: operating time between failures, repair time (lognormal)."""
+    """A way to fail: operating time between failures (exponential), and repair time.
+
+    ``repair_cv`` is the scatter of a lognormal repair time; an exponential one has its own.
+    """
 
     mean_between_s: Sourced
     mean_repair_s: Sourced
+    repair_law: Literal["lognormal", "exponential"] = "lognormal"
     repair_cv: NotNegative = 1.0
 
 
@@ -155,7 +124,7 @@ class StationSpec(Spec):
 
 
 class BufferSpec(Spec):
-    """Room for parts between stations."""
+    """Room for parts between stations; without any, parts go from hand to hand."""
 
     name: Name
     capacity: Sourced
@@ -181,12 +150,19 @@ class DisturbanceSpec(Spec):
     kind: Literal["constant", "daily", "lots", "walk", "tariff", "mix"]
     mean: Sourced
     sd: NotNegative = 0.0
-    hours: tuple[Positive, Positive] = (4.0, 12.0)
+    hours: Annotated[tuple[Positive, Positive], AfterValidator(ordered)] = (4.0, 12.0)
     """Shortest and longest stay of a lot, or the correlation time of a walk."""
     choices: tuple[float, ...] = ()
-    validity: tuple[float, float]
+    validity: Interval
     noise_sd: NotNegative = 0.0
     recorded: RecordedSpec | None = None
+
+    @model_validator(mode="after")
+    def _choosable(self) -> Self:
+        if self.kind == "mix" and not self.choices:
+            msg = "a mix needs its choices, such as choices: [40, 60, 90]"
+            raise ValueError(msg)
+        return self
 
 
 class RecordedSpec(Spec):
@@ -235,7 +211,7 @@ class DemandSpec(Spec):
 
     capacity_good_parts_per_h: Sourced
     utilisation: Annotated[float, Field(gt=0, le=1.5)]
-    utilisations: dict[Name, float]
+    utilisations: dict[Name, Positive]
     backlog_eur_per_part: Sourced
     wip_eur_per_part: Sourced
 
@@ -266,9 +242,11 @@ class VariantSpec(Spec):
 
     title: str
     idle_power_factor: Positive = 1.0
+    parameter_factors: dict[str, Positive] = {}
+    """``station.parameter``: the same for what a process model takes without making parts."""
 
 
-class Plant(Spec):
+class Plant(Document):
     """One production line."""
 
     schema_version: Literal[1]
@@ -296,7 +274,8 @@ class Plant(Spec):
     @property
     def config_hash(self) -> str:
         """Sixteen hex digits that change with any value of the file; comments do not count."""
-        canonical = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        said = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        canonical = json.dumps(said, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def check(self) -> None:
@@ -308,10 +287,13 @@ class Plant(Spec):
                 raise PlantError(
                     ("energy", "tariffs_eur_per_mwh", name),
                     f"a tariff has 24 hourly prices, this one {len(prices)}",
+                    "give one price for each hour of the day, from midnight on",
                 )
         _known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
         if "nominal" not in self.variants or "nominal" not in self.scenarios:
-            raise PlantError((), "there must be a variant and a scenario named nominal")
+            section = "variants" if "nominal" not in self.variants else "scenarios"
+            hint = "add nominal: {title: as described}"
+            raise PlantError((section,), f"{section} must hold one named nominal", hint)
         for name, scenario in self.scenarios.items():
             for disturbance in scenario.shift:
                 at: KeyPath = ("scenarios", name, "shift", disturbance)
@@ -336,11 +318,11 @@ def _check_names(plant: Plant) -> None:
         if name in seen or name in {"line", "env", "control", "source"}:
             raise PlantError(path, f"the name {name!r} is taken", "names must differ")
         seen[name] = path
-    buffers = {b.name for b in plant.buffers}
+    buffers = tuple(b.name for b in plant.buffers)
     _known(plant.source.gives_to, buffers, ("source", "gives_to"), "buffer")
     for k, station in enumerate(plant.stations):
         _known(station.takes_from, buffers, ("stations", k, "takes_from"), "buffer")
-        _known(station.gives_to, buffers | {plant.sink}, ("stations", k, "gives_to"), "buffer")
+        _known(station.gives_to, (*buffers, plant.sink), ("stations", k, "gives_to"), "buffer")
     if plant.source.mixed_by is not None:
         _known(plant.source.mixed_by, plant.disturbances, ("source", "mixed_by"), "disturbance")
 
@@ -367,10 +349,13 @@ def _check_routing(plant: Plant) -> None:
             del waiting[station.name]
             ready.add(station.gives_to)
     if plant.sink not in ready:
-        raise PlantError(("sink",), "no station gives its parts to the sink")
+        hint = f"let the last station say gives_to: {plant.sink}"
+        raise PlantError(("sink",), "no station gives its parts to the sink", hint)
     for k, buffer in enumerate(plant.buffers):
         if not any(s.takes_from == buffer.name for s in plant.stations):
-            raise PlantError(("buffers", k), f"nothing takes parts from buffer {buffer.name!r}")
+            message = f"nothing takes parts from buffer {buffer.name!r}"
+            hint = f"remove it, or let a station say takes_from: {buffer.name}"
+            raise PlantError(("buffers", k), message, hint)
 
 
 DisturbanceSpec.model_rebuild()

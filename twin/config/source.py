@@ -67,22 +67,28 @@ def read_yaml(path: Path) -> Source:
             file=str(path),
         ) from error
     except UnicodeDecodeError as error:
-        raise PlantError((), "the file is not UTF-8 text", file=str(path)) from error
+        readable: bytes = error.object[: error.start]
+        raise PlantError(
+            (),
+            "the file is not UTF-8 text",
+            "save it as UTF-8; unit codes and texts may then hold any letter",
+            file=str(path),
+            line=readable.count(b"\n") + 1,
+        ) from error
     lines: dict[KeyPath, int] = {}
     try:
         _refuse_events(text, path)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise PlantError(
-            (),
-            f"not valid YAML: {error.problem}",
-            "indent by two spaces and quote texts that hold a colon",
-            file=str(path),
-            line=mark.line + 1 if mark else 0,
-        ) from error
-    except yaml.YAMLError as error:
-        raise PlantError((), f"not valid YAML: {error}", file=str(path)) from error
+        message = f"not valid YAML: {error.problem}"
+        hint = "indent by two spaces and quote texts that hold a colon"
+        before: int | None = error.problem_mark.line if error.problem_mark else None
+        raise _on_line(before, path, text, message, hint) from error
+    except yaml.reader.ReaderError as error:
+        message = f"not valid YAML: the character U+{error.character:04X} may not stand in it"
+        hint = "remove it; a plant file is plain text"
+        before = text.count("\n", 0, error.position)
+        raise _on_line(before, path, text, message, hint) from error
     split = tuple(text.splitlines())
     source = Source(path, None, lines, split)
     try:
@@ -90,33 +96,46 @@ def read_yaml(path: Path) -> Source:
     except PlantError as error:
         raise source.locate(error) from error
     if not isinstance(data, dict):
-        raise PlantError((), "the file holds no mapping of keys", file=str(path), line=1)
+        hint = "begin with schema_version: 1 and name: ..., one key a line"
+        raise PlantError((), "the file holds no mapping of keys", hint, file=str(path), line=1)
     return Source(path, data, lines, split)
 
 
+def _on_line(before: int | None, path: Path, text: str, message: str, hint: str) -> PlantError:
+    """A fault of the YAML itself, with so many lines before it."""
+    if before is None:
+        return PlantError((), message, hint, file=str(path))
+    line = text.splitlines()[before : before + 1]
+    shown = line[0].rstrip() if line else ""
+    return PlantError((), message, hint, file=str(path), line=before + 1, text=shown)
+
+
 def _refuse_events(text: str, path: Path) -> None:
-    """Anchors, aliases and tags stop the reading before anything is built from them."""
+    """Anchors, aliases, tags and deep nests stop the reading before anything is built from them."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        before = event.start_mark.line if event.start_mark else None
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_NESTING:
+            message = f"nested deeper than {DEEPEST_NESTING} levels"
+            hint = "no key of a plant file lies that deep: count the brackets and the indents"
+            raise _on_line(before, path, text, message, hint)
         alias = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
         tag = getattr(event, "tag", None)
         if alias or tag:
             what = f"the tag {tag}" if tag else "an anchor or alias"
-            raise PlantError(
-                (),
-                f"{what} is not allowed in a plant file",
-                "write the value out",
-                file=str(path),
-                line=event.start_mark.line + 1,
-            )
+            message = f"{what} is not allowed in a plant file"
+            raise _on_line(before, path, text, message, "write the value out")
 
 
 def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
     lines.setdefault(path, node.start_mark.line + 1)
-    if len(path) > DEEPEST_NESTING:
-        raise PlantError(path, f"nested deeper than {DEEPEST_NESTING} levels")
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise PlantError(path, "a key must be a single word", "put the list behind the key")
             key = str(key_node.value)
             lines[(*path, key)] = key_node.start_mark.line + 1
             if key in result:
@@ -125,7 +144,11 @@ def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, k), lines) for k, item in enumerate(node.value)]
-    value = yaml.SafeLoader("").construct_object(node)
+    try:
+        value = yaml.SafeLoader("").construct_object(node)
+    except ValueError as error:
+        hint = "write a number with fewer digits, or put the text in quotes"
+        raise PlantError(path, f"{str(node.value)[:40]!r} cannot be read", hint) from error
     if isinstance(value, float) and not math.isfinite(value):
         raise PlantError(path, "the number is not finite", "unknown is not a number: leave it out")
     if not isinstance(value, str | int | float | bool | None):

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from twin.config.errors import PlantError
-from twin.config.plant import Name, Plant, Sourced, Spec
+from twin.config.plant import Plant
+from twin.config.values import Document, Name, Sourced, Spec
 
 
 class TrueStation(Spec):
@@ -28,7 +29,7 @@ class TrueStation(Spec):
     mean_repair_s: dict[Name, Sourced] = {}
 
 
-class Truth(Spec):
+class Truth(Document):
     """The true plant, drawn once from the ranges of the plant file with the seed named here."""
 
     schema_version: Literal[1]
@@ -39,14 +40,25 @@ class Truth(Spec):
     def check(self, plant: Plant) -> None:
         """Names must exist in the plant; every station must have its unknown effect."""
         if self.plant != plant.name:
-            raise PlantError(("plant",), f"this is the truth of {self.plant!r}, not {plant.name!r}")
+            message = f"this is the truth of {self.plant!r}, not of {plant.name!r}"
+            raise PlantError(("plant",), message, f"write plant: {plant.name}, if it is meant")
         stations = {s.name: s for s in plant.stations}
         for name, true in self.stations.items():
             if name not in stations:
-                raise PlantError(("stations", name), f"the plant has no station {name!r}")
-            for mode in (*true.mean_between_s, *true.mean_repair_s):
-                if mode not in stations[name].failures:
-                    raise PlantError(("stations", name), f"{name!r} has no failure {mode!r}")
+                message, hint = f"the plant has no station {name!r}", f"known: {', '.join(stations)}"
+                raise PlantError(("stations", name), message, hint)
+            known = stations[name].failures
+            for key, modes in (
+                ("mean_between_s", true.mean_between_s),
+                ("mean_repair_s", true.mean_repair_s),
+            ):
+                for mode in modes:
+                    if mode not in known:
+                        message = f"{name!r} has no failure {mode!r}"
+                        hint = f"known: {', '.join(known) or 'none'}"
+                        raise PlantError(("stations", name, key, mode), message, hint)
         for name in stations:
             if name not in self.stations:
-                raise PlantError(("stations",), f"the truth about station {name!r} is missing")
+                message = f"the truth about station {name!r} is missing"
+                hint = f"add {name}: with at least one effect"
+                raise PlantError(("stations",), message, hint)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -69,6 +70,9 @@ async def _run(plc: Plc, arguments: argparse.Namespace) -> None:
     from twin.equipment.emulator import serve
     from twin.equipment.opcua_security import ServerSecurity, read_users, users_from_environment
 
+    # The standard address space is a hundred thousand objects that stay: searching them for garbage
+    # would take a third of the start, and a pause in each later full collection.
+    gc.disable()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,6 +87,8 @@ async def _run(plc: Plc, arguments: argparse.Namespace) -> None:
         sys.stderr.write("WARNING: no encryption and no users; for tests on this machine only\n")
 
     def ready(endpoint: str) -> None:
+        gc.freeze()
+        gc.enable()
         told = {"endpoint": endpoint, "pid": os.getpid(), "plant": plc.line.plant.name}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()

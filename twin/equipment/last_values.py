@@ -57,13 +57,10 @@ class LastValues:
 
     def expect(self, places: Sequence[int]) -> None:
         """``complete`` is set once each of these places has been heard of."""
-        self._awaited |= set(places)
+        self._awaited = set(places)
 
     def take(self, place: int, value: ua.DataValue) -> bool:
         """Put one notification into the table; whether events are missing before it."""
-        self._awaited.discard(place)
-        if not self._awaited:
-            self.complete.set()
         code = 0 if value.StatusCode is None else value.StatusCode.value
         if code & _OVERFLOW == _OVERFLOW:
             self.overflows += 1
@@ -75,9 +72,12 @@ class LastValues:
             self.part_ids[self._buffers[at]] = tuple(held or ())
         elif place == self.time_place:
             self._passed(int(held or 0))
-        elif held:
-            return self._journal(held)
-        return False
+        hole = place > self.time_place and self._journal(held or ())
+        if self._awaited:
+            self._awaited.discard(place)
+            if not self._awaited:
+                self.complete.set()
+        return hole
 
     def reading(self) -> Reading:
         """A snapshot, with the events since the last one."""
@@ -113,6 +113,8 @@ class LastValues:
             self.news.set()
 
     def _journal(self, numbers: Sequence[int]) -> bool:
+        if not numbers:
+            return False
         if not self._begun:
             self.inbox.begin(numbers)
             self._begun = True

@@ -6,6 +6,7 @@ of the other side, put there by a person) and ``rejected/`` (those that came and
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import ipaddress
 import os
@@ -21,8 +22,8 @@ from asyncua.common.utils import ServiceError
 from asyncua.crypto import security_policies
 from asyncua.crypto.cert_gen import setup_self_signed_certificate
 from asyncua.crypto.permission_rules import User, UserRole
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import Certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 SERVER_URI, CLIENT_URI = "urn:takttwin:emulator", "urn:takttwin:client"
@@ -154,10 +155,10 @@ async def certify(server: Server, security: ServerSecurity) -> None:
     for folder in (trusted, rejected):
         folder.mkdir(exist_ok=True, mode=0o700)
 
-    async def check(shown: x509.Certificate, _: ua.ApplicationDescription) -> None:
-        der = shown.public_bytes(serialization.Encoding.DER)
+    async def check(shown: Certificate, _: ua.ApplicationDescription) -> None:
+        der = shown.public_bytes(Encoding.DER)
         if not any(der == known.read_bytes() for known in trusted.glob("*.der")):
-            name = shown.fingerprint(hashes.SHA256()).hex()[:32]
+            name = hashlib.sha256(der).hexdigest()[:32]
             (rejected / f"{name}.der").write_bytes(der)
             raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
 

@@ -99,7 +99,7 @@ class Plc:
         self._plc_alive = 0
         self._events: list[Event] = []
         self.written: list[Received] = []
-        self._simulator.advance(self.state, {}, 0.0)
+        self._simulator.prime(self.state)
         self._measure()
 
     @property

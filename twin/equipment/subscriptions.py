@@ -54,6 +54,7 @@ class Subscriptions:
             items["fast"].append((self._table.time_place, found.others[nodes.SIM_TIME], False))
         if nodes.LATEST in found.others:
             items["audit"].append((self._table.time_place + 1, found.others[nodes.LATEST], False))
+        self._table.expect([place for wanted in items.values() for place, _, _ in wanted])
         for name, wanted in items.items():
             if wanted:
                 await self._subscribe(self._classes[name], wanted)
@@ -78,7 +79,6 @@ class Subscriptions:
             queue_maxsize=_PENDING,
             overflow=OverflowPolicy.DISCONNECT,
         )
-        self._table.expect([place for place, _, _ in wanted])
         self._tasks.append(asyncio.create_task(self._listen(subscription)))
         created = await subscription.create_monitored_items(
             [_item(place, node, kind, sampled=sampled) for place, node, sampled in wanted]

@@ -27,8 +27,7 @@ TIME_TO_FAILURE, REPAIR, TOOL_LIFE, DEFECT, NOISE, DISTURBANCE, RESIDUAL, DROPOU
 
 
 @njit(cache=True)
-def _mixed(z: int) -> int:
-    z = np.uint64(z)
+def _mixed(z: np.uint64) -> np.uint64:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))

@@ -7,7 +7,10 @@ grid points the state columns therefore hold what is true at the next one: a rea
 point, before its own event, is exact. Setpoints act from the next grid point on.
 
 The conveyor stops (the zones go on) while the station is down or there is no room behind it. Empty
-places travel too. ``core_of``, ``record`` and ``schedule`` are given by the engine.
+places travel too. Asked to sleep (by its setback or as any other station) it takes no more parts,
+runs empty, and is then set back; its own time-out counts from when it ran empty. Parts may enter
+again once the process says that it is ready. ``core_of``, ``record`` and ``schedule`` are given by
+the engine.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from twin.line.schema import (
     BLOCKED,
     BOOKED_S,
     C_STEP_S,
+    CAN_STANDBY,
     CYCLE_S,
     DOWN,
     DUE_S,
@@ -57,11 +61,14 @@ from twin.line.schema import (
     POWER_KW,
     PROCESSING,
     PRODUCT,
+    RESUME,
     SCRAPPED,
     SEED,
     SINCE_S,
     SINK,
     STANDBY,
+    STANDBY_AFTER_S,
+    STANDBY_ASKED,
     STATE,
     TAKES_FROM,
     TIME_S,
@@ -70,7 +77,7 @@ from twin.line.schema import (
     WORLD,
     X_F,
 )
-from twin.line.transitions import repair_s, to_failure_s
+from twin.line.transitions import NEVER_S, repair_s, to_failure_s
 
 if TYPE_CHECKING:
     from twin.line.model import Line
@@ -85,23 +92,26 @@ def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     core = core_of(e)
     step_s = c[k[K_ELEMENT_C] + e * EC + C_STEP_S]
     book(e, now, f, i)
+    x_f = k[ek + X_F]
+    n_x = core.x.shape[0]
+    core.load(e, now, f)
+    core.x[:] = f[x_f : x_f + n_x]
+    closed = sleeps(e, now, core, core.load_places(e, f, i, k), f, i, k)
     blocked = False
     if f[a + PHASE] >= 1.0:
         leaving = i[k[ek + PLACES_I] + k[ek + PLACES] - 1]
         goes_to = k[ek + GIVES_TO]
         blocked = leaving >= 0 and goes_to != SINK and not has_room(goes_to, i, k)
         if not blocked:
-            shift(e, now, core, f, i, k)
-    down = stopped(e, now, step_s, f, i, c, k)
-    core.load(e, now, f)
+            shift(e, closed, core, f, i, k)
     inside = core.load_places(e, f, i, k)
-    x_f = k[ek + X_F]
-    core.x[:] = f[x_f : x_f + core.x.shape[0]]
+    set_back = core.set_back()
+    down = stopped(e, not (blocked or set_back), now, step_s, f, i, c, k)
     out = core.outputs(core.x, core.u, core.d, core.p)
     if not (down or blocked):
         f[a + PHASE] += out[core.y_rate] * step_s / 3600.0
     state = DOWN if down else BLOCKED if blocked else PROCESSING if inside else IDLE
-    if state in (PROCESSING, IDLE) and core.asks_setback():
+    if state == IDLE and set_back:
         state = STANDBY
     f[a + GAS_KW] = out[core.y_gas]
     f[a + POWER_KW] = out[core.y_power]
@@ -110,9 +120,31 @@ def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
         i[e * E_INTS + STATE] = state
         f[a + SINCE_S] = now
     core.step(core.x, core.u, core.d, core.p, step_s, core.x_next)
-    f[x_f : x_f + core.x.shape[0]] = core.x_next.tolist()
+    f[x_f : x_f + n_x] = core.x_next.tolist()
     point = int(now / step_s + 0.5)
     schedule(e, GRID, (point + 1) * step_s, f, i, journal)
+
+
+def sleeps(e: int, now: float, core: Any, inside: bool, f: Floats, i: Ints, k: Structure) -> bool:
+    """Whether the entry is closed for a rest; puts the setback that follows from it in force.
+
+    Asked to sleep, it wakes when no longer asked. Fallen asleep by itself, it wakes for work.
+    """
+    if core.u_setback < 0:
+        return False
+    a = e * E_FLOATS
+    b = e * E_INTS
+    ek = k[K_ELEMENT_K] + e * EK
+    can = k[ek + CAN_STANDBY] == 1
+    asked = core.set_back() or (can and i[b + STANDBY_ASKED] == 1)
+    itself = False
+    if can and not (asked or inside) and f[a + STANDBY_AFTER_S] < NEVER_S:
+        slept = i[b + STATE] == STANDBY and i[b + RESUME] == 0
+        due = i[b + STATE] == IDLE and now >= f[a + SINCE_S] + f[a + STANDBY_AFTER_S]
+        itself = (slept or due) and level(k[ek + TAKES_FROM], i, k) == 0
+    i[b + RESUME] = 1 if asked else 0
+    core.u[core.u_setback] = 1.0 if itself or (asked and not inside) else 0.0
+    return asked or itself
 
 
 def book(e: int, now: float, f: Floats, i: Ints) -> None:
@@ -126,12 +158,14 @@ def book(e: int, now: float, f: Floats, i: Ints) -> None:
     f[a + BOOKED_S] = now
 
 
-def stopped(e: int, now: float, step_s: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
-    """Whether the conveyor stands still for a repair during this step."""
+def stopped(e: int, moving: bool, now: float, step_s: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
+    """Whether the conveyor stands still for a repair during this step; it fails in motion only."""
     a = e * E_FLOATS
     b = e * E_INTS
     if now < f[a + WORK_LEFT_S]:  # the time at which the repair ends
         return True
+    if not moving:
+        return False
     for mode in (0, 1):
         if f[a + TO_FAILURE_S + mode] <= 0.0:
             f[a + WORK_LEFT_S] = now + repair_s(e, mode, i[b + FAILURES + mode], i, c, k)
@@ -143,26 +177,23 @@ def stopped(e: int, now: float, step_s: float, f: Floats, i: Ints, c: Constants,
     return False
 
 
-def shift(e: int, now: float, core: Any, f: Floats, i: Ints, k: Structure) -> None:
-    """The part at the exit leaves, all move on by one place, the next one enters."""
+def shift(e: int, closed: bool, core: Any, f: Floats, i: Ints, k: Structure) -> None:
+    """The part at the exit leaves, all move on by one place, the next one enters if it may."""
     a = e * E_FLOATS
     ek = k[K_ELEMENT_K] + e * EK
-    places, first, x_f = k[ek + PLACES], k[ek + PLACES_I], k[ek + X_F]
+    places, first = k[ek + PLACES], k[ek + PLACES_I]
     leaving = i[first + places - 1]
-    core.load(e, now, f)
-    core.load_places(e, f, i, k)
-    core.x[:] = f[x_f : x_f + core.x.shape[0]]
     if leaving >= 0:
         out = core.outputs(core.x, core.u, core.d, core.p)
         for n in range(core.n_y):
             f[a + OUTPUT + n] = out[core.y_exit[n]]
         deliver(e, leaving, out[core.y_defect], f, i, k)
     core.shift(core.x, core.d[core.d_ambient])
-    f[x_f : x_f + core.x.shape[0]] = core.x.tolist()
     for place in range(places - 1, 0, -1):
         i[first + place] = i[first + place - 1]
-    waiting = level(k[ek + TAKES_FROM], i, k) > 0
-    i[first] = take(k[ek + TAKES_FROM], i, k) if waiting else NOTHING_INSIDE
+    enters = not closed and level(k[ek + TAKES_FROM], i, k) > 0
+    enters = enters and core.ready(core.x, core.u, core.p)
+    i[first] = take(k[ek + TAKES_FROM], i, k) if enters else NOTHING_INSIDE
     f[a + PHASE] -= 1.0
 
 
@@ -189,12 +220,9 @@ def deliver(e: int, slot: int, defect_probability: float, f: Floats, i: Ints, k:
 
 def begin(e: int, line: Line, f: list[float], i: list[int], k: list[int]) -> None:
     """An empty conveyor, the zones at their reference temperatures."""
-    model = line.elements[e].model
-    assert model is not None
     ek = k[K_ELEMENT_K] + e * EK
-    for n, quantity in enumerate(model.states):
-        assert quantity.default is not None
-        f[k[ek + X_F] + n] = quantity.default
+    reference = line.elements[e].process.point().x.tolist()
+    f[k[ek + X_F] : k[ek + X_F] + len(reference)] = reference
     for place in range(k[ek + PLACES]):
         i[k[ek + PLACES_I] + place] = NOTHING_INSIDE
     f[e * E_FLOATS + DUE_S], i[e * E_INTS + PENDING] = 0.0, GRID
@@ -211,6 +239,7 @@ class PlacedCore:
         self.step = model.stepper()
         self.x_next = core.x.copy()
         self.shift = model.module.shift_carriers
+        self.ready = model.module.entry_open
         self.y_power, self.y_gas = names.index("power_kw"), names.index("gas_kw")
         self.y_rate, self.y_defect = names.index("carriers_per_h"), names.index("defect_probability")
         self.y_exit = [names.index(name) for name in model.module.EXIT_OUTPUTS]
@@ -240,4 +269,4 @@ def prepare(core: Any) -> None:
         return inside
 
     core.load_places = load_places
-    core.asks_setback = lambda: core.u_setback >= 0 and core.u[core.u_setback] > 0.5
+    core.set_back = lambda: core.u_setback >= 0 and bool(core.u[core.u_setback] > 0.5)

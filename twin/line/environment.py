@@ -18,6 +18,7 @@ from twin.line.schema import (
     K_LINE_I,
     ORDERED,
 )
+from twin.line.transitions import change_failure_rate
 
 ROW_S = 60.0
 
@@ -29,7 +30,11 @@ def environment(e: int, now: float, f: Floats, i: Ints, k: Structure, w: Constan
     row = min(int(now / ROW_S + 0.5), len(w) // width - 1)
     for m in range(n):
         f[k[K_DISTURBANCE_F] + m] = w[row * width + m]
-    f[k[K_LINE_F] + FAILURE_RATE] = w[row * width + n + 1]
+    rate, before = w[row * width + n + 1], f[k[K_LINE_F] + FAILURE_RATE]
+    if rate != before:
+        f[k[K_LINE_F] + FAILURE_RATE] = rate
+        for station in range(1, e):
+            change_failure_rate(station, rate / before, now, f, i, k, journal)
     ordered = int(w[row * width + n])
     line = k[K_LINE_I]
     if ordered != i[line + ORDERED]:

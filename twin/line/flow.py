@@ -8,11 +8,13 @@ from __future__ import annotations
 from twin.line.hooks import Floats, Ints, Structure
 from twin.line.schema import (
     B_INTS,
+    BLOCKED,
     BORN_S,
     E_INTS,
     FREE_SLOTS,
     GOOD,
     HEAD,
+    IDLE,
     K_BUFFER_I,
     K_BUFFER_K,
     K_ELEMENTS,
@@ -34,6 +36,10 @@ from twin.line.schema import (
     PRODUCT,
     QUEUE_HEAD,
     QUEUE_LENGTH,
+    SLOT,
+    STANDBY,
+    STANDBY_ASKED,
+    STATE,
     TOUCHED,
 )
 
@@ -67,38 +73,67 @@ def level(buffer: int, i: Ints, k: Structure) -> int:
     return i[k[K_BUFFER_I] + buffer * B_INTS + LEVEL]
 
 
+def room(buffer: int, k: Structure) -> int:
+    """Places of a buffer."""
+    return k[k[K_BUFFER_K] + 2 * buffer]
+
+
 def has_room(buffer: int, i: Ints, k: Structure) -> bool:
-    """Whether one more part fits."""
-    return i[k[K_BUFFER_I] + buffer * B_INTS + LEVEL] < k[k[K_BUFFER_K] + 2 * buffer]
+    """Whether one more part fits.
+
+    Without places a part is handed over, and so needs a station that stands ready for it or has
+    fallen asleep over the waiting (the part then wakes it).
+    """
+    waiting = i[k[K_BUFFER_I] + buffer * B_INTS + LEVEL]
+    places = k[k[K_BUFFER_K] + 2 * buffer]
+    if places > 0:
+        return waiting < places
+    if waiting > 0:
+        return False
+    at = k[K_FED_K] + (2 * buffer + 1) * (k[K_ELEMENTS] + 1)
+    for n in range(k[at]):
+        b = k[at + 1 + n] * E_INTS
+        ready = i[b + STATE] == IDLE or i[b + STATE] == STANDBY
+        if ready and i[b + SLOT] < 0 and not i[b + STANDBY_ASKED]:
+            return True
+    return False
 
 
 def put(buffer: int, slot: int, i: Ints, k: Structure) -> None:
-    """Add a part at the end; those that take from the buffer are looked at next."""
+    """Add a part at the end; those that wait for it are looked at next."""
     at = k[K_BUFFER_I] + buffer * B_INTS
-    capacity = k[k[K_BUFFER_K] + 2 * buffer]
-    ring = k[K_RING_I] + k[k[K_BUFFER_K] + 2 * buffer + 1]
-    i[ring + (i[at + HEAD] + i[at + LEVEL]) % capacity] = slot
+    structure = k[K_BUFFER_K] + 2 * buffer
+    ring = k[structure] if k[structure] > 0 else 1
+    i[k[K_RING_I] + k[structure + 1] + (i[at + HEAD] + i[at + LEVEL]) % ring] = slot
     i[at + LEVEL] += 1
-    _touch_side(buffer, 1, i, k)
+    at = k[K_FED_K] + (2 * buffer + 1) * (k[K_ELEMENTS] + 1)
+    for n in range(k[at]):
+        e = k[at + 1 + n]
+        state = i[e * E_INTS + STATE]
+        if state in (IDLE, STANDBY):
+            touch(e, i, k)
 
 
 def take(buffer: int, i: Ints, k: Structure) -> int:
-    """Remove the oldest part; those that fill the buffer are looked at next."""
+    """Remove the oldest part; those that wait for its place are looked at next."""
     at = k[K_BUFFER_I] + buffer * B_INTS
-    capacity = k[k[K_BUFFER_K] + 2 * buffer]
-    ring = k[K_RING_I] + k[k[K_BUFFER_K] + 2 * buffer + 1]
-    slot = i[ring + i[at + HEAD]]
-    i[at + HEAD] = (i[at + HEAD] + 1) % capacity
+    structure = k[K_BUFFER_K] + 2 * buffer
+    ring = k[structure] if k[structure] > 0 else 1
+    slot = i[k[K_RING_I] + k[structure + 1] + i[at + HEAD]]
+    i[at + HEAD] = (i[at + HEAD] + 1) % ring
     i[at + LEVEL] -= 1
-    _touch_side(buffer, 0, i, k)
+    room_came(buffer, i, k)
     return slot
 
 
-def _touch_side(buffer: int, side: int, i: Ints, k: Structure) -> None:
-    """Touch the elements before (side 0) or behind (side 1) a buffer, in their order."""
-    at = k[K_FED_K] + (2 * buffer + side) * (k[K_ELEMENTS] + 1)
+def room_came(buffer: int, i: Ints, k: Structure) -> None:
+    """Touch those before a buffer that may hold a part for it, in their order."""
+    at = k[K_FED_K] + 2 * buffer * (k[K_ELEMENTS] + 1)
     for n in range(k[at]):
-        touch(k[at + 1 + n], i, k)
+        e = k[at + 1 + n]
+        state = i[e * E_INTS + STATE]
+        if e == 0 or state in (BLOCKED, STANDBY):
+            touch(e, i, k)
 
 
 def new_part(now: float, product: float, f: Floats, i: Ints, k: Structure) -> int:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from twin.config import Plant, PlantError, StationSpec, Truth
 from twin.config.errors import KeyPath
+from twin.config.plant import VariantSpec
 from twin.line import schema as s
+from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
 
@@ -24,6 +26,13 @@ class Element:
     setpoints: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+
+    @property
+    def process(self) -> ProcessModel:
+        """The process model of a station. Raises ``TypeError`` for what is none."""
+        if self.model is None:
+            raise TypeError(f"{self.name!r} is no station and has no process model")
+        return self.model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,13 +78,20 @@ def build_line(
     """
     if variant not in plant.variants:
         known = ", ".join(plant.variants)
-        raise PlantError(("variants",), f"there is no variant {variant!r}", f"known: {known}")
-    elements = [Element(plant.source.name, s.SOURCE)]
-    for n, station in enumerate(plant.stations):
-        elements.append(_element(n, station))
-    elements.append(Element("env", s.ENVIRONMENT))
-    idle_factor = plant.variants[variant].idle_power_factor
-    return _columns(plant, tuple(elements), truth, idle_factor, mismatch or {})
+        unknown = PlantError(("variants",), f"there is no variant {variant!r}", f"known: {known}")
+        raise plant.located(unknown)
+    try:
+        elements = [Element(plant.source.name, s.SOURCE)]
+        for n, station in enumerate(plant.stations):
+            elements.append(_element(n, station))
+        elements.append(Element("env", s.ENVIRONMENT))
+        models = {e.name: e.model for e in elements if e.model is not None}
+        check_parameter_names(plant, models, mismatch or {})
+        if truth is not None:
+            check_truth(truth, models)
+        return _columns(plant, tuple(elements), truth, plant.variants[variant], mismatch or {})
+    except PlantError as error:
+        raise plant.located(error) from error
 
 
 def _element(n: int, station: StationSpec) -> Element:
@@ -84,7 +100,8 @@ def _element(n: int, station: StationSpec) -> Element:
         name, _, variant = station.model.partition(".")
         model = load(name).variant(variant) if variant else load(name)
     except ProcessModelError as error:
-        raise PlantError((*at, "model"), str(error)) from error
+        hint = "name one of these, or install the package that offers it"
+        raise PlantError((*at, "model"), str(error), hint) from error
     mvs = tuple(q.name for q in model.mvs)
     for name in mvs:
         if name not in station.setpoints:
@@ -100,8 +117,8 @@ def _element(n: int, station: StationSpec) -> Element:
             hint = f"{station.model} has: {', '.join(parameters)}"
             raise PlantError((*at, "parameters", name), f"unknown parameter {name!r}", hint)
     continuous = model.kind is Kind.CONTINUOUS
-    if continuous and station.step_s is None:
-        raise PlantError((*at, "step_s"), f"{station.model} is continuous and needs step_s")
+    check_grid(at, station, model)
+    check_limits(at, station, model)
     first = 0 if continuous else 5
     outputs = tuple(q.name for q in model.outputs)[first:]
     if continuous:
@@ -118,15 +135,16 @@ def _columns(
     plant: Plant,
     elements: tuple[Element, ...],
     truth: Truth | None,
-    idle_factor: float,
+    variant: VariantSpec,
     mismatch: Mapping[str, float],
 ) -> Line:
     disturbances = tuple(plant.disturbances)
     buffers = tuple(b.name for b in plant.buffers)
-    capacities = [round(float(b.capacity)) for b in plant.buffers]
+    capacities = [_room(plant, n) for n in range(len(buffers))]
+    rings = [max(capacity, 1) for capacity in capacities]
     n_elements = len(elements)
     places = [station.places for station in plant.stations]
-    slots = sum(capacities) + sum(places) + n_elements + 1
+    slots = sum(rings) + sum(places) + n_elements + 1
     k = [0] * 18
     k[s.K_ELEMENTS], k[s.K_BUFFERS], k[s.K_SLOTS] = n_elements, len(buffers), slots
     k[s.K_DISTURBANCES] = len(disturbances)
@@ -138,7 +156,7 @@ def _columns(
     k[s.K_LINE_I] = n_elements * s.E_INTS
     k[s.K_BUFFER_I] = k[s.K_LINE_I] + s.L_INTS
     k[s.K_RING_I] = k[s.K_BUFFER_I] + len(buffers) * s.B_INTS
-    places_i = k[s.K_RING_I] + sum(capacities)
+    places_i = k[s.K_RING_I] + sum(rings)
     k[s.K_PART_I] = places_i + sum(places)
     k[s.K_FREE_I] = k[s.K_PART_I] + slots * s.P_INTS
     k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
@@ -146,7 +164,7 @@ def _columns(
     k += [0] * (n_elements * s.EK)
     k[s.K_BUFFER_K] = len(k)
     for n, capacity in enumerate(capacities):
-        k += [capacity, sum(capacities[:n])]
+        k += [capacity, sum(rings[:n])]
     k[s.K_FED_K] = len(k)
     for name in buffers:
         for side in (_producers, _consumers):
@@ -166,7 +184,7 @@ def _columns(
                 k[ek + s.MIXED_BY] = disturbances.index(plant.source.mixed_by)
         elif element.model is not None:
             station = plant.stations[e - 1]
-            _station_columns(plant, e, element, station, truth, idle_factor, mismatch, c, k)
+            _station_columns(plant, e, element, station, truth, variant, mismatch, c, k)
             k[ek + s.X_F] = x_at
             k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
             x_at += n_x[e]
@@ -176,6 +194,24 @@ def _columns(
     return Line(
         plant, elements, buffers, disturbances, tuple(c), tuple(k), n_floats, n_ints, is_truth
     )
+
+
+def _room(plant: Plant, n: int) -> int:
+    """Places of a buffer; one without hands its part over, which a conveyor cannot take."""
+    buffer = plant.buffers[n]
+    room = round(float(buffer.capacity))
+    if room < 0:
+        message = f"buffer {buffer.name!r} has {room} places"
+        raise PlantError(("buffers", n, "capacity"), message, "give 0 or more")
+    if room == 0:
+        for station in plant.stations:
+            if station.takes_from == buffer.name and station.step_s is not None:
+                raise PlantError(
+                    ("buffers", n, "capacity"),
+                    f"{station.name!r} takes its parts at grid points and needs a place to wait",
+                    "give at least 1",
+                )
+    return room
 
 
 def _producers(plant: Plant, buffer: str) -> list[int]:
@@ -193,13 +229,12 @@ def _station_columns(
     element: Element,
     station: StationSpec,
     truth: Truth | None,
-    idle_factor: float,
+    variant: VariantSpec,
     mismatch: Mapping[str, float],
     c: list[float],
     k: list[int],
 ) -> None:
-    model = element.model
-    assert model is not None
+    model = element.process
     buffers = [b.name for b in plant.buffers]
     true = truth.stations[station.name] if truth is not None else None
     ek, cc = k[s.K_ELEMENT_K] + e * s.EK, e * s.EC
@@ -218,10 +253,10 @@ def _station_columns(
     k[ek + s.D_K] = len(k)
     names = list(plant.disturbances)
     k += [names.index(q.name) if q.name in names else -1 for q in model.dvs]
-    c += _parameters(e, model, station, truth, mismatch)
+    c += _parameters(e, model, station, truth, variant, mismatch)
     c += [_default(q) for q in model.dvs]
     power = station.power
-    idle = float((true and true.idle_kw) or power.idle_kw) * idle_factor
+    idle = float((true and true.idle_kw) or power.idle_kw) * variant.idle_power_factor
     c[cc + s.C_OFF_KW] = float(power.off_kw)
     c[cc + s.C_STANDBY_KW] = float((true and true.standby_kw) or power.standby_kw)
     c[cc + s.C_WARM_UP_KW], c[cc + s.C_IDLE_KW] = float(power.warm_up_kw), idle
@@ -232,6 +267,7 @@ def _station_columns(
         c[cc + s.C_BETWEEN_S + m] = float(between)
         c[cc + s.C_REPAIR_S + m] = float(repair)
         c[cc + s.C_REPAIR_CV + m] = failure.repair_cv
+        c[cc + s.C_REPAIR_LAW + m] = LAWS[failure.repair_law]
     if station.tool is not None:
         c[cc + s.C_TOOL_LIFE_MM] = float(station.tool.end_of_life_mm)
         c[cc + s.C_TOOL_LIFE_CV] = float((true and true.tool_life_cv) or station.tool.life_cv)
@@ -248,6 +284,7 @@ def _parameters(
     model: ProcessModel,
     station: StationSpec,
     truth: Truth | None,
+    variant: VariantSpec,
     mismatch: Mapping[str, float],
 ) -> list[float]:
     """Values of the model's parameters, then their drifts per hour as shares."""
@@ -256,20 +293,15 @@ def _parameters(
     drifts = dict.fromkeys(values, 0.0)
     if truth is not None:
         true = truth.stations[station.name]
-        for name, value in (*true.parameters.items(), *true.effects.items()):
-            if name not in values:
-                raise PlantError(("stations", station.name, name), f"unknown parameter {name!r}")
-            values[name] = float(value)
-        for name, drift in true.drift_per_h.items():
-            if name not in values:
-                raise PlantError(("stations", station.name, name), f"unknown parameter {name!r}")
-            drifts[name] = drift
-    for path, share in mismatch.items():
+        values |= {name: float(value) for name, value in true.parameters.items()}
+        values |= {name: float(value) for name, value in true.effects.items()}
+        drifts |= true.drift_per_h
+    factors = [*variant.parameter_factors.items()]
+    factors += [(path, 1.0 + share) for path, share in mismatch.items()]
+    for path, factor in factors:
         owner, _, name = path.partition(".")
         if owner == station.name:
-            if name not in values:
-                raise PlantError(("scenarios", path), f"unknown parameter {path!r}")
-            values[name] *= 1.0 + share
+            values[name] *= factor
     for quantity in model.parameters if not mismatch else ():
         if not quantity.lo <= values[quantity.name] <= quantity.hi:
             raise PlantError(
@@ -281,5 +313,6 @@ def _parameters(
 
 
 def _default(quantity: Quantity) -> float:
-    assert quantity.default is not None
+    if quantity.default is None:
+        raise TypeError(f"the quantity {quantity.name!r} has no default")
     return quantity.default

@@ -33,16 +33,17 @@ def build_table(
     """One row a minute for the given number of hours: disturbances, orders, failure factor.
 
     ``recorded`` replaces disturbances by their own values, one a row (a shorter series is repeated).
+    Raises ``PlantError`` for a series that is empty or not finite.
     Orders for a shift are known at its start: utilisation times what the line can sustain.
     """
     spec = scenario_of(plant, scenario)
     rows = max(1, math.ceil(hours * 3600.0 / ROW_S) + 1)
-    h = np.arange(rows) * (ROW_S / 3600.0)
+    h: NDArray[np.float64] = np.arange(rows, dtype=np.float64) * (ROW_S / 3600.0)
     inside = (h >= spec.from_h) & (h < spec.until_h)
     columns = []
     for n, (name, disturbance) in enumerate(plant.disturbances.items()):
         if recorded is not None and name in recorded:
-            values = np.resize(_mapped(disturbance, recorded[name]), rows)
+            values = np.resize(_mapped(plant, name, recorded[name]), rows)
         else:
             values = _course(plant, disturbance, h, spec, seed, world, FIRST_STREAM + n)
         values = values + np.where(inside, spec.shift.get(name, 0.0), 0.0)
@@ -79,14 +80,20 @@ def _orders(
     shift = shift_orders(plant, utilisation)
     ordered = shift * (1.0 + np.floor(h / plant.shift_h))
     if spec.demand_factor != 1.0:
-        window_h = min(spec.until_h, plant.shift_h) - spec.from_h
+        shift_ends_h = plant.shift_h * (1.0 + math.floor(spec.from_h / plant.shift_h))
+        window_h = min(spec.until_h, shift_ends_h) - spec.from_h
         rush = (spec.demand_factor - 1.0) * shift * window_h / plant.shift_h
         ordered = ordered + np.where(h >= spec.from_h, np.round(rush), 0.0)
     return ordered
 
 
-def _mapped(spec: DisturbanceSpec, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A recorded column in this disturbance's unit."""
+def _mapped(plant: Plant, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A recorded column in its disturbance's unit."""
+    spec = plant.disturbances[name]
+    if not (len(values) and np.isfinite(values).all()):
+        message = f"the recording of {name!r} is empty or holds values that are no numbers"
+        hint = "fill or cut its gaps before it is used"
+        raise plant.located(PlantError(("disturbances", name), message, hint))
     if spec.recorded is None:
         return values
     if spec.recorded.standardise:

@@ -55,6 +55,7 @@ E_FLOAT_COLUMNS = (
     "takt_s",
     "last_release_s",
     "phase",
+    "rest_since_s",
     *(f"time_{state}_s" for state in STATES),
     *(f"energy_{state}_kwh" for state in STATES),
     *(f"output_{k}" for k in range(6)),
@@ -85,8 +86,9 @@ E_FLOATS = len(E_FLOAT_COLUMNS)
     TAKT_S,
     LAST_RELEASE_S,
     PHASE,
-) = range(22)
-TIME_S = 22
+    REST_SINCE_S,
+) = range(23)
+TIME_S = 23
 ENERGY_KWH = TIME_S + N_STATES
 OUTPUT = ENERGY_KWH + N_STATES
 NEXT = OUTPUT + 6
@@ -236,7 +238,7 @@ EK = len(EK_COLUMNS)
 SINK = -1
 
 FIXED, EXPONENTIAL, LOGNORMAL = range(3)
-"""How cycle times scatter around the process model's."""
+"""How times scatter: cycle times around the process model's, repair times around their mean."""
 
 EC_COLUMNS = (
     "off_kw",
@@ -250,6 +252,8 @@ EC_COLUMNS = (
     "mean_repair_1_s",
     "repair_cv_0",
     "repair_cv_1",
+    "repair_law_0",
+    "repair_law_1",
     "tool_life_mm",
     "tool_life_cv",
     "tool_change_s",
@@ -271,6 +275,8 @@ EC = len(EC_COLUMNS)
     _C_REPAIR_1,
     C_REPAIR_CV,
     _C_REPAIR_CV_1,
+    C_REPAIR_LAW,
+    _C_REPAIR_LAW_1,
     C_TOOL_LIFE_MM,
     C_TOOL_LIFE_CV,
     C_TOOL_CHANGE_S,

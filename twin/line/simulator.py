@@ -9,9 +9,10 @@ source. A run up to ``T`` does what is due before ``T``, not at it.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import simpy
@@ -59,12 +60,34 @@ class _Calendar(simpy.Environment):
         entry = _Due(self, element, self.tickets[element])
         rank = self.simulator.rank[element]
         key = (element << 40) + self.tickets[element]
-        heapq.heappush(self._queue, (time_s, rank, key, entry))
+        queue: list[Any] = self._queue  # SimPy's own types leave no room for ranks
+        heapq.heappush(queue, (time_s, rank, key, entry))
 
     def fire(self, due: simpy.Event) -> None:
         element, ticket = due._value  # noqa: SLF001
         if self.tickets[element] == ticket:
-            self.simulator.fire(element, self.now, self.state, self)
+            self.simulator.fire(element, self._now, self.state, self)
+
+
+class Transitions(Sequence[Event]):
+    """What happened during one advance, in order; each event is made when it is looked at."""
+
+    def __init__(self, line: Line, raw: list[tuple[float, int, int, int, int]]) -> None:
+        self._line, self._raw = line, raw
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    @overload
+    def __getitem__(self, at: int) -> Event: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Event]: ...
+    def __getitem__(self, at: int | slice) -> Event | Sequence[Event]:
+        if isinstance(at, slice):
+            return Transitions(self._line, self._raw[at])
+        time_s, element, before, after, part = self._raw[at]
+        name = self._line.elements[element].name
+        return Event(round(time_s * 1e6), name, before, after, part)
 
 
 class Simulator:
@@ -79,7 +102,8 @@ class Simulator:
         self._c = list(line.c)
         self._k = list(line.k)
         self._cores = [_Core(line, e) for e in range(len(line.elements))]
-        self.rank = [_CLASS[element.kind] for element in line.elements]
+        self._kinds = [element.kind for element in line.elements]
+        self.rank = [_CLASS[kind] for kind in self._kinds]
         bound = _bind(self._cores)
         self._fire_station: Callable[..., None] = bound["fire"]
         self._look: Callable[..., None] = bound["look"]
@@ -91,35 +115,37 @@ class Simulator:
 
     def advance(
         self, state: LineState, setpoints: Mapping[str, float], until_s: float
-    ) -> list[Event]:
+    ) -> Sequence[Event]:
         """Put setpoints in force now, then run to ``until_s``; returns the transitions.
 
-        Raises ``KeyError`` for a setpoint that the line does not have, ``ValueError`` if
-        ``until_s`` lies in the past.
+        Raises ``KeyError`` for a setpoint that the line does not have, ``ValueError`` for one that
+        is not a number and if ``until_s`` lies in the past; the state is then as it was.
         """
         if not until_s >= state.now_s:
             msg = f"cannot run back from {state.now_s} s to {until_s} s"
             raise ValueError(msg)
+        moves = self._moves(setpoints)
         calendar = _Calendar(self, state)
         f, e_floats = state.floats, s.E_FLOATS
         for element in range(len(self.line.elements)):
             if f[element * e_floats] < transitions.FOREVER:
                 calendar.at(f[element * e_floats], element)
-        if setpoints:
-            self._apply(state, setpoints, calendar)
+        if moves:
+            self._apply(state, moves, calendar)
         while calendar.peek() < until_s:
             calendar.step()
         state.now_s = until_s
-        names = self.line.elements
-        return [
-            Event(round(t * 1e6), names[e].name, before, after, part)
-            for t, e, before, after, part in calendar.transitions
-        ]
+        return Transitions(self.line, calendar.transitions)
+
+    def prime(self, state: LineState) -> None:
+        """Bring what holds outside at this instant into a fresh state: orders, disturbances."""
+        calendar = _Calendar(self, state)
+        self.fire(len(self.line.elements) - 1, state.now_s, state, calendar)
 
     def fire(self, element: int, now: float, state: LineState, calendar: _Calendar) -> None:
         """What is due at an element happens, and all that follows from it at this instant."""
         f, i, c, k = state.floats, state.ints, self._c, self._k
-        kind = self.line.elements[element].kind
+        kind = self._kinds[element]
         if kind == s.STATION:
             pending = i[element * s.E_INTS + s.PENDING]
             self._fire_station(element, pending, now, f, i, c, k, calendar)
@@ -133,23 +159,35 @@ class Simulator:
 
     def _settle(self, now: float, state: LineState, calendar: _Calendar) -> None:
         f, i, c, k, look = state.floats, state.ints, self._c, self._k, self._look
-        while (element := flow.next_touched(i, k)) >= 0:
-            look(element, now, f, i, c, k, calendar)
+        waiting = k[s.K_LINE_I] + s.QUEUE_LENGTH
+        while i[waiting]:
+            look(flow.next_touched(i, k), now, f, i, c, k, calendar)
+
+    def _moves(self, setpoints: Mapping[str, float]) -> list[tuple[str, int, int, float]]:
+        """Where each setpoint goes: (kind, element, column, value)."""
+        moves = []
+        for name, value in setpoints.items():
+            if name not in self._setpoints:
+                known = ", ".join(self._setpoints)
+                raise KeyError(f"the line has no setpoint {name!r}; it has: {known}")
+            if not math.isfinite(value):
+                raise ValueError(f"setpoint {name!r} is {value}; give a finite number")
+            moves.append((*self._setpoints[name], value))
+        return moves
 
     def _apply(
-        self, state: LineState, setpoints: Mapping[str, float], calendar: _Calendar
+        self, state: LineState, moves: list[tuple[str, int, int, float]], calendar: _Calendar
     ) -> None:
         f, i, k, now = state.floats, state.ints, self._k, state.now_s
-        for name, value in setpoints.items():
-            kind, element, at = self._setpoints[name]
+        for kind, element, at, value in moves:
             if kind == "standby":
-                i[at] = int(value)
+                i[at] = round(value)
                 flow.touch(element, i, k)
             elif f[at] != value:
                 f[at] = value
                 if kind == "takt":
                     flow.touch(element, i, k)
-                elif kind == "standby_after":
+                elif kind == "standby_after" and self.line.elements[element].kind == s.STATION:
                     self._retime(element, state, calendar)
         self._settle(now, state, calendar)
 
@@ -193,7 +231,7 @@ def initial_state(line: Line, seed: int, world: int) -> LineState:
 def _initial_station(
     line: Line, e: int, f: list[float], i: list[int], c: list[float], k: list[int]
 ) -> None:
-    a, b = e * s.E_FLOATS, e * s.E_INTS
+    a = e * s.E_FLOATS
     station = line.plant.stations[e - 1]
     f[a + s.POWER_KW] = c[e * s.EC + s.C_IDLE_KW]
     for mode in (0, 1):
@@ -213,7 +251,8 @@ def _setpoint_columns(line: Line) -> dict[str, tuple[str, int, int]]:
         if element.kind in (s.STATION, s.CONVEYOR):
             a, b, name = e * s.E_FLOATS, e * s.E_INTS, element.name
             columns[f"{name}.standby_after_s"] = ("standby_after", e, a + s.STANDBY_AFTER_S)
-            columns[f"{name}.standby"] = ("standby", e, b + s.STANDBY_ASKED)
+            if line.plant.stations[e - 1].standby:
+                columns[f"{name}.standby"] = ("standby", e, b + s.STANDBY_ASKED)
             for n, setpoint in enumerate(element.setpoints):
                 columns[f"{name}.{setpoint}"] = ("process", e, a + s.SETPOINT + n)
     return columns
@@ -234,6 +273,7 @@ class _Core:
         self.drifts = bool(self.drift.any())
         self.p = self.p0.copy()
         self.x = np.zeros(k[ek + s.N_X])
+        self.wears = k[ek + s.N_X] > 0
         self.u = np.zeros(self.n_u)
         self.d = np.array(line.c[p_c + 2 * n_p : p_c + 2 * n_p + self.n_d])
         at = k[ek + s.D_K]
@@ -255,7 +295,8 @@ class _Core:
     def load(self, e: int, now: float, f: list[float]) -> None:
         """Gather u, d and the drifting p from the state."""
         at = e * s.E_FLOATS + s.SETPOINT
-        self.u[:] = f[at : at + self.n_u]
+        for n in range(self.n_u):
+            self.u[n] = f[at + n]
         for n, column in self.given:
             self.d[n] = f[column]
         if self.d_elapsed >= 0:
@@ -273,7 +314,7 @@ def _bind(cores: list[_Core]) -> dict[str, Any]:
         core = cores[e]
         core.load(e, now, f)
         a = e * s.E_FLOATS
-        if core.x.shape[0]:
+        if core.wears:
             core.x[0] = f[a + s.WEAR]
         core.write(core.x, core.u, core.d, core.p, core.out)
         out = core.out.tolist()

@@ -64,8 +64,9 @@ def line_signals(line: Line) -> tuple[Signal, ...]:
     period_s = plant.control.period_s
     signals = [Signal(name, unit, Role.PV, node) for name, unit, node in _LINE]
     signals.append(_setpoint("line.takt_s", "s", "Line/Setpoints/takt_s", plant.source.takt_s))
-    for name in line.buffers:
-        signals.append(Signal(f"{name}.level", "1", Role.PV, f"Buffers/{name}/Level"))
+    signals += [
+        Signal(f"{name}.level", "1", Role.PV, f"Buffers/{name}/Level") for name in line.buffers
+    ]
     for n, element in enumerate(line.stations):
         signals += _station_signals(line, n, period_s)
         station = plant.stations[n]
@@ -151,8 +152,7 @@ def _station_signals(line: Line, n: int, period_s: float) -> list[Signal]:
 
 def zones(line: Line, n: int) -> int:
     """Temperatures that a continuous station shows: the states that belong to no place."""
-    model = line.stations[n].model
-    assert model is not None
+    model = line.stations[n].process
     return len([q for q in model.states if q.name.startswith("zone_")])
 
 
@@ -235,8 +235,9 @@ class TagReader:
         found = {}
         for b, name in enumerate(self.line.buffers):
             at = k[s.K_BUFFER_I] + b * s.B_INTS
-            capacity, ring = k[k[s.K_BUFFER_K] + 2 * b], k[s.K_RING_I] + k[k[s.K_BUFFER_K] + 2 * b + 1]
-            slots = [i[ring + (i[at + s.HEAD] + n) % capacity] for n in range(i[at])]
+            places, first = k[k[s.K_BUFFER_K] + 2 * b], k[k[s.K_BUFFER_K] + 2 * b + 1]
+            ring, length = k[s.K_RING_I] + first, max(places, 1)
+            slots = [i[ring + (i[at + s.HEAD] + n) % length] for n in range(i[at])]
             found[name] = tuple(i[k[s.K_PART_I] + slot * s.P_INTS] for slot in slots)
         for n, element in enumerate(self.line.stations):
             if element.kind == s.CONVEYOR:

@@ -16,7 +16,17 @@ from twin.kernels.draws import CYCLE, DEFECT, REPAIR, TIME_TO_FAILURE, TOOL_LIFE
 from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import lognormal as draw_lognormal
 from twin.kernels.draws import uniform as draw_uniform
-from twin.line.flow import has_room, level, new_part, part_leaves, put, take, touch
+from twin.line.flow import (
+    has_room,
+    level,
+    new_part,
+    part_leaves,
+    put,
+    room,
+    room_came,
+    take,
+    touch,
+)
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, record, run_cycle, schedule
 from twin.line.schema import (
     BAD_STARTS,
@@ -27,6 +37,7 @@ from twin.line.schema import (
     C_CYCLE_LAW,
     C_IDLE_KW,
     C_REPAIR_CV,
+    C_REPAIR_LAW,
     C_REPAIR_S,
     C_RESTART_AFTER_S,
     C_STANDBY_KW,
@@ -37,6 +48,7 @@ from twin.line.schema import (
     C_WARM_UP_S,
     CAN_STANDBY,
     CHANGED,
+    CONVEYOR,
     CYCLE_KWH,
     CYCLE_S,
     CYCLE_WEAR,
@@ -73,6 +85,7 @@ from twin.line.schema import (
     LOGNORMAL,
     MATERIAL_KG,
     MIXED_BY,
+    N_Y,
     NEXT,
     NOTHING,
     OPS,
@@ -88,6 +101,7 @@ from twin.line.schema import (
     RELEASE,
     RELEASED,
     REPAIRED,
+    REST_SINCE_S,
     RESTART_SCRAP,
     RESUME,
     SCRAPPED,
@@ -100,6 +114,7 @@ from twin.line.schema import (
     STANDBY_AFTER_S,
     STANDBY_ASKED,
     STATE,
+    STATION,
     TAKES_FROM,
     TAKT_S,
     TIME_S,
@@ -145,6 +160,7 @@ def fire(e: int, pending: int, now: float, f: Floats, i: Ints, c: Constants, k: 
     elif pending == FAIL:
         fail(e, now, f, i, c, k, journal)
     elif pending == REPAIRED:
+        restart(e, False, now, f, i, c, k)
         enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
         work(e, now, f, i, journal)
     elif pending == WARM:
@@ -162,6 +178,8 @@ def look(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     if k[ek] == SOURCE:
         release(e, now, f, i, c, k, journal)
         return
+    if k[ek] == CONVEYOR:
+        return  # it looks for itself, at its next grid point
     state = i[b + STATE]
     if state == IDLE:
         if i[b + STANDBY_ASKED]:
@@ -190,23 +208,35 @@ def start(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jo
     a = e * E_FLOATS
     b = e * E_INTS
     ek = k[K_ELEMENT_K] + e * EK
-    cc = k[K_ELEMENT_C] + e * EC
-    rest = now - f[a + SINCE_S]
-    if k[ek + RESTART_SCRAP] and rest > c[cc + C_RESTART_AFTER_S]:
-        i[b + BAD_STARTS] = k[ek + RESTART_SCRAP]
     i[b + SLOT] = take(k[ek + TAKES_FROM], i, k)
     defect_probability = run_cycle(e, now, f, i, c, k)
     part = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_ID]
     _scatter(e, part, f, i, c, k)
-    line = k[K_LINE_I]
-    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, part)
-    i[b + DEFECTIVE] = 1 if luck < defect_probability else 0
-    if i[b + BAD_STARTS] > 0:
-        i[b + BAD_STARTS] -= 1
-        i[b + DEFECTIVE] = 1
+    i[b + DEFECTIVE] = 0
+    if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
+        line = k[K_LINE_I]
+        luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, part)
+        i[b + DEFECTIVE] = 1 if luck < defect_probability else 0
+    restart(e, True, now, f, i, c, k)
     f[a + WORK_LEFT_S] = f[a + CYCLE_S]
     enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
     work(e, now, f, i, journal)
+
+
+def restart(e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """After a long rest, whatever its reason, the first parts are scrap; this may be one of them.
+
+    The part that waited inside for a repair (not a ``new_part``) is the first of them.
+    """
+    b = e * E_INTS
+    bad = k[k[K_ELEMENT_K] + e * EK + RESTART_SCRAP]
+    long_s = c[k[K_ELEMENT_C] + e * EC + C_RESTART_AFTER_S]
+    cold = bad > 0 and now - f[e * E_FLOATS + REST_SINCE_S] > long_s
+    if cold:
+        i[b + BAD_STARTS] = bad
+    if i[b + BAD_STARTS] > 0 and (new_part or cold):
+        i[b + BAD_STARTS] -= 1
+        i[b + DEFECTIVE] = 1
 
 
 def _scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
@@ -255,11 +285,30 @@ def fail(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     worked = f[a + TO_FAILURE_S + mode]
     f[a + WORK_LEFT_S] -= worked
     f[a + TO_FAILURE_S + 1 - mode] -= worked
+    f[a + REST_SINCE_S] = now
     repair = repair_s(e, mode, i[b + FAILURES + mode], i, c, k)
     i[b + FAILURES + mode] += 1
     f[a + TO_FAILURE_S + mode] = to_failure_s(e, mode, i[b + FAILURES + mode], f, i, c, k)
     enter(e, DOWN, c[cc + C_IDLE_KW], now, f, i, k, journal)
     schedule(e, REPAIRED, now + repair, f, i, journal)
+
+
+def change_failure_rate(e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+    """All failures of a station come so many times as often from now on.
+
+    What is left until the next ones shrinks accordingly: exact for exponential times.
+    """
+    a = e * E_FLOATS
+    working = k[k[K_ELEMENT_K] + e * EK] == STATION and i[e * E_INTS + STATE] == PROCESSING
+    if working:
+        worked = now - f[a + WORK_SINCE_S]
+        f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, 0.0)
+        f[a + TO_FAILURE_S] = max(f[a + TO_FAILURE_S] - worked, 0.0)
+        f[a + TO_FAILURE_S + 1] = max(f[a + TO_FAILURE_S + 1] - worked, 0.0)
+    f[a + TO_FAILURE_S] /= times
+    f[a + TO_FAILURE_S + 1] /= times
+    if working:
+        work(e, now, f, i, journal)
 
 
 def to_failure_s(e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure) -> float:
@@ -275,18 +324,14 @@ def to_failure_s(e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants
 
 
 def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
-    """Time to repair: lognormal."""
+    """Time to repair: lognormal or exponential."""
     cc = k[K_ELEMENT_C] + e * EC
     line = k[K_LINE_I]
-    return draw_lognormal(
-        i[line + SEED],
-        i[line + WORLD],
-        e,
-        REPAIR,
-        2 * count + mode,
-        c[cc + C_REPAIR_S + mode],
-        c[cc + C_REPAIR_CV + mode],
-    )
+    seed, world, index = i[line + SEED], i[line + WORLD], 2 * count + mode
+    mean = c[cc + C_REPAIR_S + mode]
+    if c[cc + C_REPAIR_LAW + mode] == EXPONENTIAL:
+        return draw_exponential(seed, world, e, REPAIR, index, mean)
+    return draw_lognormal(seed, world, e, REPAIR, index, mean, c[cc + C_REPAIR_CV + mode])
 
 
 def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
@@ -308,11 +353,12 @@ def finish(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, j
     f[a + TO_FAILURE_S] -= left
     f[a + TO_FAILURE_S + 1] -= left
     f[a + WORK_LEFT_S] = 0.0
+    f[a + REST_SINCE_S] = now
     i[b + OPS] += 1
     f[a + WEAR] += f[a + CYCLE_WEAR] * f[a + TOOL_FACTOR]
     f[a + LAST_CYCLE_S] = f[a + CYCLE_S]
     f[a + LAST_ENERGY_KWH] = f[a + CYCLE_KWH]
-    for n in range(6):
+    for n in range(k[ek + N_Y]):
         f[a + OUTPUT + n] = f[a + NEXT + n]
     slot = i[b + SLOT]
     f[k[K_PART_F] + slot * P_FLOATS + PART_ENERGY_KWH] += f[a + CYCLE_KWH]
@@ -321,7 +367,6 @@ def finish(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, j
     if i[b + DEFECTIVE]:
         i[part + PART_DEFECTIVE] = 1
     if k[ek + INSPECTS] and i[part + PART_DEFECTIVE]:
-        i[b + SCRAPPED] += 1
         let_go(e, 1, f, i, k)
         after_part(e, now, f, i, c, k, journal)
     elif k[ek + GIVES_TO] == SINK or has_room(k[ek + GIVES_TO], i, k):
@@ -349,6 +394,7 @@ def let_go(e: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
     part_leaves(i[b + SLOT], scrapped, i, k)
     i[b + SLOT] = -1
     if scrapped:
+        i[b + SCRAPPED] += 1
         f[k[K_LINE_F] + LINE_SCRAP_KG] += f[MATERIAL_KG]  # the source's mass of one blank
     touch(0, i, k)
 
@@ -373,6 +419,9 @@ def become_idle(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structu
     enter(e, IDLE, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
     time_out(e, now, f, i, k, journal)
     touch(e, i, k)
+    before = k[k[K_ELEMENT_K] + e * EK + TAKES_FROM]
+    if room(before, k) == 0:
+        room_came(before, i, k)
 
 
 def time_out(e: int, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:

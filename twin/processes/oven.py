@@ -30,7 +30,7 @@ from twin.processes.model import (
     positions,
 )
 
-__all__ = ["CARRIERS", "EXIT_OUTPUTS", "MODEL", "ZONES", "shift_carriers"]
+__all__ = ["CARRIERS", "EXIT_OUTPUTS", "MODEL", "ZONES", "entry_open", "shift_carriers"]
 
 ZONES = 4
 CARRIERS = 20
@@ -147,6 +147,13 @@ def beside_zone(k: int, d: Vector) -> tuple[Scalar, Scalar]:
     return ahead, behind
 
 
+def entry_open(x: Vector, u: Vector, p: Vector) -> bool:
+    """Whether a carrier may enter: the oven is not set back and no zone is far too cold."""
+    if u[U.setback] > 0.5:
+        return False
+    return all(u[z] - x[z] <= p[P.entry_below_k] for z in range(ZONES))
+
+
 def shift_carriers(x: Vector, entering_c: float) -> None:
     """Move every carrier on by one slot, in place; a cold, uncured one takes the first slot.
 
@@ -234,6 +241,7 @@ PARAMETERS = (
     Quantity("burner_reset_s", "s", 100.0, 3000.0, 600.0, "assumption: tuning"),
     Quantity("anti_windup_s", "s", 20.0, 1000.0, 100.0, "assumption: tuning"),
     Quantity("burner_efficiency", "1", 0.80, 0.95, 0.90, _A),
+    Quantity("entry_below_k", "K", 2.0, 50.0, 12.0, "assumption: interlock of the loading station"),
     Quantity("setback_k", "K", 0.0, 80.0, 40.0, _A),
     Quantity("fan_power_kw", "kW", 10.0, 60.0, 30.0, "assumption: 4 x 7.5 kW"),
     Quantity("exhaust_fan_power_kw", "kW", 0.5, 5.0, 2.0, _A),

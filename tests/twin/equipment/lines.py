@@ -17,6 +17,7 @@ from twin.cycle import Batch, Reading
 from twin.equipment.emulator_process import load_plc
 from twin.equipment.plc import Plc
 from twin.line.model import build_line
+from twin.line.scenario import scenario_of
 from twin.line.tags import line_signals
 from twin.signals import Role, Setpoint, Signal
 
@@ -44,8 +45,16 @@ def mvs() -> tuple[Signal, ...]:
     return tuple(signal for signal in signals() if signal.role is Role.MV)
 
 
-def plc(seed: int = 3, scenario: str = "nominal", hours: float = 4.0) -> Plc:
-    return load_plc("machining_line", seed, hours=hours, scenario=scenario)
+@cache
+def loaded(seed: int, scenario: str) -> Plc:
+    return load_plc("machining_line", seed, hours=4.0, scenario=scenario)
+
+
+def plc(seed: int = 3, scenario: str = "nominal") -> Plc:
+    """A fresh one at plant time 0; line and table are read once."""
+    first = loaded(seed, scenario)
+    table = list(first._simulator.table)
+    return Plc(first.line, table, seed, scenario_of(first.line.plant, scenario))
 
 
 def value(reading: Reading, name: str) -> float:
@@ -72,7 +81,7 @@ async def emulator_process(*options: str) -> AsyncIterator[tuple[asyncio.subproc
     """The emulator in a process of its own, and what it told of itself when it was ready."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "twin.equipment.emulator_process", "machining_line"),
+        *("-W", "error", "-m", "twin.equipment.emulator_process", "machining_line"),
         *("--insecure", "--with-parent", "--hours", "4", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

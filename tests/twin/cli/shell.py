@@ -1,0 +1,40 @@
+"""The command line as tests call it: in this process, or as a user would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from twin.cli.app import app
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+STEEL = REPOSITORY.parent / "shared" / "data" / "steel_energy" / "steel_jan_sep.parquet"
+
+
+def twin(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command run in this process."""
+    done = CliRunner().invoke(app, [str(a) for a in arguments], prog_name="twin")
+    return done.exit_code, done.stdout, done.stderr
+
+
+def begin(*arguments: object, folder: Path) -> subprocess.Popen[str]:
+    """The same as a process of its own, in a folder."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_RUNTIME_DIR": str(folder)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "twin.cli", *(str(a) for a in arguments)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def only_run(root: Path) -> Path:
+    """The folder of the one run under a root."""
+    (found,) = (path.parent for path in root.glob("*/manifest.json"))
+    return found

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.twin.cli.shell import twin
+from twin.cli import check
+from twin.cli.problems import Problem, nearest, problem_of
+from twin.config import PlantError
+from twin.store.quarantine import StoreError
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A plant of one's own with a key that does not exist, in line 10."""
+    assert twin("init", tmp_path / "own")[0] == 0
+    path: Path = tmp_path / "own" / "plant.yaml"
+    lines = path.read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("shift_h:"))
+    lines[at] = "shift_hours: 8"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_wrong_plant_file_is_shown_with_line_and_hint(broken: Path) -> None:
+    code, out, err = twin("check", broken)
+    number = broken.read_text().splitlines().index("shift_hours: 8") + 1
+    assert (code, out) == (2, "")
+    assert err.startswith("error[plant]: unknown key 'shift_hours'")
+    assert f"  --> {broken}:{number}\n   |  shift_hours: 8\n hint: " in err
+    assert "Traceback" not in err
+
+
+def test_json_has_the_same_fields(broken: Path) -> None:
+    code, out, err = twin("check", broken, "--json")
+    told = json.loads(out)["error"]
+    assert code == told["exit_code"] == 2
+    assert told["kind"] == "plant"
+    assert told["text"] == "shift_hours: 8"
+    for field in ("message", "place", "hint"):
+        assert told[field] in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["--plant", "machning_line"], "machining_line"),
+        (["--plant", "machining_line", "--controller", "mcp"], "mpc"),
+        (["--plant", "machining_line", "--compare", "rules,alway_on"], "always_on"),
+        (["--plant", "machining_line", "--scenario", "failure_brst"], "failure_burst"),
+        (["--plant", "machining_line", "--variant", "hihg"], "high"),
+    ],
+)
+def test_an_unknown_name_gets_a_suggestion(arguments: list[str], meant: str) -> None:
+    code, out, err = twin("run", "--in-process", *arguments)
+    assert (code, out) == (2, "")
+    assert f"did you mean {meant!r}?" in err
+
+
+def test_one_line_has_to_be_chosen() -> None:
+    for lines in ([], ["--emulate", "--in-process"], ["--in-process", "--endpoint", "opc.tcp://x"]):
+        code, _, err = twin("run", "--plant", "machining_line", *lines)
+        assert code == 2
+        assert "exactly one of" in err
+
+
+def test_a_flag_never_closes_the_loop_on_a_line_that_is_not_our_own() -> None:
+    url = "opc.tcp://127.0.0.1:1"
+    code, out, err = twin("run", "--plant", "machining_line", "--endpoint", url, "--close")
+    assert (code, out) == (4, "")
+    assert "twin loop close" in err
+
+
+def test_a_line_out_of_reach_ends_with_3(tmp_path: Path) -> None:
+    url = "opc.tcp://127.0.0.1:1"
+    arguments = ["run", "--plant", "machining_line", "--controller", "rules", "--endpoint", url]
+    code, out, err = twin(*arguments, "--out", tmp_path / "runs")
+    assert (code, out) == (3, "")
+    assert "error[unreachable]" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nothing_is_served_without_encryption_unless_asked() -> None:
+    code, _, err = twin("emulate", "machining_line")
+    assert code == 4
+    assert "--insecure" in err
+
+
+def test_what_nobody_foresaw_ends_with_70_and_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "_described", fails)
+    code, _, err = twin("check", "machining_line")
+    (report,) = tmp_path.glob("twin-error-*.txt")
+    assert code == 70
+    assert report.name in err
+    assert "Traceback" not in err
+    assert "in fails" in report.read_text()
+
+
+def test_exit_codes_of_errors() -> None:
+    assert problem_of(PlantError(("a", 1), "no")).code == 2
+    assert problem_of(StoreError("no")).code == 6
+    assert problem_of(ConnectionError("no")).code == 3
+    assert problem_of(ConnectionRefusedError("by our own door")).code == 4
+    assert problem_of(ConnectionRefusedError(111, "by the network")).code == 3
+    assert problem_of(PermissionError(13, "no", "file")).code == 2
+    assert problem_of(Problem("conflict", "no", code=5)).code == 5
+
+
+def test_suggestions() -> None:
+    assert nearest("mcp", ["fixed", "mpc"]) == "did you mean 'mpc'? there are: fixed, mpc"
+    assert nearest("zzz", ["fixed"]) == "there are: fixed"
+    assert nearest("zzz", []) == "there are: none"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.twin.cli.shell import REPOSITORY, twin
+from twin import __version__
+
+VERBS = ("init", "check", "simulate", "emulate", "run", "replay", "report", "tune", "loop")
+COMMANDS = ("status", "close", "open", "off", "start", "ack")
+HEAVY = ("asyncio", "asyncua", "casadi", "duckdb", "highspy", "matplotlib", "numba", "numpy")
+HEAVY += ("pyarrow", "pydantic", "rich.console", "simpy", "yaml")
+
+
+def test_help_names_every_verb_and_where_to_start() -> None:
+    code, out, _ = twin("--help")
+    assert code == 0
+    assert all(f"\n  {verb} " in out for verb in VERBS)
+    assert "twin init demo" in out
+
+
+def test_no_arguments_is_help_and_says_that_something_is_missing() -> None:
+    code, out, err = twin()
+    assert code == 2
+    assert "Usage: twin" in out + err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_shows_examples(verb: str) -> None:
+    for flag in ("--help", "-h"):
+        code, out, _ = twin(verb, flag)
+        assert code == 0
+        assert "Examples:\n" in out
+        assert f"twin {verb} " in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_operator_command_shows_an_example(command: str) -> None:
+    code, out, _ = twin("loop", command, "--help")
+    assert code == 0
+    assert f"twin loop {command}" in out.split("Example:")[1]
+
+
+def test_version() -> None:
+    assert twin("--version")[:2] == (0, f"twin {__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["loop", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import json, sys; from twin.cli.app import app\n"
+        f"try: app({arguments!r}, prog_name='twin')\n"
+        "except SystemExit: print(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "typer" in loaded
+    assert [name for name in HEAVY if name in loaded] == []

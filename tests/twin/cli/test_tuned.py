@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import controllers.tuning as search
+from tests.twin.cli.shell import twin
+from twin.cli.problems import Problem
+from twin.cli.tuned import baseline
+from twin.config import load_plant, load_tuned, untuned
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    folder = tmp_path / "demo"
+    assert twin("init", folder)[0] == 0
+    (folder / "plant.fixed.json").unlink(missing_ok=True)
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """A search that takes no time: it finds what it is asked about."""
+    calls: list[tuple[Any, ...]] = []
+
+    def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
+        calls.append((utilisation, variant, given["evaluations"], len(given["seeds"])))
+        trial = search.Trial({"line.takt_s": 60.0 + utilisation}, 1.5, 0.25)
+        given["progress"](1, 1.5)
+        return trial, [trial, trial]
+
+    monkeypatch.setattr(search, "tune", tune)
+    return calls
+
+
+def test_what_was_tuned_is_what_a_run_takes(demo: Path, quick: list[tuple[Any, ...]]) -> None:
+    code, out, err = twin("tune", demo, "--evaluations", 7, "--shifts", 2)
+    assert (code, out) == (0, "")
+    assert str(demo / "plant.fixed.json") in err
+    assert quick == [(u, "nominal", 7, 2) for u in (0.6, 0.7, 0.8, 0.9)]
+    plant = load_plant(str(demo))
+    tuned = load_tuned(str(demo), plant)
+    assert len(tuned.points["0.8"].log) == 2
+    found = baseline(str(demo), plant, 0.71, "nominal")
+    assert found.point.setpoints == {"line.takt_s": 60.7}
+    assert found.doubt == ""
+    assert sorted(p.name for p in demo.iterdir() if p.name.startswith(".")) == []
+
+
+def test_tuning_goes_on_where_it_ended(demo: Path, quick: list[tuple[Any, ...]]) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    twin("tune", demo, "--utilisation", 0.6)
+    assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.6", "0.8"}
+    _, _, err = twin("tune", demo, "--utilisation", 0.7, "--shifts", 3)
+    assert "begun anew" in err
+    assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.7"}
+
+
+def test_without_a_file_the_recipe_holds_and_it_is_said(demo: Path) -> None:
+    plant = load_plant(str(demo))
+    found = baseline(str(demo), plant, 0.8, "nominal")
+    assert found.point.setpoints == untuned(plant).setpoints
+    assert list(found.point.setpoints) == sorted(found.point.setpoints)
+    assert "nobody has tuned" in found.doubt
+
+
+def test_setpoints_of_another_plant_file_are_not_used(
+    demo: Path, quick: list[tuple[Any, ...]]
+) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    plant_file = demo / "plant.yaml"
+    plant_file.write_text(plant_file.read_text().replace("shift_h: 8", "shift_h: 7"))
+    plant = load_plant(str(demo))
+    found = baseline(str(demo), plant, 0.8, "nominal")
+    assert found.point.setpoints == untuned(plant).setpoints
+    assert "the recipe holds" in found.doubt
+
+
+def test_far_from_what_was_tuned_is_said(demo: Path, quick: list[tuple[Any, ...]]) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    plant = load_plant(str(demo))
+    assert "utilisation of 0.8" in baseline(str(demo), plant, 0.6, "nominal").doubt
+    assert "variant nominal" in baseline(str(demo), plant, 0.8, "high").doubt
+
+
+@pytest.mark.parametrize("change", ["{", "[]", '{"points": 3}', None])
+def test_a_damaged_file_ends_with_6(
+    change: str | None, demo: Path, quick: list[tuple[Any, ...]]
+) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    path = demo / "plant.fixed.json"
+    record = json.loads(path.read_text())
+    record["points"] = {}
+    path.write_text(json.dumps(record) if change is None else change)
+    with pytest.raises(Problem) as caught:
+        baseline(str(demo), load_plant(str(demo)), 0.8, "nominal")
+    assert caught.value.code == 6

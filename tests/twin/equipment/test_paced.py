@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import numpy as np
+import pytest
+from asyncua import ua
+
+from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
+from tests.twin.equipment.wires import Wire
+from twin.cycle import Outcome
+from twin.equipment.emulator import Emulated
+from twin.equipment.journal import EventInbox
+from twin.equipment.last_values import LastValues, quality
+from twin.equipment.line_clock import LineClock
+from twin.equipment.opcua import OpcUaEquipment
+from twin.equipment.opcua_link import Found
+from twin.equipment.wire import FILETIME_UNIX_US
+from twin.signals import Quality
+
+FAST = 120.0
+PATIENCE_S = 60.0
+
+
+async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
+        OpcUaEquipment.connect(
+            line.endpoint, signals(), plant_hash=plant().config_hash, fast_ms=50.0
+        ) as equipment,
+    ):
+        clock = equipment.clock()
+        assert not equipment.lockstep
+        first = await equipment.read()
+        await clock.sleep_until(first.time_us + 60_000_000)
+        second = await equipment.read()
+        assert second.step == 0
+        assert first.time_us < second.time_us <= line.plc.now_us
+        assert second.time_us <= clock.now_us()
+        assert not (second.status & Quality.MISSING).any()
+        assert (second.source_us <= second.time_us).all()
+        sampled = [n for n, signal in enumerate(signals()) if signal.sampled_s]
+        # A sampled signal is news by its time, even if its value did not change.
+        assert second.source_us[sampled].min() > first.time_us
+        await equipment.command("RequestRemote")
+        answer = await equipment.write(batch(1, second.time_us + 10**9, **{SPEED: 230.0}))
+        assert answer.outcome is Outcome.ACCEPTED
+        third, number = await equipment.read(), itertools.count(2)
+        while (value(third, SPEED), value(third, "control.mode")) != (230.0, 3.0):
+            beat = await equipment.write(batch(next(number), 0))
+            assert beat.outcome is Outcome.ACCEPTED
+            await clock.sleep_until(clock.now_us() + 1_000_000)
+            third = await equipment.read()
+        late = await equipment.write(batch(next(number), 0, **{SPEED: 231.0}))
+        assert (late.outcome, late.detail) == (Outcome.REJECTED, "LATE")
+        with pytest.raises(ValueError, match="BadInvalidState"):
+            await equipment.command("Advance", 1e12)
+        assert equipment.lost_notifications == 0
+        assert equipment.gaps == []
+
+
+async def test_no_transition_is_lost_when_the_wire_is_cut():
+    """Subscriptions are carried over to the new connection, with what was queued meanwhile."""
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
+        Wire(line.endpoint) as wire,
+        OpcUaEquipment.connect(
+            wire.endpoint, signals(), plant_hash=None, fast_ms=50.0
+        ) as equipment,
+    ):
+        journal = line._served._journal
+        inbox = equipment._session.table.inbox
+        begun = inbox._next - len(inbox._events)
+        clock = equipment.clock()
+        received = list((await equipment.read()).events)
+        await clock.sleep_until(clock.now_us() + 120_000_000)
+        wire.cut()
+        await equipment.wait_connected(connected=False)
+        with pytest.raises(ConnectionError):
+            await equipment.read()
+        with pytest.raises(ConnectionError):
+            await equipment.write(batch(1, 0))
+        wire.mend()
+        await equipment.wait_connected()
+        (gap,) = equipment.gaps
+        assert gap.reason == "connection lost"
+        assert gap.from_us < gap.until_us
+        await clock.sleep_until(clock.now_us() + 240_000_000)
+        received += (await equipment.read()).events
+        happened = journal._events[begun - journal._first :]
+        assert len(received) > 10
+        assert received == happened[: len(received)]
+        assert len(happened) - len(received) < 20  # the newest are still on their way
+        assert equipment.lost_notifications == 0
+
+
+async def test_a_silent_line_is_noticed_without_being_asked():
+    """The wire holds, requests would be answered, but no news come: the line is not connected."""
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, insecure=True) as line,
+        OpcUaEquipment.connect(
+            line.endpoint, signals(), plant_hash=None, timeout_s=1.0
+        ) as equipment,
+    ):
+        assert line._scanning is not None
+        line._scanning.cancel()
+        await equipment.wait_connected(connected=False)
+        with pytest.raises(ConnectionError, match="fell silent"):
+            await equipment.read()
+
+
+def table(n_signals: int = 2) -> LastValues:
+    found = Found(
+        ua.NodeId(),
+        (ua.NodeId(),) * n_signals,
+        {"b": ua.NodeId()},
+        {},
+        ("a", "c"),
+        FILETIME_UNIX_US,
+        1.0,
+        lockstep=False,
+        started=None,
+    )
+    return LastValues(found, n_signals)
+
+
+def said(value: float | None, time_us: int, code: int = 0) -> ua.DataValue:
+    stamp = ua.win_epoch_to_datetime((FILETIME_UNIX_US + time_us) * 10)
+    return ua.DataValue(ua.Variant(value), ua.StatusCode(code), stamp)
+
+
+def test_the_newest_value_wins_whatever_the_order():
+    last = table()
+    last.take(0, said(1.0, 10))
+    last.take(0, said(3.0, 30))
+    last.take(0, said(2.0, 20))
+    reading = last.reading()
+    assert (reading.values[0], reading.source_us[0], reading.time_us) == (3.0, 30, 30)
+    assert last.late == 1
+
+
+def test_bad_is_nan_and_uncertain_keeps_its_value():
+    last = table()
+    last.take(0, said(None, 5, ua.StatusCodes.BadSensorFailure))
+    last.take(1, said(4.5, 6, ua.StatusCodes.UncertainLastUsableValue))
+    reading = last.reading()
+    np.testing.assert_array_equal(reading.values, [np.nan, 4.5])
+    np.testing.assert_array_equal(reading.status, [Quality.BAD, Quality.UNCERTAIN])
+    assert quality(ua.StatusCodes.BadNoCommunication) is Quality.BAD
+
+
+def test_what_was_never_heard_of_is_missing():
+    reading = table().reading()
+    assert (reading.status == Quality.MISSING).all()
+    assert np.isnan(reading.values).all()
+
+
+def test_the_overflow_bit_is_counted():
+    last = table()
+    last.take(0, said(1.0, 10, 0x480))
+    assert last.overflows == 1
+    assert last.reading().status[0] == Quality.GOOD
+
+
+def test_a_hole_in_the_journal_asks_for_what_the_server_keeps():
+    last = table()
+    place = last.time_place + 1
+    numbers = ua.VariantType.Int64
+    assert not last.take(place, ua.DataValue(ua.Variant([4, 1, 0, 3, 4, 9], numbers)))
+    assert last.inbox.drain() == ()  # before our time
+    assert not last.take(place, ua.DataValue(ua.Variant([5, 2, 1, 4, 3, 9], numbers)))
+    assert last.take(place, ua.DataValue(ua.Variant([8, 3, 0, 3, 4, 10], numbers)))
+    assert [event.entity for event in last.inbox.drain()] == ["c"]
+
+
+def test_an_inbox_that_has_not_begun_takes_nothing_for_lost():
+    inbox = EventInbox(("a",))
+    inbox.begin([3])
+    inbox.take([3])
+    assert (inbox.drain(), inbox.lost) == ((), 0)
+
+
+def test_the_clock_never_goes_back():
+    heard = [(1_000_000, 0)]
+    from twin.clock import monotonic_us
+
+    heard[0] = (5_000_000, monotonic_us())
+    clock = LineClock(lambda: heard[0], 2.0)
+    before = clock.now_us()
+    heard[0] = (1_000_000, monotonic_us())
+    assert clock.now_us() >= before >= 5_000_000

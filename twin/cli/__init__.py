@@ -1,0 +1,13 @@
+"""The command line: what a process engineer types. The one place where all pieces are put together.
+
+Each verb has a file of its own and imports what it needs when it runs, so that help is quick.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    from twin.cli.app import app
+
+    app(prog_name="twin")

@@ -1,0 +1,66 @@
+"""All verbs under one name, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import errno
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from twin.cli import check, emulate, init, loop, replay, report, run, simulate, tune
+from twin.cli.problems import STOPPED, problem_of, show
+
+OF_THE_PARSER: type[Exception] = typer.BadParameter.__mro__[2]
+"""The base of all usage errors, which the library shows by itself."""
+
+
+class Verbs(TyperGroup):
+    """The group of verbs: whatever a verb raises ends as one block of text and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, OF_THE_PARSER):
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(STOPPED + 2) from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            problem = problem_of(error)
+            show(problem, as_json=bool(ctx.meta.get("json")))
+            raise typer.Exit(problem.code) from None
+
+
+app = typer.Typer(
+    cls=Verbs,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help is on the screen in half the time
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nStart here:\n  twin init demo\n  twin run --plant demo --emulate --lockstep",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from twin import __version__
+
+        typer.echo(f"twin {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def twin(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Digital twin of production lines with a closed control loop over OPC UA."""
+
+
+for verb in (init, check, simulate, emulate, run, replay, report, tune):
+    app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
+app.add_typer(loop.verbs, name="loop")

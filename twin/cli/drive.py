@@ -1,0 +1,131 @@
+"""One controller's turn at a line: stores opened, loop closed or waiting, books closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from twin.cli.desk import Desk
+from twin.cli.interrupt import Interrupts
+from twin.cli.lease import Lease
+from twin.clock import utc_now
+from twin.cycle import Cycle
+from twin.feedback import Kpis, evaluate
+from twin.loop import ControlLoop
+from twin.runtime import Runtime, Timings
+from twin.store.audit import Audit
+from twin.store.historian import Historian
+from twin.store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from twin.cli.screen import Screen
+    from twin.protocols import Clock, Equipment
+
+SEGMENT_US = 900_000_000
+"""Plant time between two segments of a paced run, for those who look on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From which plant time to which a run goes, and whether with the wall clock."""
+
+    from_us: int
+    until_us: int
+    is_paced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Who drives. ``close_reason`` is empty where an operator closes; ``facts`` go with status."""
+
+    name: str
+    close_reason: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What one controller achieved."""
+
+    name: str
+    kpis: Kpis
+    timings: Timings
+
+
+async def drive(
+    job: Job,
+    loop: ControlLoop,
+    line: tuple[Equipment, Clock],
+    window: Window,
+    run: tuple[RunFolder, Path],
+    screen: Screen,
+    interrupts: Interrupts,
+) -> Driven:
+    """Run one loop over the window. ``run`` is the controller's own folder and the whole run's.
+
+    Everything that was read and decided is durable when this returns, whatever ended the run.
+    """
+    folder, root = run
+    path = "/".join(loop.line.plant.path)
+    with (
+        Historian(folder.historian, loop.signals, line_path=path) as historian,
+        Audit(folder.audit, controller=job.name) as audit,
+    ):
+        equipment, clock = line
+        runtime = Runtime(
+            loop, equipment, clock, samples=historian, record=audit, paced=window.is_paced
+        )
+        desk = Desk(runtime, audit, {**job.facts, "controller": job.name}, job.lease)
+        if job.close_reason:
+            desk.command("close", "twin run", job.close_reason)
+        watch = _Watch(audit, historian, folder, desk, screen, window)
+
+        def leave() -> None:
+            desk.command("open", "twin run", "interrupted")
+            runtime.stop()
+
+        interrupts.leave = leave
+        screen.begin(job.name, loop, window.from_us, window.until_us)
+        try:
+            # In lockstep the shift is over before anybody could say a word.
+            async with desk.open(root) if window.is_paced else nullcontext():
+                await runtime.run(window.from_us, window.until_us, watch)
+        finally:
+            interrupts.leave = None
+            screen.end()
+        kpis = evaluate(loop.ledger)
+        historian.record_kpis(kpis.values)
+        historian.flush()
+        historian.export_parquet(folder.segments)
+    return Driven(job.name, kpis, runtime.timings)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What is done with each turn beside recording it."""
+
+    audit: Audit
+    historian: Historian
+    folder: RunFolder
+    desk: Desk
+    screen: Screen
+    window: Window
+    mode: str = ""
+    exported_us: int = -1
+
+    def __call__(self, cycle: Cycle) -> None:
+        decision = cycle.decision
+        if decision.mode != self.mode:
+            self.mode = decision.mode
+            self.audit.note(decision.time_us, decision.mode, decision.reasons, utc_now())
+        if self.window.is_paced and decision.time_us - self.exported_us >= SEGMENT_US:
+            self.exported_us = decision.time_us
+            self.historian.flush()
+            self.historian.export_parquet(self.folder.segments)
+        self.desk.turned(cycle)
+        self.screen.turned(cycle)

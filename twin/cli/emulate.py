@@ -1,0 +1,185 @@
+"""``twin emulate``: the line behind an OPC UA server, in this process until it is told to stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.cli import options
+from twin.cli.problems import REFUSED, Problem
+from twin.cli.shift import Shift
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from twin.equipment.opcua_security import ServerSecurity
+    from twin.equipment.plc import Plc
+
+NAME = "emulate"
+NEEDS_ARGUMENTS = False
+EXAMPLES = """\b
+Examples:
+  twin emulate machining_line --insecure
+  twin emulate demo --port 4841 --speed 60 --insecure
+  twin emulate demo --pki pki --users users.txt --host 0.0.0.0"""
+
+
+def command(
+    plant: options.Plant = None,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4840,
+    speed: options.Speed = 1.0,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="Plant time moves by the client's Advance only.")
+    ] = False,
+    seed: options.Seed = 1,
+    hours: Annotated[
+        float,
+        typer.Option(
+            parser=options.hours,
+            metavar="DURATION",
+            show_default="168h",
+            help="How far ahead disturbances are laid out.",
+        ),
+    ] = 168.0,
+    scenario: options.Scenario = "nominal",
+    utilisation: options.Utilisation = None,
+    variant: options.Variant = "nominal",
+    disturbances: options.Disturbances = None,
+    insecure: options.Insecure = False,
+    pki: options.Pki = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Lines user:password, mode 600."),
+    ] = None,
+    write_log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="All that the PLC receives."),
+    ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", help="Stop when standard input ends.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Serve a plant over OPC UA as its PLC would."""
+    import asyncio
+
+    if pki is None and not insecure:
+        hint = "give --pki and --users, or --insecure for this machine alone"
+        raise Problem("refused", "no certificates are given", hint, code=REFUSED)
+    place = options.chosen_plant(plant)
+    recorded = tuple(disturbances or ())
+    shift = Shift(place, seed, hours, scenario, variant, utilisation, recorded)
+    shift.check()
+    plc = shift.plc()
+    server = _Server(host, port, speed, lockstep, insecure, pki, users, write_log)
+    asyncio.run(server.serve(plc, with_parent=with_parent, as_json=as_json))
+
+
+class _Server:
+    """What the options say about the server, and its life."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        speed: float,
+        lockstep: bool,
+        insecure: bool,
+        pki: Path | None,
+        users: Path | None,
+        write_log: Path | None,
+    ) -> None:
+        self._host, self._port, self._speed, self._lockstep = host, port, speed, lockstep
+        self._insecure, self._pki, self._users = insecure, pki, users
+        self._write_log = write_log
+
+    async def serve(self, plc: Plc, *, with_parent: bool, as_json: bool) -> None:
+        """Serve until a signal, or the end of standard input if it belongs to a parent."""
+        import asyncio
+        import contextlib
+        import gc
+        import signal
+        import threading
+
+        from twin.equipment.emulator import serve
+
+        # The standard address space is a hundred thousand objects that stay: not worth searching.
+        gc.disable()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if with_parent:
+            threading.Thread(target=_await_end_of_input, args=(loop, stop), daemon=True).start()
+        serving = asyncio.create_task(
+            serve(
+                plc,
+                self._host,
+                self._port,
+                lockstep=self._lockstep,
+                speed=self._speed,
+                insecure=self._insecure,
+                security=self._security(),
+                write_log=self._write_log,
+                ready=lambda endpoint: self._announce(endpoint, plc, as_json=as_json),
+            )
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not serving.done():
+            serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._answered(serving)
+
+    async def _answered(self, serving: asyncio.Task[None]) -> None:
+        try:
+            await serving
+        except ValueError as error:
+            raise Problem("refused", str(error), code=REFUSED) from error
+        except OSError as error:
+            msg = f"cannot serve on {self._host}:{self._port}: {error.strerror or error}"
+            raise Problem("usage", msg, "choose another --port; 0 takes a free one") from error
+
+    def _security(self) -> ServerSecurity | None:
+        if self._pki is None:
+            return None
+        from twin.equipment.opcua_security import (
+            ServerSecurity,
+            read_users,
+            users_from_environment,
+        )
+
+        users = read_users(self._users) if self._users else users_from_environment()
+        return ServerSecurity(self._pki, users)
+
+    def _announce(self, endpoint: str, plc: Plc, *, as_json: bool) -> None:
+        import gc
+        import json
+        import os
+
+        gc.freeze()
+        gc.enable()
+        plant = plc.line.plant
+        if self._pki is None:
+            typer.echo("no encryption and no users: for tests on this machine only", err=True)
+        if as_json:
+            typer.echo(json.dumps({"endpoint": endpoint, "pid": os.getpid(), "plant": plant.name}))
+        else:
+            pace = "in lockstep" if self._lockstep else f"{self._speed:g} times real time"
+            typer.echo(f"{plant.title} ({pace})", err=True)
+            typer.echo(endpoint)
+            typer.echo(f"next: twin run --plant … --endpoint {endpoint}", err=True)
+
+
+def _await_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    import contextlib
+    import os
+
+    while os.read(0, 4096):
+        pass
+    with contextlib.suppress(RuntimeError):  # the loop has ended before us
+        loop.call_soon_threadsafe(stop.set)

@@ -1,0 +1,53 @@
+"""``twin init``: a folder with a plant that runs at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twin.cli.problems import CONFLICT, Problem, pick
+
+NAME = "init"
+NEEDS_ARGUMENTS = True
+EXAMPLES = """\b
+Examples:
+  twin init demo
+  twin init oven --template paint_cure_line"""
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Folder to make.")],
+    template: Annotated[
+        str, typer.Option(metavar="PLANT", help="Shipped plant to start from.")
+    ] = "machining_line",
+) -> None:
+    """Copy a shipped plant into a folder of your own, as plant.yaml."""
+    import os
+    import shutil
+
+    from twin.config import plant_folder, plant_names
+
+    pick(template, plant_names(), "template")
+    folder = Path(name)
+    if folder.exists():
+        hint = "choose another name; nothing is ever overwritten"
+        raise Problem("conflict", f"{folder} exists already", hint, code=CONFLICT)
+    if not folder.parent.is_dir():
+        raise Problem("usage", f"{folder.parent} is no folder", "make it first")
+    draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
+    draft.mkdir()
+    try:
+        for kind in ("yaml", "truth.yaml", "fixed.json"):
+            source = plant_folder() / f"{template}.{kind}"
+            if source.is_file():
+                shutil.copyfile(source, draft / f"plant.{kind}")
+        names = sorted(path.name for path in draft.iterdir())
+        draft.rename(folder)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    typer.echo(f"{folder}: {', '.join(names)}", err=True)
+    typer.echo(f"next: twin check {folder}", err=True)
+    typer.echo(f"then: twin run --plant {folder} --emulate --lockstep --shift 1h", err=True)

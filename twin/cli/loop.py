@@ -1,0 +1,146 @@
+"""``twin loop``: the operator's commands to a loop that runs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twin.cli import options
+from twin.cli.problems import CONFLICT, UNREACHABLE, USAGE, Problem
+
+Run = Annotated[
+    str | None,
+    typer.Option("--run", metavar="RUN", show_default=False, help="Which, if several run."),
+]
+Reason = Annotated[str, typer.Option(help="Why; it goes on record.")]
+NoReason = Annotated[str, typer.Option(show_default=False, help="Why; it goes on record.")]
+EXAMPLES = """\b
+Examples:
+  twin loop status
+  twin loop close --reason "trial with the day shift"
+  twin loop open"""
+
+verbs = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    epilog=EXAMPLES,
+    help="See and command the loop that runs: status, close, open, off, start, ack.",
+)
+
+
+@verbs.command(epilog="\b\nExample:\n  twin loop status --json")
+def status(run: Run = None, out: options.Out = Path("runs"), as_json: options.Json = False) -> None:
+    """Say where the loop stands."""
+    _say(_asked("status", "", run, out), as_json=as_json)
+
+
+@verbs.command(epilog='\b\nExample:\n  twin loop close --reason "trial with the day shift"')
+def close(
+    reason: Reason,
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Let the loop write setpoints. It begins with a handshake with the PLC."""
+    _say(_asked("close", reason, run, out), as_json=as_json)
+
+
+@verbs.command(epilog="\b\nExample:\n  twin loop open")
+def open(  # noqa: A001  (the operator's word)
+    reason: NoReason = "",
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Take the setpoints back: the loop goes on to advise and writes nothing."""
+    _say(_asked("open", reason, run, out), as_json=as_json)
+
+
+@verbs.command(epilog="\b\nExample:\n  twin loop off")
+def off(
+    reason: NoReason = "",
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Stop deciding at all; readings are still recorded."""
+    _say(_asked("off", reason, run, out), as_json=as_json)
+
+
+@verbs.command(epilog="\b\nExample:\n  twin loop start")
+def start(
+    reason: NoReason = "",
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """After off: advise again."""
+    _say(_asked("start", reason, run, out), as_json=as_json)
+
+
+@verbs.command(epilog='\b\nExample:\n  twin loop ack --reason "sensor replaced"')
+def ack(
+    reason: Reason,
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Acknowledge that the loop has shed; it then advises."""
+    _say(_asked("ack", reason, run, out), as_json=as_json)
+
+
+def _asked(verb: str, reason: str, run: str | None, out: Path) -> dict[str, Any]:
+    """The answer of the loop; ``Problem`` with its exit code where it refuses."""
+    import getpass
+
+    from twin.cli.desk import ask
+
+    if verb in ("close", "ack") and not reason.strip():
+        raise Problem("usage", f"{verb} needs a reason", "--reason TEXT")
+    folder = _running(run, out)
+    try:
+        answer = ask(folder, {"verb": verb, "reason": reason, "who": getpass.getuser()})
+    except (OSError, ValueError) as error:
+        msg = f"the loop in {folder} does not answer: {error}"
+        raise Problem("unreachable", msg, "was it stopped?", code=UNREACHABLE) from error
+    if "error" in answer:
+        code = int(answer.get("exit_code", USAGE))
+        kind = {4: "refused", 5: "conflict"}.get(code, "usage")
+        raise Problem(kind, str(answer["error"]), code=code)
+    return answer
+
+
+def _running(run: str | None, out: Path) -> Path:
+    """The folder of the one loop that runs."""
+    from twin.cli.desk import SOCKET, is_served
+
+    if run is not None:
+        folder = Path(run) if (Path(run) / "manifest.json").is_file() else out / run
+        if not is_served(folder):
+            raise Problem("unreachable", f"no loop runs in {folder}", code=UNREACHABLE)
+        return folder
+    found = sorted(path.parent for path in out.glob(f"*/{SOCKET}") if is_served(path.parent))
+    if not found:
+        hint = "start one: twin run --plant … --endpoint opc.tcp://…"
+        raise Problem("unreachable", f"no loop runs under {out}", hint, code=UNREACHABLE)
+    if len(found) > 1:
+        names = ", ".join(folder.name for folder in found)
+        raise Problem("conflict", f"several loops run: {names}", "name one: --run", code=CONFLICT)
+    return found[0]
+
+
+def _say(answer: dict[str, Any], *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        typer.echo(json.dumps(answer, sort_keys=True))
+        return
+    reasons = "; ".join(answer.get("reasons", ()))
+    typer.echo(f"{answer['mode']}  {reasons}")
+    for name in ("run", "plant", "controller", "endpoint", "turns", "asked", "solver"):
+        if name in answer:
+            typer.echo(f"  {name}: {answer[name]}")
+    if "plant_time_s" in answer:
+        typer.echo(f"  plant time: {answer['plant_time_s'] / 3600.0:.3f} h")

@@ -1,0 +1,152 @@
+"""Options that several verbs share, and how their values are read: strictly."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from twin.cli.problems import Problem, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LONGEST_H = 24.0 * 90
+"""Longer runs than this are mistakes in typing."""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|min|s|d)")
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
+
+
+def hours(given: str | float) -> float:
+    """A duration like ``8h``, ``30m``, ``90s`` or ``1h30m``, in hours."""
+    text = f"{given}h" if isinstance(given, float) else given  # a default comes as a number
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        msg = f"{text!r} is no duration; write 8h, 30m, 90s or 1h30m"
+        raise typer.BadParameter(msg)
+    found = sum(float(number) * _SECONDS[unit] for number, unit in parts) / 3600.0
+    if not 0.0 < found <= LONGEST_H:
+        msg = f"{text!r} must be longer than nothing and at most {LONGEST_H:g} hours"
+        raise typer.BadParameter(msg)
+    return found
+
+
+def bare_hours(given: str | float) -> float:
+    """The same, where a bare number means hours."""
+    is_bare = isinstance(given, str) and re.fullmatch(r"\d+(\.\d+)?", given)
+    return hours(f"{given}h" if is_bare else given)
+
+
+def positive(given: str | float) -> float:
+    """A finite number above zero."""
+    try:
+        number = float(given)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0.0):
+        msg = f"{str(given)!r} is no number above zero"
+        raise typer.BadParameter(msg)
+    return number
+
+
+def utilisation(given: str | float) -> float:
+    """A share of what the line can sustain."""
+    share = positive(given)
+    if share > 1.5:
+        msg = f"{str(given)!r} must be a share of the capacity, at most 1.5; 0.8 means 80 %"
+        raise typer.BadParameter(msg)
+    return share
+
+
+def _json(ctx: typer.Context, value: bool) -> bool:
+    ctx.meta["json"] = value
+    return value
+
+
+Plant = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PLANT",
+        envvar="TWIN_PLANT",
+        show_default=False,
+        help="Name of a shipped plant, plant file, or its folder; else the nearest plant.yaml.",
+    ),
+]
+PlantOption = Annotated[
+    str | None,
+    typer.Option(
+        "--plant",
+        metavar="PLANT",
+        envvar="TWIN_PLANT",
+        show_default=False,
+        help="Name of a shipped plant, plant file, or its folder; else the nearest plant.yaml.",
+    ),
+]
+Json = Annotated[
+    bool, typer.Option("--json", callback=_json, help="Results as JSON on standard output.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Key of the plant's luck.")]
+Scenario = Annotated[str, typer.Option(help="Scenario of the plant file.")]
+Variant = Annotated[str, typer.Option(help="Variant of the plant file: low, nominal, high.")]
+Utilisation = Annotated[
+    float | None,
+    typer.Option(
+        parser=utilisation,
+        metavar="SHARE",
+        show_default=False,
+        help="Demand as a share of the capacity; else the plant file's.",
+    ),
+]
+Speed = Annotated[
+    float, typer.Option(parser=positive, metavar="N", help="Plant seconds in a wall second.")
+]
+Disturbances = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable.",
+    ),
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of all runs.")]
+Pki = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", show_default=False, help="Folder of certificates; see the docs."),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="No encryption and no users. For tests.")
+]
+
+
+def chosen_plant(given: str | None) -> str:
+    """The plant that was named, or the nearest ``plant.yaml`` upward. ``Problem`` if none."""
+    from twin.config import plant_names
+
+    if given is None:
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / "plant.yaml").is_file():
+                return str(folder / "plant.yaml")
+        hint = f"name one: {', '.join(plant_names())}, or begin with `twin init demo`"
+        raise Problem("usage", "no plant is named and there is no plant.yaml here or above", hint)
+    if given not in plant_names() and not Path(given).exists():
+        hint = f"{nearest(given, plant_names())}; or give the path of a plant file"
+        raise Problem("plant", f"there is no plant {given!r}", hint)
+    return given
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console that obeys NO_COLOR, wide enough where no screen limits it."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 120
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(stderr=stderr, no_color=plain, highlight=False, width=width)

@@ -1,0 +1,145 @@
+"""What can go wrong at the command line, how it is shown, and with which exit code it ends.
+
+Codes: 0 done; 1 done, and the answer is no; 2 usage or plant file; 3 plant or service out of reach;
+4 refused by a guard; 5 conflict with what is; 6 data damaged; 70 internal; 130 and 143 stopped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import typer
+
+NEGATIVE, USAGE, UNREACHABLE, REFUSED, CONFLICT, DAMAGED, INTERNAL = 1, 2, 3, 4, 5, 6, 70
+STOPPED = 128
+"""Plus the number of the signal."""
+
+
+class Problem(Exception):  # noqa: N818  (most are the user's business and no fault of the program)
+    """One thing that stops a command: its kind, what it is, what to do next, where it is.
+
+    ``place`` is ``file:line`` and ``text`` the line itself, as far as there are such.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        hint: str = "",
+        *,
+        code: int = USAGE,
+        place: str = "",
+        text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.kind, self.message, self.hint, self.code = kind, message, hint, code
+        self.place, self.text = place, text
+
+    def block(self) -> str:
+        """The problem as people read it."""
+        lines = [f"error[{self.kind}]: {self.message}"]
+        if self.place:
+            lines.append(f"  --> {self.place}")
+        if self.text:
+            lines.append(f"   |  {self.text.strip()}")
+        if self.hint:
+            lines.append(f" hint: {self.hint}")
+        return "\n".join(lines)
+
+    def record(self) -> str:
+        """The same as one line of JSON."""
+        fields = {
+            "kind": self.kind,
+            "message": self.message,
+            "place": self.place,
+            "text": self.text.strip(),
+            "hint": self.hint,
+            "exit_code": self.code,
+        }
+        return json.dumps({"error": fields})
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint: the name that was probably meant, and all that there are."""
+    names = list(known)
+    meant = difflib.get_close_matches(word, names, n=1)
+    question = f"did you mean {meant[0]!r}? " if meant else ""
+    return f"{question}there are: {', '.join(names) or 'none'}"
+
+
+def pick(word: str, known: Iterable[str], what: str) -> str:
+    """The word if it is one of the names; a ``Problem`` with a suggestion if not."""
+    names = tuple(known)
+    if word not in names:
+        raise Problem("usage", f"there is no {what} {word!r}", nearest(word, names))
+    return word
+
+
+def problem_of(error: Exception) -> Problem:
+    """Any exception as a problem; one that nobody foresaw leaves a report file behind."""
+    from twin.config import PlantError
+
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, PlantError):
+        place = error.place if error.file else ""
+        message = error.message if place else str(error).removeprefix("plant: ")
+        return Problem("plant", message, error.hint, place=place, text=error.text)
+    # Only a module that is loaded already can have raised.
+    stores = sys.modules.get("twin.store.quarantine")
+    if stores is not None and isinstance(error, stores.StoreError):
+        return Problem("store", str(error), code=DAMAGED)
+    if isinstance(error, OSError):
+        return _of_the_system(error)
+    return _internal(error)
+
+
+def _of_the_system(error: OSError) -> Problem:
+    """A line that cannot be reached, or files that cannot be used."""
+    if isinstance(error, ConnectionRefusedError) and error.errno is None:
+        return Problem("refused", str(error), code=REFUSED)  # by our own door, not by the network
+    if isinstance(error, ConnectionError | TimeoutError):
+        return Problem("unreachable", str(error) or type(error).__name__, code=UNREACHABLE)
+    if error.filename is not None:
+        return Problem("file", str(error), "check the path, its permissions and the disk")
+    return _internal(error)
+
+
+def _internal(error: Exception) -> Problem:
+    text = "".join(traceback.format_exception(error))
+    summary = f"{type(error).__name__}: {error}"
+    try:
+        path = _report(f"arguments: {sys.argv[1:]}\n\n{text}")
+    except OSError:
+        return Problem("internal", summary, "the report could not be written", code=INTERNAL)
+    return Problem("internal", summary, f"please send us the report {path}", code=INTERNAL)
+
+
+def _report(text: str) -> Path:
+    """Write the report where the user is, or where anybody may write."""
+    import tempfile
+
+    name = f"twin-error-{os.getpid()}.txt"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        if os.access(folder, os.W_OK):
+            path = folder / name
+            path.write_text(text, encoding="utf-8")
+            return path
+    raise PermissionError(name)
+
+
+def show(problem: Problem, *, as_json: bool) -> None:
+    """The block on standard error; for ``--json`` the same fields on standard output."""
+    block = problem.block()
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        head, _, rest = block.partition(": ")
+        block = f"{typer.style(head, fg=typer.colors.RED, bold=True)}: {rest}"
+    typer.echo(block, err=True)
+    if as_json:
+        typer.echo(problem.record())

@@ -1,0 +1,184 @@
+"""A run as its folder holds it: what it was given, and everything that its report is made from."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twin.cli.problems import DAMAGED, Problem
+from twin.config import Plant, load_plant
+from twin.cycle import Clip, Cycle, Event
+from twin.feedback import Kpis, Ledger, evaluate
+from twin.feedback.report import ClipAt, ModeSince, ReportData, Series, wanted_signals
+from twin.line.model import Line, build_line
+from twin.line.tags import line_signals
+from twin.store.audit import Audit
+from twin.store.historian import Historian
+from twin.store.quarantine import StoreError
+from twin.store.run_folder import RunFolder, open_run
+from twin.store.segments import Segments
+
+POINTS = 4000
+"""Samples of a course that a report draws at most."""
+LIMITATIONS = (
+    "An emulated line: its truth differs from the model, but people wrote both.",
+    "One shift: differences between controllers have no interval and prove nothing.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """The folder of a run with its manifest and plant, as they were at its start."""
+
+    folder: RunFolder
+    plant: Plant
+    manifest: Mapping[str, Any]
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the run was given."""
+        found: Mapping[str, Any] = self.manifest["arguments"]
+        return found
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """All that were to run, in order."""
+        return tuple(self.arguments["controllers"])
+
+    def of(self, controller: str) -> RunFolder:
+        """The stores of one controller."""
+        return RunFolder(self.folder.place(controller))
+
+    @property
+    def line(self) -> Line:
+        """The nominal line of the run."""
+        return build_line(self.plant, variant=self.arguments["variant"])
+
+
+def run_of(given: str, root: Path) -> RunRecord:
+    """A run by its name under ``root`` or by its folder. ``Problem`` for one that is damaged."""
+    path = Path(given)
+    if (path / "manifest.json").is_file():
+        folder = RunFolder(path.resolve())
+    else:
+        try:
+            folder = open_run(root, given)
+        except StoreError as error:
+            raise Problem("usage", str(error), "give --out or the run's folder") from error
+    try:
+        manifest: Any = folder.read_json("manifest.json")
+        plant = load_plant(str(folder.folder / "plant.yaml"))
+        expected = manifest["plant_hash"]
+        found = RunRecord(folder, plant, manifest)
+        complete = bool(found.controllers) and {"variant", "tuned", "seed"} <= {*found.arguments}
+    except (StoreError, KeyError, TypeError, ValueError) as error:
+        msg = f"{folder.folder}: the record of the run is damaged: {error}"
+        raise Problem("damaged", msg, code=DAMAGED) from error
+    if plant.config_hash != expected or not complete:
+        msg = f"{folder.folder}: plant.yaml or manifest.json was changed after the run"
+        raise Problem("damaged", msg, "restore the folder from a copy", code=DAMAGED)
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turns:
+    """What the recorded turns of one controller come to."""
+
+    kpis: Kpis
+    events: tuple[Event, ...]
+    clips: tuple[ClipAt, ...]
+    modes: tuple[ModeSince, ...]
+    statuses: Mapping[str, int]
+    outcomes: Mapping[str, int]
+    count: int
+    until_us: int
+
+
+def turns_of(record: RunRecord, controller: str) -> Turns:
+    """Books, events, clips and modes of one controller, computed anew from its audit."""
+    ledger = Ledger(record.plant, line_signals(record.line))
+    events: list[Event] = []
+    clips: list[ClipAt] = []
+    modes: list[ModeSince] = []
+    statuses: Counter[str] = Counter()
+    count, until_us = 0, 0
+    with Audit(record.of(controller).audit, read_only=True) as audit:
+        for text in recorded_cycles(audit, record, controller):
+            reading, _, _ = Cycle.inputs_from_json(text)
+            decision = json.loads(text)["decision"]
+            ledger.book(reading)
+            events += reading.events
+            time_s = decision["time_us"] / 1e6
+            clips += [ClipAt(time_s, Clip(*clip)) for clip in decision["clips"]]
+            if not modes or modes[-1].mode != decision["mode"]:
+                modes.append(ModeSince(time_s, decision["mode"], tuple(decision["reasons"])))
+            statuses[decision["status"]] += 1
+            count, until_us = count + 1, reading.time_us
+        outcomes = Counter(conclusion.outcome for conclusion in audit.outcomes())
+    kpis = evaluate(ledger)
+    return Turns(
+        kpis, tuple(events), tuple(clips), tuple(modes), statuses, outcomes, count, until_us
+    )
+
+
+def recorded_cycles(audit: Audit, record: RunRecord, controller: str) -> Iterator[str]:
+    """The turns of one controller in order; ``Problem`` where the audit has none."""
+    texts = audit.cycles()
+    first = next(texts, None)
+    if first is None:
+        msg = f"{record.of(controller).audit}: no turn of the loop is recorded"
+        raise Problem("damaged", msg, code=DAMAGED)
+    yield first
+    yield from texts
+
+
+def courses_of(record: RunRecord, controller: str, until_us: int) -> dict[str, Series]:
+    """The courses that a report draws, from closed segments, or else from the historian itself."""
+    folder, signals = record.of(controller), line_signals(record.line)
+    names, window = wanted_signals(record.plant, signals), (0, until_us + 1)
+    if record.folder.place("kpi.json").is_file():
+        with Segments(folder.segments) as segments:
+            found = segments.series(names, *window, POINTS)
+    else:
+        with Historian(folder.historian, signals, line_path="/".join(record.plant.path)) as store:
+            if store.warning:
+                raise Problem("damaged", store.warning, code=DAMAGED)
+            found = store.series(names, *window, POINTS)
+    return {name: (trace.time_us / 1e6, trace.value) for name, trace in found.items()}
+
+
+def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
+    """Everything for the report; the first of the finished controllers is its subject."""
+    turns = {name: turns_of(record, name) for name in finished}
+    first, *others = finished
+    own = turns[first]
+    arguments = record.arguments
+    facts = ("seed", "scenario", "utilisation", "variant")
+    doubts = (arguments["doubt"],) if arguments.get("doubt") else ()
+    return ReportData(
+        plant=record.plant,
+        signals=line_signals(record.line),
+        controller=first,
+        kpis={name: (found.kpis,) for name, found in turns.items()},
+        series=courses_of(record, first, own.until_us),
+        baseline_series={name: courses_of(record, name, turns[name].until_us) for name in others},
+        events=own.events,
+        facts={name: str(arguments[name]) for name in facts},
+        versions=dict(record.manifest["versions"]),
+        hashes={"plant": record.plant.config_hash},
+        clips=own.clips,
+        modes=own.modes,
+        decisions=own.count,
+        statuses=own.statuses,
+        outcomes=own.outcomes,
+        limitations=(*LIMITATIONS, *doubts),
+    )
+
+
+def finished_controllers(record: RunRecord) -> tuple[str, ...]:
+    """Those with an audit: an interrupted run has not come to all."""
+    return tuple(name for name in record.controllers if record.of(name).audit.is_file())

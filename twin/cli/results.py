@@ -1,0 +1,133 @@
+"""The results of a run: ``kpi.json`` with nothing in it but results, and the table on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from twin.cli.options import console
+from twin.feedback import Kpis, compare, kpi_record
+from twin.feedback.report.labels import number, unit_text
+from twin.store.run_folder import package_versions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from twin.runtime import Timings
+
+SCHEMA = 1
+PACKAGES = ("takttwin", "casadi", "highspy", "numba", "numpy", "simpy")
+"""Those whose version may move a figure."""
+SHOWN = (
+    "good_parts",
+    "scrap_share",
+    "throughput_parts_per_h",
+    "energy_kwh",
+    "energy_kwh_per_good_part",
+    "gas_kwh_per_good_part",
+    "peak_kw",
+    "idle_energy_share",
+    "standby_energy_share",
+    "tool_cost_eur_per_good_part",
+    "material_kg_per_good_part",
+    "energy_cost_eur_per_good_part",
+    "cost_eur_per_good_part",
+    "backlog_end",
+    "wip_end",
+)
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what computes."""
+    return package_versions(PACKAGES)
+
+
+def kpi_file(
+    facts: Mapping[str, object], shift_h: float, kpis: Mapping[str, Kpis]
+) -> dict[str, Any]:
+    """The contents of ``kpi.json``: the same inputs give the same bytes, so no time and no place.
+
+    The first controller is compared with each other one.
+    """
+    first, *others = kpis
+    compared = [
+        asdict(row)
+        for other in others
+        for row in compare({first: kpis[first], other: kpis[other]}, other)
+    ]
+    return {
+        "schema": SCHEMA,
+        **facts,
+        "shift_h": shift_h,
+        "versions": versions(),
+        "controller": first,
+        "controllers": {name: kpi_record(found) for name, found in kpis.items()},
+        "comparisons": compared,
+    }
+
+
+def timing_file(timings: Mapping[str, Timings]) -> dict[str, Any]:
+    """How long it took, apart from the results. Seconds."""
+    return {
+        name: {
+            "cpu_s": taken.cpu_s,
+            "wall_s": taken.wall_s,
+            "decisions": len(taken.decisions_s),
+            "decision_median_s": _share(taken.decisions_s, 0.5),
+            "decision_p99_s": _share(taken.decisions_s, 0.99),
+            "decision_longest_s": max(taken.decisions_s, default=None),
+        }
+        for name, taken in timings.items()
+    }
+
+
+def _share(values: Sequence[float], share: float) -> float | None:
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
+
+
+def show_kpis(kpis: Mapping[str, Kpis]) -> None:
+    """The table: the first controller's figures, and its difference from each other one."""
+    screen = console()
+    screen.print(kpi_table(kpis))
+    doubts = {f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.doubts}
+    for doubt in sorted(doubts):
+        screen.print(f"note: {doubt}", markup=False)
+
+
+def kpi_table(kpis: Mapping[str, Kpis]) -> Table:
+    """One row a figure; differences are of one shift and no proof of anything."""
+    from rich import box
+    from rich.table import Table
+
+    first, *others = kpis
+    differences = {
+        (other, row.name): row
+        for other in others
+        for row in compare({first: kpis[first], other: kpis[other]}, other)
+    }
+    caption = "one shift, same luck: differences without an interval" if others else None
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    table.add_column("figure")
+    table.add_column("unit")
+    table.add_column(first, justify="right", style="bold")
+    for other in others:
+        table.add_column(other, justify="right")
+        table.add_column("difference", justify="right")
+    units = {kpi.name: kpi.unit for found in kpis.values() for kpi in found.values}
+    for name in SHOWN:
+        if name.startswith("gas_") and not any(f[name] for f in kpis.values() if name in f):
+            continue
+        row = [name.replace("_", " "), unit_text(units.get(name, "")), _cell(kpis[first], name)]
+        for other in others:
+            found = differences.get((other, name))
+            percent = None if found is None else found.percent
+            row.append(_cell(kpis[other], name))
+            row.append("–" if percent is None else f"{number(percent, sign=True)} %")
+        table.add_row(*row)
+    return table
+
+
+def _cell(kpis: Kpis, name: str) -> str:
+    return number(kpis[name]) if name in kpis else "–"

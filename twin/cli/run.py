@@ -1,0 +1,126 @@
+"""``twin run``: one or several controllers at a line, emulated, in process or real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twin.cli import options
+from twin.cli.problems import REFUSED, Problem, pick
+from twin.cli.shift import Shift
+
+NAME = "run"
+NEEDS_ARGUMENTS = True
+EXAMPLES = """\b
+Examples:
+  twin run --plant demo --emulate --lockstep --shift 8h --seed 1 --compare mpc,fixed,always_on
+  twin run --plant demo --in-process --controller rules --json
+  twin run --plant demo --endpoint opc.tcp://127.0.0.1:4840   (then: twin loop close --reason …)"""
+
+
+def command(
+    plant: options.PlantOption = None,
+    emulate: Annotated[
+        bool, typer.Option("--emulate", help="Start the emulator too, and close the loop on it.")
+    ] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="The same line without a network, in lockstep.")
+    ] = False,
+    endpoint: Annotated[
+        str | None,
+        typer.Option(metavar="URL", show_default=False, help="A line that is there: opc.tcp://…"),
+    ] = None,
+    lockstep: Annotated[
+        bool, typer.Option("--lockstep", help="As fast as it goes: the loop moves plant time.")
+    ] = False,
+    speed: options.Speed = 1.0,
+    shift: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.hours,
+            metavar="DURATION",
+            show_default=False,
+            help="Plant time to run: 8h, 30m; else one shift, and with --endpoint until stopped.",
+        ),
+    ] = None,
+    seed: options.Seed = 1,
+    controller: Annotated[str, typer.Option(metavar="NAME", help="Who decides.")] = "mpc",
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,C",
+            show_default=False,
+            help="These controllers on the same shift; the first against each other one.",
+        ),
+    ] = None,
+    scenario: options.Scenario = "nominal",
+    utilisation: options.Utilisation = None,
+    variant: options.Variant = "nominal",
+    disturbances: options.Disturbances = None,
+    out: options.Out = Path("runs"),
+    close: Annotated[
+        bool, typer.Option("--close", help="Close the loop at the start; own emulators only.")
+    ] = False,
+    pki: options.Pki = None,
+    server_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
+    ] = None,
+    insecure: options.Insecure = False,
+    as_json: options.Json = False,
+) -> None:
+    """Run the loop on a line, and say what came of it."""
+    import asyncio
+
+    from twin.cli.session import Session
+    from twin.plugins import controller_names
+
+    kind = _kind(emulate=emulate, in_process=in_process, endpoint=endpoint)
+    if close and kind == "endpoint":
+        hint = "start without --close, look, then: twin loop close --reason …"
+        msg = "a flag closes the loop on an emulator of the same command only"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    names = [name.strip() for name in compare.split(",")] if compare else [controller]
+    for name in names:
+        pick(name, controller_names(), "controller")
+    if len(set(names)) != len(names):
+        raise Problem("usage", "a controller is named twice", "each runs once")
+    if len(names) > 1 and kind == "endpoint":
+        raise Problem("usage", "--compare needs a line for each: --emulate or --in-process")
+    place = options.chosen_plant(plant)
+    recorded = tuple(disturbances or ())
+    course = Shift(place, seed, 0.0, scenario, variant, utilisation, recorded)
+    course.check()
+    session = Session(
+        course,
+        names,
+        kind,
+        endpoint=endpoint or "",
+        hours=shift,
+        is_lockstep=lockstep or kind == "in-process",
+        speed=speed,
+        out=out,
+        trust=(pki, server_certificate, insecure),
+        as_json=as_json,
+    )
+    code = asyncio.run(session.run())
+    if code:
+        raise typer.Exit(code)
+
+
+def _kind(*, emulate: bool, in_process: bool, endpoint: str | None) -> str:
+    chosen = [
+        kind
+        for kind, is_it in (
+            ("emulate", emulate),
+            ("in-process", in_process),
+            ("endpoint", endpoint is not None),
+        )
+        if is_it
+    ]
+    if len(chosen) != 1:
+        msg = "say which line: exactly one of --emulate, --in-process and --endpoint"
+        raise Problem("usage", msg, "to begin with: --emulate --lockstep")
+    return chosen[0]

@@ -1,0 +1,257 @@
+"""A run from its folder to its report: each controller in turn on a line of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from twin.cli.drive import Driven, Job, Window, drive
+from twin.cli.emulator_child import emulator
+from twin.cli.interrupt import Interrupts
+from twin.cli.lease import Lease
+from twin.cli.problems import REFUSED, Problem
+from twin.cli.results import kpi_file, show_kpis, timing_file, versions
+from twin.cli.screen import screen_for
+from twin.cli.shift import Shift
+from twin.cli.tuned import baseline
+from twin.config import find_plant
+from twin.plugins import ControllerFactory, find_controller
+from twin.runtime import EquipmentClock
+from twin.store.run_folder import RunFolder, create, stable_json
+
+if TYPE_CHECKING:
+    from twin.equipment.opcua import OpcUaEquipment
+    from twin.equipment.opcua_security import ClientSecurity
+    from twin.protocols import Clock, Equipment
+
+FOREVER_US = 2**62
+"""Until when a run on real equipment goes that nobody limited."""
+Trust = tuple[Path | None, Path | None, bool]
+"""Folder of certificates, the server's certificate, and whether to do without."""
+
+
+class Session:
+    """One command's run. ``kind`` is emulate, in-process or endpoint."""
+
+    def __init__(
+        self,
+        shift: Shift,
+        names: Sequence[str],
+        kind: str,
+        *,
+        endpoint: str,
+        hours: float | None,
+        is_lockstep: bool,
+        speed: float,
+        out: Path,
+        trust: Trust,
+        as_json: bool,
+    ) -> None:
+        if kind != "endpoint" and hours is None:
+            hours = shift.plant.shift_h
+        self._hours = hours
+        self._shift = replace(shift, hours=hours or shift.plant.shift_h)
+        self._names, self._kind, self._endpoint = tuple(names), kind, endpoint
+        self._is_lockstep, self._speed, self._out = is_lockstep, speed, out
+        self._trust, self._as_json = trust, as_json
+        self._factories = {name: _factory(name) for name in names}
+        self._plant_file = find_plant(shift.place)
+        self._tuned = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
+
+    async def run(self) -> int:
+        """Run every controller and write the results; the exit code."""
+        if self._tuned.doubt:
+            typer.echo(f"note: {self._tuned.doubt}", err=True)
+        interrupts = Interrupts()
+        driven: list[Driven] = []
+        try:
+            with interrupts.watched():
+                for name in self._names:
+                    driven.append(await self._drive(name, interrupts))
+                    if interrupts.number:
+                        break
+        except asyncio.CancelledError:
+            if not interrupts.number:
+                raise
+        if not interrupts.number:
+            self._write(driven)
+            return 0
+        if driven and self._kind == "endpoint":
+            self._write(driven)
+        elif driven:
+            what_there_is = f"twin report {self._folder.folder}"
+            typer.echo(f"stopped before the end; what there is: {what_there_is}", err=True)
+        return interrupts.exit_code
+
+    async def _drive(self, name: str, interrupts: Interrupts) -> Driven:
+        """One controller on a line of its own."""
+        # Made before there is a line: it takes seconds, in which a connection would fall silent.
+        loop = self._shift.loop(self._factories[name], self._tuned.point)
+        async with self._line(name) as (equipment, clock, window):
+            return await drive(
+                self._job(name),
+                loop,
+                (equipment, clock),
+                window,
+                (self._stores(name), self._folder.folder),
+                screen_for(is_paced=window.is_paced),
+                interrupts,
+            )
+
+    def _job(self, name: str) -> Job:
+        own = self._kind != "endpoint"
+        facts = {"run": self._folder.run_id, "endpoint": self._endpoint or self._kind}
+        return Job(
+            name,
+            "the emulator is this command's own" if own else "",
+            {**self._shift.facts(), **facts},
+            None if own else Lease(self._endpoint),
+        )
+
+    # --- the line ------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _line(self, name: str) -> AsyncIterator[tuple[Equipment, Clock, Window]]:
+        """The line for one controller: each gets the same one, at plant time 0."""
+        until_us = FOREVER_US if self._hours is None else round(self._hours * 3.6e9)
+        if self._kind == "in-process":
+            from twin.equipment.simulated import SimulatedEquipment
+
+            line = SimulatedEquipment(self._shift.plc())
+            yield line, EquipmentClock(line), Window(0, until_us, is_paced=False)
+        elif self._kind == "emulate":
+            arguments = [*self._shift.arguments(), "--speed", repr(self._speed)]
+            arguments += ["--lockstep"] if self._is_lockstep else []
+            folder = self._stores(name).folder
+            arguments += ["--write-log", str(folder / "received.jsonl")]
+            log = folder / "emulator.log"
+            async with emulator(arguments, log) as endpoint, self._reached(endpoint) as found:
+                from_us = 0 if self._is_lockstep else found.clock().now_us()
+                window = Window(from_us, until_us, is_paced=not self._is_lockstep)
+                yield found, self._clock(found), window
+        else:
+            async with self._reached(self._endpoint) as found:
+                now_us = found.clock().now_us()
+                window = Window(now_us, now_us + until_us, is_paced=not found.lockstep)
+                yield found, self._clock(found), window
+
+    @asynccontextmanager
+    async def _reached(self, endpoint: str) -> AsyncIterator[OpcUaEquipment]:
+        from twin.equipment.opcua import OpcUaEquipment
+        from twin.line.tags import line_signals
+
+        plant = self._shift.plant
+        signals = line_signals(self._shift.nominal_line)
+        async with OpcUaEquipment.connect(
+            endpoint,
+            signals,
+            plant_hash=plant.config_hash,
+            security=client_security(self._trust),
+            insecure=self._trust[2],
+        ) as found:
+            if found.lockstep and not self._is_lockstep:
+                msg = f"the line at {endpoint} stands still between steps"
+                raise Problem("refused", msg, "add --lockstep to move it", code=REFUSED)
+            if found.missing:
+                typer.echo(f"note: the line does not show {', '.join(found.missing)}", err=True)
+            yield found
+
+    def _clock(self, found: OpcUaEquipment) -> Clock:
+        if found.lockstep:
+            return EquipmentClock(found, found.clock().now_us())
+        return found.clock()
+
+    # --- the folder ----------------------------------------------------------------------------
+
+    @cached_property
+    def _folder(self) -> RunFolder:
+        """The folder of the run, made when it is first needed."""
+        shift, plant = self._shift, self._shift.plant
+        arguments = {
+            **shift.facts(),
+            "controllers": list(self._names),
+            "equipment": self._endpoint or self._kind,
+            "lockstep": self._is_lockstep,
+            "speed": None if self._is_lockstep else self._speed,
+            "hours": self._hours,
+            "tuned": self._tuned.record(),
+            "doubt": self._tuned.doubt,
+        }
+        folder = create(
+            self._out,
+            plant.name,
+            plant_hash=plant.config_hash,
+            seed=shift.seed,
+            command=["twin", "run"],
+            versions=versions(),
+            arguments=arguments,
+        )
+        folder.write_text("plant.yaml", self._plant_file.read_text("utf-8"))
+        typer.echo(f"run {folder.folder}", err=True)
+        if self._kind == "endpoint":
+            typer.echo(
+                "the loop is ADVISORY and writes nothing; to close it: "
+                f"twin loop close --reason … --run {folder.run_id}",
+                err=True,
+            )
+        return folder
+
+    def _stores(self, name: str) -> RunFolder:
+        """The subfolder of one controller."""
+        folder = self._folder.place(name)
+        folder.mkdir(exist_ok=True)
+        return RunFolder(folder)
+
+    def _write(self, driven: Sequence[Driven]) -> None:
+        """Results, timings beside them, the report; then say where they are."""
+        from twin.cli.record import finished_controllers, report_data, run_of
+        from twin.feedback.report import render
+
+        kpis = {one.name: one.kpis for one in driven}
+        window = driven[0].kpis.values
+        hours = (window[0].until_us - window[0].from_us) / 3.6e9 if window else 0.0
+        record = kpi_file(self._shift.facts(), hours, kpis)
+        folder = self._folder
+        folder.write_json("kpi.json", record)
+        folder.write_json("timings.json", timing_file({d.name: d.timings for d in driven}))
+        found = run_of(str(folder.folder), self._out)
+        page = folder.write_text(
+            "report.html", render(report_data(found, finished_controllers(found)))
+        )
+        if self._as_json:
+            typer.echo(stable_json(record), nl=False)
+        else:
+            show_kpis(kpis)
+        typer.echo(f"report: {page}", err=True)
+
+
+def client_security(trust: Trust) -> ClientSecurity | None:
+    """What is needed to talk to a line that encrypts; the user comes from the environment."""
+    from twin.equipment.opcua_security import ClientSecurity, users_from_environment
+
+    pki, certificate, _ = trust
+    if pki is None and certificate is None:
+        return None
+    if pki is None or certificate is None:
+        raise Problem("usage", "--pki and --server-certificate belong together")
+    users = users_from_environment()
+    if not users:
+        hint = "set TAKTTWIN_USER and TAKTTWIN_PASSWORD in the environment"
+        raise Problem("refused", "no user is named", hint, code=REFUSED)
+    ((user, password),) = users.items()
+    return ClientSecurity(pki, certificate, user, password)
+
+
+def _factory(name: str) -> ControllerFactory:
+    try:
+        return find_controller(name)
+    except ModuleNotFoundError as error:
+        msg = f"the controller {name!r} needs the package {error.name}, which is not installed"
+        raise Problem("usage", msg, "pip install 'takttwin[rl]', or choose another") from error

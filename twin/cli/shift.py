@@ -1,0 +1,132 @@
+"""One stretch of plant time on one line: all that the equipment and its judge must agree on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.cli.problems import Problem, pick
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from twin.config import Plant, TunedPoint
+    from twin.equipment.plc import Plc
+    from twin.line.model import Line
+    from twin.loop import ControlLoop
+    from twin.plugins import ControllerFactory
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What is run. ``hours`` is how far ahead the plant's disturbances are laid out."""
+
+    place: str
+    """Name or path of the plant, as given."""
+    seed: int = 1
+    hours: float = 8.0
+    scenario: str = "nominal"
+    variant: str = "nominal"
+    utilisation: float | None = None
+    disturbances: tuple[Path, ...] = ()
+
+    def check(self) -> None:
+        """Refuse names that the plant does not have."""
+        pick(self.scenario, self.plant.scenarios, "scenario")
+        pick(self.variant, self.plant.variants, "variant")
+
+    @cached_property
+    def plant(self) -> Plant:
+        """The plant file, validated."""
+        from twin.config import load_plant
+
+        return load_plant(self.place)
+
+    @cached_property
+    def nominal_line(self) -> Line:
+        """The line as its file describes it: all that the loop may know."""
+        from twin.line.model import build_line
+
+        return build_line(self.plant, variant=self.variant)
+
+    @property
+    def demanded(self) -> float:
+        """The utilisation in force."""
+        return self.plant.demand.utilisation if self.utilisation is None else self.utilisation
+
+    def loop(self, factory: ControllerFactory, tuned: TunedPoint) -> ControlLoop:
+        """A fresh loop over the nominal line."""
+        from twin.loop import ControlLoop
+
+        line = self.nominal_line
+        return ControlLoop(line, factory(line, tuned), self.seed)
+
+    def plc(self) -> Plc:
+        """The true line with its PLC, at plant time 0: for the emulator and for runs in process."""
+        from twin.config import load_truth
+        from twin.equipment.plc import Plc
+        from twin.kernels import draws
+        from twin.line.model import build_line
+        from twin.line.scenario import build_table, scenario_of
+
+        self._has_truth()
+        truth = load_truth(self.place, self.plant)
+        course = scenario_of(self.plant, self.scenario)
+        line = build_line(self.plant, truth, self.variant, course.model_mismatch)
+        table = build_table(
+            self.plant,
+            self.seed,
+            draws.PLANT,
+            self.hours,
+            self.scenario,
+            self.utilisation,
+            self.recorded(),
+        )
+        return Plc(line, table, self.seed, course)
+
+    def recorded(self) -> dict[str, NDArray[np.float64]] | None:
+        """The columns that the plant's recorded disturbances are replayed from, if any."""
+        if not self.disturbances:
+            return None
+        from twin.store.recorded import read_recorded
+
+        return read_recorded(self.disturbances, self.plant)
+
+    def arguments(self) -> list[str]:
+        """The same shift as arguments of ``twin emulate``, for another process."""
+        found = [self.place, "--seed", str(self.seed), "--hours", f"{self.hours * 3600.0!r}s"]
+        found += ["--scenario", self.scenario, "--variant", self.variant]
+        if self.utilisation is not None:
+            found += ["--utilisation", repr(self.utilisation)]
+        for path in self.disturbances:
+            found += ["--disturbances", str(path)]
+        return found
+
+    def facts(self) -> dict[str, object]:
+        """What distinguishes this shift from others, for records: no paths, no times of day."""
+        return {
+            "plant": self.plant.name,
+            "plant_hash": self.plant.config_hash,
+            "seed": self.seed,
+            "scenario": self.scenario,
+            "variant": self.variant,
+            "utilisation": self.demanded,
+            "recorded_disturbances": [
+                {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+                for path in self.disturbances
+            ],
+        }
+
+    def _has_truth(self) -> None:
+        from twin.config import find_plant
+
+        path = find_plant(self.place)
+        truth = path.with_name(f"{path.stem}.truth.yaml")
+        if not truth.is_file():
+            hint = "write it (docs/reference), or begin with a copy by `twin init`"
+            msg = f"an emulated line needs its truth: {truth} is missing"
+            raise Problem("plant", msg, hint)

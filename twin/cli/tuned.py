@@ -1,0 +1,69 @@
+"""The tuned constant setpoints of a plant, as a run takes them from the file beside its plant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twin.cli.problems import DAMAGED, Problem
+
+if TYPE_CHECKING:
+    from twin.config import Plant, TunedPoint
+
+FAR = 0.051
+"""Utilisations further apart than this are other work for a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Setpoints to compare with and to start from, and in words what speaks against them."""
+
+    point: TunedPoint
+    doubt: str = ""
+
+    def __post_init__(self) -> None:
+        # Their order goes into decisions, and a manifest keeps its keys sorted: so does a run.
+        ordered = dict(sorted(self.point.setpoints.items()))
+        object.__setattr__(self, "point", self.point.model_copy(update={"setpoints": ordered}))
+
+    def record(self) -> dict[str, object]:
+        """For the manifest of a run: the point without the log of its search."""
+        return self.point.model_dump(mode="json", exclude={"log"})
+
+
+def tuned_path(plant_file: Path) -> Path:
+    """Where the setpoints of a plant file are."""
+    return plant_file.with_name(f"{plant_file.stem}.fixed.json")
+
+
+def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
+    """The tuned point for the nearest utilisation; the recipe where none fits this plant.
+
+    Raises ``Problem`` for a file that cannot be what ``twin tune`` wrote.
+    """
+    from twin.config import PlantError, find_plant, load_tuned, untuned
+
+    path = tuned_path(find_plant(place))
+    advice = f"to search them: twin tune {place}"
+    if not path.is_file():
+        return Baseline(untuned(plant), f"nobody has tuned this plant, its recipe holds; {advice}")
+    try:
+        tuned = load_tuned(place, plant)
+        point = tuned.at(utilisation)
+    except PlantError as error:
+        if error.key_path in {("plant",), ("plant_hash",)}:
+            doubt = f"{path.name}: {error.message}; the recipe holds; {advice}"
+            return Baseline(untuned(plant), doubt)
+        hint = f"remove it; {advice}"
+        raise Problem("damaged", str(error), hint, code=DAMAGED) from error
+    except ValueError as error:
+        msg = f"{path}: holds no tuned point ({error})"
+        raise Problem("damaged", msg, f"remove it; {advice}", code=DAMAGED) from error
+    doubts = [f"for the variant {tuned.variant}"] if tuned.variant != variant else []
+    near = next(share for share, held in tuned.points.items() if held is point)
+    if abs(float(near) - utilisation) > FAR:
+        doubts.append(f"for a utilisation of {near}")
+    return Baseline(
+        point, f"{path.name} was tuned {' and '.join(doubts)}; {advice}" if doubts else ""
+    )

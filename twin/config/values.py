@@ -1,0 +1,98 @@
+"""What every part of a plant file is made of: names, intervals, and numbers with their pedigree."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
+
+from twin.config.errors import PlantError
+from twin.config.source import Source
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Spec(BaseModel):
+    """Any part of a plant file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Document(Spec):
+    """A whole file, which knows where its keys stand."""
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    def read_from(self, source: Source) -> Self:
+        """Remember the file, so that whoever finds a fault later can point at its line."""
+        self._source = source
+        return self
+
+    def located(self, error: PlantError) -> PlantError:
+        """The same error with file and line, if this came from a file."""
+        if error.file or self._source is None:
+            return error
+        return self._source.locate(error)
+
+
+class Value(Spec):
+    """A number with its pedigree.
+
+    ``class``: S published, D derived, A assumption, K known but not seen in the source. ``range``
+    is where the true value may lie. A bare number in the file is an assumption without a range.
+    """
+
+    value: float
+    range: tuple[float, float] | None = None
+    grade: Literal["S", "D", "A", "K"] = Field(default="A", alias="class")
+    source: str = "assumption"
+
+    def __float__(self) -> float:
+        """The number itself."""
+        return self.value
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        refuse_reversed(self.range)
+        if self.range is not None and not self.range[0] <= self.value <= self.range[1]:
+            msg = f"the value {self.value} lies outside its own range {list(self.range)}"
+            raise ValueError(msg)
+        return self
+
+
+def refuse_reversed(pair: tuple[float, float] | None) -> None:
+    """Raise ``ValueError`` for an interval whose low end is above its high end."""
+    if pair is not None and pair[0] > pair[1]:
+        msg = f"the low end {pair[0]:g} lies above the high end {pair[1]:g}"
+        raise ValueError(msg)
+
+
+def ordered(pair: tuple[float, float]) -> tuple[float, float]:
+    """The pair itself, its low end first."""
+    refuse_reversed(pair)
+    return pair
+
+
+Interval = Annotated[tuple[float, float], AfterValidator(ordered)]
+"""Low end and high end."""
+
+
+def _number_as_value(given: Any) -> Any:
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return {"value": given}
+    if isinstance(given, dict) and isinstance(given.get("range"), list):
+        return {**given, "range": tuple(given["range"])}  # a validator loses JSON's leniency
+    return given
+
+
+Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
