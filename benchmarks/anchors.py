@@ -6,11 +6,9 @@ the 99.9 % confidence interval, and that interval reaches at most 0.1 % to eithe
 fixed here, so the same numbers come out on every run.
 
 Throughputs are in parts per mean cycle (of the last machine). An interval comes from independent
-replications. What luck has given a replication beyond its expectation is known: a machine that has
-worked for ``t`` should have finished ``t / mean`` parts, failed ``t / mean`` times, and so on. Such
-differences have expectation zero exactly (they are compensated counting processes), and the part of
-the throughput that they explain is taken out by linear regression (control variates: Lavenberg and
-Welch, Management Science 27(3), 1981).
+replications. What luck has given a replication beyond its expectation is known exactly
+(``benchmarks.compensators``), and the part of the throughput that it explains is taken out by linear
+regression (control variates: Lavenberg and Welch, Management Science 27(3), 1981).
 """
 
 from __future__ import annotations
@@ -30,12 +28,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.anchor_lines import SATURATED, Machine, serial_plant, throughput_per_s
+from benchmarks.compensators import Tallies, Tally, differences
 from twin.clock import cpu_s
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
 from twin.line.model import Line, build_line
 from twin.line.simulator import Simulator, initial_state
-from twin.state import LineState
 
 UNIT_S = 5.0
 """One unit of time, the mean cycle of most machines: any number would do."""
@@ -91,44 +89,40 @@ def anchors() -> tuple[Anchor, ...]:
 
 def _anchors() -> Iterator[Anchor]:
     reliable, unreliable = exponential(), exponential(1.0, 0.01, 0.1)
-    queue = "M/M/1/K, textbook"
-    sizes = ((0.8, 5, 14_000.0), (0.9, 11, 13_000.0), (1.0, 3, 12_500.0))
-    for n, (arrival, capacity, length) in enumerate(sizes):
+    for n, (arrival, capacity) in enumerate(((0.8, 5), (0.9, 11), (1.0, 3))):
         yield Anchor(
             f"A1 M/M/1/{capacity}, arrivals {arrival}",
-            queue,
+            "M/M/1/K, textbook",
             (exponential(arrival), reliable),
             (capacity - 2,),
-            *(200, length, 500.0, 1_000_000 + 10_000 * n),
+            *(200, 2_500.0, 300.0, 1_000_000 + 10_000 * n),
             closed_form=loss_queue(arrival, capacity),
         )
-    for n, (room, length) in enumerate(((0, 8_000.0), (1, 12_500.0), (10, 22_000.0))):
+    for n, room in enumerate((0, 1, 10)):
         yield Anchor(
             f"A2 two machines, {room} places",
             "birth and death chain, textbook",
             (reliable,) * 2,
             (room,),
-            *(200, length, 500.0, 2_000_000 + 10_000 * n),
+            *(200, 2_500.0, 300.0, 2_000_000 + 10_000 * n),
             closed_form=(room + 2.0) / (room + 3.0),
         )
-    lines = ((3, 12_000.0), (4, 15_000.0), (5, 20_000.0), (6, 20_000.0))
-    for n, (machines, length) in enumerate(lines):
+    for n, (machines, replications) in enumerate(((3, 200), (4, 200), (5, 300), (6, 400))):
         yield Anchor(
             f"A3 {machines} machines, no places",
-            "Markov chain" if machines > 3 else "Hunt, Operations Research 4(6), 1956",
+            "Hunt, Operations Research 4(6), 1956" if machines == 3 else "Markov chain",
             (reliable,) * machines,
             (0,) * (machines - 1),
-            *(200, length, 500.0, 3_000_000 + 10_000 * n),
+            *(replications, 3_000.0, 300.0, 3_000_000 + 10_000 * n),
             closed_form=22.0 / 39.0 if machines == 3 else None,
         )
-    pairs = ((0, 10_000.0), (2, 16_000.0), (4, 17_000.0), (10, 28_000.0))
-    for n, (room, length) in enumerate(pairs):
+    for n, room in enumerate((0, 2, 4, 10)):
         yield Anchor(
             f"A6 two unreliable machines, {room} places",
             "Markov chain",
             (unreliable,) * 2,
             (room,),
-            *(200, length, 1_000.0, 6_000_000 + 10_000 * n),
+            *(300, 3_500.0, 700.0, 6_000_000 + 10_000 * n),
         )
 
 
@@ -137,41 +131,23 @@ def simulated_line(anchor: Anchor) -> Line:
     return build_line(serial_plant(anchor.machines, anchor.room))
 
 
-def replication(anchor: Anchor, simulator: Simulator, seed: int) -> list[float]:
-    """Throughput of one replication, then its control variates (of expectation zero)."""
+def replication(anchor: Anchor, simulator: Simulator, seed: int) -> tuple[float, Tally]:
+    """Throughput of one replication, and what luck had to do with it."""
     state = initial_state(simulator.line, seed, PLANT)
     begin_s = anchor.warm_up * UNIT_S
     end_s = begin_s + anchor.length * UNIT_S
     simulator.advance(state, {}, begin_s)
-    before = _counts(anchor, simulator.line, state)
-    simulator.advance(state, {}, end_s)
-    after = _counts(anchor, simulator.line, state)
-    return [(b - a) / anchor.length for a, b in zip(before, after, strict=True)]
+    good = simulator.line.k[s.K_LINE_I] + s.GOOD
+    before = state.ints[good]
+    tallies = Tallies(simulator.line, anchor.machines, state)
+    tallies.follow(simulator.advance(state, {}, end_s).rows, end_s)
+    return (state.ints[good] - before) / anchor.length, tallies.tally
 
 
-def _counts(anchor: Anchor, line: Line, state: LineState) -> list[float]:
-    """Good parts so far; then how far work, failures and repairs are from what they should be."""
-    i = state.ints
-    counts = [float(i[line.k[s.K_LINE_I] + s.GOOD])]
-    for n, machine in enumerate(anchor.machines):
-        b = (n + 1) * s.E_INTS
-        worked_s = time_in(state, n + 1, s.PROCESSING)
-        counts.append(i[b + s.OPS] - worked_s / machine.cycle_s)
-        if machine.between_s is not None and machine.repair_s is not None:
-            failures = i[b + s.FAILURES]
-            repaired = failures - (1 if i[b + s.STATE] == s.DOWN else 0)
-            counts.append(failures - worked_s / machine.between_s)
-            counts.append(repaired - time_in(state, n + 1, s.DOWN) / machine.repair_s)
-    return counts
-
-
-def time_in(state: LineState, element: int, station_state: int) -> float:
-    """Seconds that a station has spent in one of its states up to now."""
-    a = element * s.E_FLOATS
-    booked_s = state.floats[a + s.TIME_S + station_state]
-    if state.ints[element * s.E_INTS + s.STATE] != station_state:
-        return booked_s
-    return booked_s + state.now_s - state.floats[a + s.BOOKED_S]
+def table_of(samples: Sequence[tuple[float, Tally]]) -> list[list[float]]:
+    """One row a replication: throughput, then the control variates."""
+    luck = differences([tally for _, tally in samples])
+    return [[sample[0], *row] for sample, row in zip(samples, luck, strict=True)]
 
 
 def estimate(rows: Sequence[Sequence[float]], confidence: float) -> tuple[float, float]:
@@ -181,9 +157,12 @@ def estimate(rows: Sequence[Sequence[float]], confidence: float) -> tuple[float,
     x = np.column_stack([np.ones(len(table)), table[:, 1:]])
     coefficients, *_ = np.linalg.lstsq(x, y, rcond=None)
     freedom = len(table) - x.shape[1]
+    if freedom < 1:
+        raise ValueError(f"{len(table)} replications are too few for {x.shape[1]} coefficients")
     residual = y - x @ coefficients
     variance = float(residual @ residual) / freedom
-    share = float(np.linalg.inv(x.T @ x)[0, 0])
+    weights = np.linalg.pinv(x / np.linalg.norm(x, axis=0))[0] / math.sqrt(len(table))
+    share = float(weights @ weights)
     half_width = student(confidence, freedom) * math.sqrt(variance * share)
     return float(coefficients[0]), half_width
 
@@ -196,9 +175,12 @@ def student(confidence: float, freedom: int) -> float:
     return z + first / freedom + second / freedom**2
 
 
-def row(anchor: Anchor, rows: Sequence[Sequence[float]], used_s: float) -> dict[str, Any]:
+def verdict(
+    anchor: Anchor, samples: Sequence[tuple[float, Tally]], used_s: float
+) -> dict[str, Any]:
     """One line of the answer."""
     expected = anchor.expected
+    rows = table_of(samples)
     simulated, half_width = estimate(rows, CONFIDENCE)
     plain, plain_half_width = estimate([[r[0]] for r in rows], CONFIDENCE)
     error = abs(simulated - expected) / expected
@@ -215,6 +197,7 @@ def row(anchor: Anchor, rows: Sequence[Sequence[float]], used_s: float) -> dict[
         "relative_half_width": half_width / expected,
         "confidence": CONFIDENCE,
         "without_control_variates": [plain, plain_half_width],
+        "control_variates": len(rows[0]) - 1,
         "replications": len(rows),
         "first_seed": anchor.first_seed,
         "operations": round(operations),
@@ -226,13 +209,13 @@ def row(anchor: Anchor, rows: Sequence[Sequence[float]], used_s: float) -> dict[
     }
 
 
-def _share(task: tuple[Anchor, range]) -> tuple[list[list[float]], float]:
+def _share(task: tuple[Anchor, range]) -> tuple[list[tuple[float, Tally]], float]:
     """Some replications of one case, and the CPU time that they took; runs in a process of its own."""
     anchor, seeds = task
     began_s = cpu_s()
     simulator = Simulator(simulated_line(anchor), SATURATED)
-    rows = [replication(anchor, simulator, seed) for seed in seeds]
-    return rows, cpu_s() - began_s
+    samples = [replication(anchor, simulator, seed) for seed in seeds]
+    return samples, cpu_s() - began_s
 
 
 def run(cases: Iterable[Anchor], workers: int) -> Iterator[dict[str, Any]]:
@@ -248,8 +231,8 @@ def run(cases: Iterable[Anchor], workers: int) -> Iterator[dict[str, Any]]:
                 shares.append(share)
                 print(f"\r{anchor.case}: {done}/{len(tasks)}  ", end="", file=sys.stderr)
             print(file=sys.stderr)
-            rows = [r for share_rows, _ in shares for r in share_rows]
-            yield row(anchor, rows, sum(used_s for _, used_s in shares))
+            samples = [sample for some, _ in shares for sample in some]
+            yield verdict(anchor, samples, sum(used_s for _, used_s in shares))
 
 
 def main() -> int:

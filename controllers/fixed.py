@@ -13,7 +13,7 @@ from twin.line.model import Line
 class Fixed:
     """Asks for the same setpoints always; the stations' own time-outs do the rest."""
 
-    def __init__(self, line: Line, tuned: TunedPoint) -> None:  # noqa: ARG002
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:
         self._setpoints = dict(tuned.setpoints)
 
     def decide(self, situation: Situation) -> Action:

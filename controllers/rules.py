@@ -24,7 +24,7 @@ class AlwaysOn:
 
     time_out_s = NEVER_S
 
-    def __init__(self, line: Line, tuned: TunedPoint) -> None:  # noqa: ARG002
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:
         self._plant = line.plant
         self._time_outs = {
             f"{s.name}.standby_after_s": self.time_out_s for s in line.plant.stations if s.standby

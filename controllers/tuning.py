@@ -169,7 +169,7 @@ def tune(
     evaluations: int = 500,
     seeds: Sequence[int] = TUNING_SEEDS,
     workers: int = 2,
-    progress: Callable[[int, float], None] = lambda n, best: None,
+    progress: Callable[[int, float], None] = lambda _n, _best: None,
 ) -> tuple[Trial, list[Trial]]:
     """The best point, scored on the selection seeds, and the log of all trials.
 
@@ -220,9 +220,9 @@ def tune(
         finalists = sorted(log, key=lambda trial: trial.eur_per_part)[:FINALISTS]
         finalists += log[:2]
         selected = []
-        for trial in finalists:
-            tasks = [(seed, dict(trial.setpoints)) for seed in SELECTION_SEEDS]
-            selected.append(_mean(trial.setpoints, pool.map(_one, tasks, chunksize=15)))
+        for finalist in finalists:
+            tasks = [(seed, dict(finalist.setpoints)) for seed in SELECTION_SEEDS]
+            selected.append(_mean(finalist.setpoints, pool.map(_one, tasks, chunksize=15)))
     return min(selected, key=lambda trial: trial.eur_per_part), log
 
 

@@ -13,7 +13,7 @@ from twin.act.guard import Guard, GuardMemory, stand_in
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.forecasting import Forecaster, ForecastMemory
 from twin.analyze.synchronise import synchronise
-from twin.analyze.whatif import Forks
+from twin.analyze.whatif import Forks, present
 from twin.cycle import (
     Acknowledgement,
     Action,
@@ -105,6 +105,7 @@ class ControlLoop:
         now_s = observation.time_us / 1e6
         expected = memory.twin.copy()
         if expected.now_s <= now_s:
+            self._twin.table = present(self.line, expected)
             self._twin.advance(expected, {}, now_s)
         drift = self._drift(expected, observation)
         twin = expected
@@ -118,7 +119,7 @@ class ControlLoop:
             now_s,
             self.signals,
             observation,
-            Estimate(twin, offsets, drift),
+            Estimate(twin.copy(), offsets, drift),
             self._forecaster.forecast(observation, memory.forecast),
             active,
             lambda world: self._forks.fork(twin, world),
@@ -140,11 +141,9 @@ class ControlLoop:
         acknowledged: Acknowledgement | None,
     ) -> Decision:
         """What is granted of it."""
-        return self._guard.grant(
-            action, observation, commands, acknowledged, self.memory.guard
-        )
+        return self._guard.grant(action, observation, commands, acknowledged, self.memory.guard)
 
-    def feedback(self, reading: Reading, decision: Decision) -> None:  # noqa: ARG002
+    def feedback(self, reading: Reading, decision: Decision) -> None:
         """Accounts for what the line did."""
         self.ledger.book(reading)
 

@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 
 from twin.cycle import Acknowledgement, Action, Batch, Reading, Situation, Twin
 
-
 __all__ = ["Clock", "Controller", "Equipment", "ProcessModel", "Trainable", "Twin"]
 
 
@@ -80,4 +79,3 @@ class ProcessModel(Protocol):
     def symbols(self) -> object:
         """The function over CasADi vectors."""
         ...
-

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from twin.act.modes import OPERATOR_EVENTS
 from twin.clock import cpu_s, monotonic_us, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Mode, Outcome, Reading
 from twin.loop import ControlLoop
@@ -123,7 +124,11 @@ class Runtime:
         """An operator's command for the next turn: start, close, open, off, ack.
 
         A paced line takes that turn at once. Returns the command as its cycle will show it.
+        Raises ``ValueError`` for a verb that no operator has.
         """
+        if verb not in OPERATOR_EVENTS:
+            msg = f"there is no command {verb!r}; there are: {', '.join(OPERATOR_EVENTS)}"
+            raise ValueError(msg)
         command = f"{verb}: {reason}" if reason else verb
         self._commands.append(command)
         self._woken.set()
@@ -153,6 +158,7 @@ class Runtime:
                 if self._paced:  # a turn that came late does not make the next ones hurry
                     due_us += (max(0, self._clock.now_us() - due_us) // period_us) * period_us
             has_come = await self._wait(due_us)
+        self._close_gap(self._last_us)
         await self.release()
 
     async def release(self) -> None:
@@ -190,9 +196,7 @@ class Runtime:
         if batch.setpoints:
             refused = self._refusal(decision, batch)
             if refused:
-                self._acknowledged = Acknowledgement(
-                    batch.sequence, Outcome.SKIPPED, {}, refused
-                )
+                self._acknowledged = Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused)
                 return
             try:
                 self._timed("audit", lambda: self._intend(decision))
@@ -235,18 +239,20 @@ class Runtime:
             reading = await self._news()
         except (ConnectionError, TimeoutError) as error:
             if self._lost_since_us is None:
-                self._lost_since_us = self._last_us
+                self._lost_since_us = self._last_us if self._last_us >= 0 else time_us
             self._lost_reason = str(error)
             reading = lost_reading(self.loop.signals, max(time_us, self._last_us + 1))
         else:
-            if self._lost_since_us is not None and self._samples is not None:
-                self._samples.record_gap(
-                    self._lost_since_us, reading.time_us, self._lost_reason
-                )
-            self._lost_since_us = None
+            self._close_gap(reading.time_us)
         self.timings.add("read", cpu_s() - began_cpu, wall_s() - began)
         self._last_us = max(self._last_us, reading.time_us)
         return reading
+
+    def _close_gap(self, until_us: int) -> None:
+        """Put on record that nothing was read for a while, if so."""
+        if self._lost_since_us is not None and self._samples is not None:
+            self._samples.record_gap(self._lost_since_us, until_us, self._lost_reason)
+        self._lost_since_us = None
 
     async def _news(self) -> Reading:
         """A reading later than the last one. A paced line tells its news in its own rhythm."""

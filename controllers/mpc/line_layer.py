@@ -95,7 +95,7 @@ class LineLayer:
     def solve(self, outlook: Outlook, rates: tuple[Rate, ...], prices: Prices) -> LinePlan:
         """The best plan found; its status is HiGHS's own word."""
         milp = MilpProblem()
-        h, hours = self._block_s, self._block_s / 3600.0
+        hours = self._block_s / 3600.0
         price = prices.energy_eur_per_kwh
         n = len(self._cells)
         ready = np.zeros((BLOCKS, n), dtype=int)
@@ -144,9 +144,7 @@ class LineLayer:
         milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
         return parts
 
-    def _buffers(
-        self, milp: MilpProblem, flows: list[list[int]], outlook: Outlook
-    ) -> None:
+    def _buffers(self, milp: MilpProblem, flows: list[list[int]], outlook: Outlook) -> None:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
         for k in range(BLOCKS):

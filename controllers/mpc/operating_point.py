@@ -28,7 +28,6 @@ from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
 
-
 SCRAP_FACTOR = 3.0
 """How dear a defect beyond the limit is, against the part's worth; assumption."""
 

@@ -74,7 +74,7 @@ class Cell:
     ) -> tuple[Expression, Expression, Expression, Expression, list[Expression], Expression]:
         """Cycle time, energy, defect probability, edges used, quality outputs, material."""
         x = numeric([wear_mm] * len(self.model.states))
-        y = self.model.symbols()(x, u, d, numeric(self.p))
+        y = self.model.symbols()(x, u, d, numeric(self.p.tolist()))
         edges = y[4] / self.life_mm if self.life_mm else 0.0 * y[4]
         # Changing the edge takes time too: spread over the parts that it makes.
         return y[0] + self.change_s * edges, y[1], y[3], edges, list(y[5:]), y[2]
@@ -88,10 +88,7 @@ class Cell:
         """The same, scaled; missing ones stand in the middle."""
         middle = 0.5 * (self.lo + self.hi)
         u = np.array(
-            [
-                setpoints.get(f"{self.name}.{mv}", middle[n])
-                for n, mv in enumerate(self.mvs)
-            ]
+            [setpoints.get(f"{self.name}.{mv}", middle[n]) for n, mv in enumerate(self.mvs)]
         )
         span = np.where(self.hi > self.lo, self.hi - self.lo, 1.0)
         return np.clip((u - self.lo) / span, 0.0, 1.0)
@@ -129,9 +126,7 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
         n_d = line.k[ek + s.N_D]
         names = [q.name for q in model.dvs]
         beside = [st for st in plant.stations if st.takes_from == spec.takes_from]
-        down = sum(
-            float(f.mean_repair_s) / float(f.mean_between_s) for f in spec.failures.values()
-        )
+        down = sum(float(f.mean_repair_s) / float(f.mean_between_s) for f in spec.failures.values())
         operator = [spec.setpoints[mv].operator for mv in element.setpoints]
         cc = e * s.EC
         found.append(

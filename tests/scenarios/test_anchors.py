@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.anchor_lines import SATURATED, Machine, throughput_per_s
-from benchmarks.anchors import CONFIDENCE, anchors, estimate, replication, simulated_line, student
+from benchmarks.anchors import (
+    CONFIDENCE,
+    anchors,
+    estimate,
+    replication,
+    simulated_line,
+    student,
+    table_of,
+)
 from twin.line.simulator import Simulator
 
 CASES = {anchor.case: anchor for anchor in anchors()}
@@ -56,9 +64,9 @@ def test_what_is_regressed_out_narrows_the_interval_and_keeps_the_mean() -> None
 
 @pytest.mark.parametrize("case", QUICK)
 def test_simulated_throughput_is_the_exact_one(case: str) -> None:
-    anchor = replace(CASES[case], length=1_500.0, warm_up=200.0)
+    anchor = replace(CASES[case], length=1_000.0, warm_up=200.0)
     simulator = Simulator(simulated_line(anchor), SATURATED)
-    rows = [replication(anchor, simulator, anchor.first_seed + n) for n in range(30)]
-    simulated, half_width = estimate(rows, CONFIDENCE)
+    samples = [replication(anchor, simulator, anchor.first_seed + n) for n in range(40)]
+    simulated, half_width = estimate(table_of(samples), CONFIDENCE)
     assert half_width < 0.01 * anchor.expected
     assert abs(simulated - anchor.expected) <= half_width

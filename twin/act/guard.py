@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from twin.act.modes import next_mode
+from twin.act.modes import OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
-from twin.signals import UNUSABLE, Role, Setpoint, Signal
+from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
 
 REMOTE = 3.0
 """The PLC's mode in which it takes setpoints from outside."""
@@ -34,7 +34,6 @@ class GuardMemory:
     written_us: dict[str, int] = field(default_factory=dict)
     bad_reads: int = 0
     mismatches: int = 0
-    unknown: bool = False
     reasons: tuple[str, ...] = ("started",)
 
 
@@ -60,11 +59,12 @@ class Guard:
         ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
         are the operator's, and faults that the runtime reports as ``fault: …``.
         """
+        asked = _in_numbers(action)
         self._settle(observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
         command = self._request(mode, observation)
         if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
-            return Decision(time_us, mode, memory.reasons, action, None, (), command)
+            return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
         if mode is Mode.CLOSED:
@@ -77,7 +77,7 @@ class Guard:
                 memory.written_us[setpoint.signal] = time_us
         deadline_us = time_us + round(self._control.deadline_s * 1e6)
         batch = Batch(memory.sequence, memory.heartbeat, setpoints, deadline_us)
-        return Decision(time_us, mode, memory.reasons, action, batch, clips, command)
+        return Decision(time_us, mode, memory.reasons, asked, batch, clips, command)
 
     # --- mode ----------------------------------------------------------------------------------
 
@@ -95,16 +95,34 @@ class Guard:
             if verb == "fault":
                 conditions["audit"] = reason.strip()
                 events["hard"] = reason.strip()
-            else:
+            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
+        self._waiting(observation, memory, events, conditions)
+        mode, why = next_mode(memory.mode, events, conditions)
+        if mode is not memory.mode:
+            memory.mode, memory.since_us = mode, observation.time_us
+            memory.bad_reads = memory.mismatches = 0
+            memory.reasons = (why,)
+        elif why:
+            memory.reasons = (why,)
+
+    def _waiting(
+        self,
+        observation: Observation,
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        """The two modes that wait for something: INIT for the PLC, HOLD for good inputs."""
         waited_us = observation.time_us - memory.since_us
+        remote = observation["control.mode"] == REMOTE
         if memory.mode is Mode.INIT:
             if conditions:
                 events["unfit"] = f"not closed: {'; '.join(conditions.values())}"
-            elif observation["control.mode"] == REMOTE:
+            elif remote:
                 events["confirmed"] = "handshake complete"
             elif waited_us > INIT_PERIODS * self._period_us:
                 events["expired"] = "not closed: the PLC did not grant remote control"
@@ -112,17 +130,8 @@ class Guard:
             if waited_us > self._control.hold_s * 1e6:
                 why = "; ".join(conditions.values()) or "; ".join(memory.reasons)
                 events["expired"] = f"hold time of {self._control.hold_s:g} s over: {why}"
-            elif not conditions and "transient" not in events:
-                if observation["control.mode"] == REMOTE:
-                    events["recovered"] = "inputs good again"
-        mode, why = next_mode(memory.mode, events, conditions)
-        if mode is not memory.mode:
-            memory.mode, memory.since_us = mode, observation.time_us
-            memory.bad_reads = memory.mismatches = 0
-            memory.unknown = False
-            memory.reasons = (why,)
-        elif why:
-            memory.reasons = (why,)
+            elif remote and not conditions and "transient" not in events:
+                events["recovered"] = "inputs good again"
 
     def _inputs(
         self,
@@ -155,20 +164,27 @@ class Guard:
         events: dict[str, str],
         conditions: dict[str, str],
     ) -> None:
-        if observation["control.permit_remote"] == 0.0:
+        permit, shed = observation["control.permit_remote"], observation["control.shed"]
+        if permit == 0.0:
             conditions["permit"] = "the PLC does not permit remote control"
             events["hard"] = conditions["permit"]
-        if observation["control.shed"] > 0.0:
+        elif math.isnan(permit):
+            conditions["permit"] = "it is not known whether the PLC permits remote control"
+            events.setdefault("transient", conditions["permit"])
+        if shed > 0.0:
             conditions["plc_not_shed"] = "the PLC has shed and waits for a reset"
             events["hard"] = conditions["plc_not_shed"]
-        elif memory.mode is Mode.CLOSED and observation["control.mode"] < REMOTE:
-            events["transient"] = "the PLC is no longer in remote"
+        elif math.isnan(shed):
+            conditions["plc_not_shed"] = "it is not known whether the PLC has shed"
+            events.setdefault("transient", conditions["plc_not_shed"])
+        elif memory.mode is Mode.CLOSED and observation["control.mode"] != REMOTE:
+            events.setdefault("transient", "the PLC is no longer in remote")
         for name, signal in self._mvs.items():
-            value = observation[name]
-            if signal.validity is not None and not math.isnan(value):
-                if not signal.validity.holds(value):
-                    conditions["limits"] = f"{name} stands at {value:g}, outside its validity"
-                    events["hard"] = conditions["limits"]
+            value, quality = observation[name], observation.quality[observation.index[name]]
+            beyond = signal.validity is not None and not signal.validity.holds(value)
+            if quality & int(Quality.OUT_OF_RANGE) or (beyond and not math.isnan(value)):
+                conditions["limits"] = f"{name} stands outside its validity"
+                events["hard"] = conditions["limits"]
 
     def _answers(
         self,
@@ -211,11 +227,11 @@ class Guard:
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
-            if signal is None:
-                clips.append(Clip(name, asked, None, "not a manipulated variable of this plant"))
-                continue
             if not math.isfinite(asked):
                 clips.append(Clip(name, 0.0, None, "not a finite number"))
+                continue
+            if signal is None:
+                clips.append(Clip(name, asked, None, "not a manipulated variable of this plant"))
                 continue
             active = observation[name]
             if math.isnan(active):
@@ -246,13 +262,21 @@ class Guard:
         if signal.discrete:
             return value, why
         since_us = time_us - memory.written_us.get(signal.name, time_us - self._period_us)
-        most = signal.rate_per_s * min(since_us, self._period_us) / 1e6
+        most = signal.rate_per_s * min(max(since_us, 0), self._period_us) / 1e6
         if abs(value - active) > most:
             value = active + math.copysign(most, value - active)
             if signal.validity is not None:
                 value = signal.validity.clip(value)  # rounding must not carry it over the edge
             why = why or f"rate limit {signal.rate_per_s:g}/s"
         return value, why
+
+
+def _in_numbers(action: Action) -> Action:
+    """The action as it goes on record: what is not a number stands in the clips alone."""
+    if all(map(math.isfinite, action.setpoints.values())):
+        return action
+    asked = {name: value for name, value in action.setpoints.items() if math.isfinite(value)}
+    return replace(action, setpoints=asked)
 
 
 def stand_in(active: Mapping[str, float], reason: str) -> Action:

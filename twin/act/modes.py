@@ -40,9 +40,18 @@ class Transition:
 
 
 TABLE = (
+    # Where authority has been given up already, giving it up again still comes first.
+    Transition(Mode.OFF, "off", Mode.OFF),
+    Transition(Mode.OFF, "open", Mode.OFF),
     Transition(Mode.OFF, "start", Mode.ADVISORY),
     Transition(Mode.ADVISORY, "off", Mode.OFF),
-    Transition(Mode.ADVISORY, "close", Mode.INIT, ("inputs", "permit", "plc_not_shed", "audit")),
+    Transition(Mode.ADVISORY, "open", Mode.ADVISORY),
+    Transition(
+        Mode.ADVISORY,
+        "close",
+        Mode.INIT,
+        ("inputs", "permit", "plc_not_shed", "limits", "audit"),
+    ),
     Transition(Mode.INIT, "off", Mode.OFF),
     Transition(Mode.INIT, "open", Mode.ADVISORY),
     Transition(Mode.INIT, "unfit", Mode.ADVISORY),

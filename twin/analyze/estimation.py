@@ -4,7 +4,7 @@ Each finished part brings its cycle time, its energy and its quality values. The
 what the nominal model says for the setpoints under which the part was made. Energy and cycle time
 differ by a factor, quality values by a sum; both are followed by a scalar Kalman filter with a
 random-walk disturbance (the offset-free scheme of Pannocchia and Rawlings, AIChE J. 49 (2003) 426,
-for a static model).
+for a static model). Ovens are followed carrier by carrier, see ``twin.analyze.carriers``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from twin.analyze.carriers import Inside, conveyors
+from twin.analyze.offset import Offset
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.model import Line
@@ -26,34 +28,18 @@ SPREAD_OF_PARTS = 0.03
 
 
 @dataclass(slots=True)
-class Offset:
-    """One disturbance: its estimate, the variance of that, and the last innovation in sigmas."""
-
-    value: float
-    variance: float
-    innovation: float = 0.0
-
-    def update(self, measured: float, walk: float, noise: float) -> None:
-        """One part further: predict, then correct."""
-        variance = self.variance + walk * walk
-        gain = variance / (variance + noise * noise)
-        error = measured - self.value
-        self.innovation = error / math.sqrt(variance + noise * noise)
-        self.value += gain * error
-        self.variance = (1.0 - gain) * variance
-
-
-@dataclass(slots=True)
 class EstimateMemory:
-    """Offsets by signal name, and the part count and setpoints of the part in work."""
+    """Offsets by signal name; part counts; the part in work and its inputs; what ovens hold."""
 
     offsets: dict[str, Offset] = field(default_factory=dict)
     ops: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    inside: dict[str, Inside] = field(default_factory=dict)
 
 
 class OffsetEstimator:
-    """Follows the offsets of all per-part stations of one line."""
+    """Follows the offsets of all stations of one line."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -62,6 +48,7 @@ class OffsetEstimator:
             for n, element in enumerate(line.stations)
             if element.kind == s.STATION
         ]
+        self._conveyors = conveyors(line)
 
     def update(self, observation: Observation, twin: LineState, memory: EstimateMemory) -> None:
         """Learn from the parts that were finished since the last call.
@@ -70,6 +57,9 @@ class OffsetEstimator:
         """
         for station in self._stations:
             station.update(observation, twin, memory)
+        for name, oven in self._conveyors.items():
+            inside = memory.inside.setdefault(name, Inside())
+            oven.update(observation, twin, inside, memory.offsets)
 
 
 class _Station:
@@ -97,19 +87,21 @@ class _Station:
 
     def update(self, seen: Observation, twin: LineState, memory: EstimateMemory) -> None:
         name, f, a = self.name, twin.floats, self.e * s.E_FLOATS
+        if math.isnan(seen[f"{name}.op_count"]):
+            return
         ops = int(seen[f"{name}.op_count"])
         u = tuple(f[a + s.SETPOINT : a + s.SETPOINT + self.n_u])
-        wear = f[a + s.WEAR]
-        before = memory.ops.get(name)
-        made_with = memory.inputs.get(name)
+        before, begun = memory.ops.get(name), memory.inputs.get(name)
         memory.ops[name] = ops
-        memory.inputs[name] = (*u, wear)
-        if before is None or made_with is None or ops <= before or made_with[: self.n_u] != u:
-            return  # no new part, or one whose setpoints changed on the way: nothing to learn
+        self._begin(seen, (*u, f[a + s.WEAR]), memory)
+        if before is None or ops <= before:
+            return
+        # A part that came and went between two observations was made with what is in force now.
+        made_with = begun if begun is not None and ops == before + 1 else (*u, f[a + s.WEAR])
         for n, column in self.given:
             self.d[n] = f[column]
         x = np.full(self.n_x, made_with[self.n_u])
-        self.write(x, np.array(u), self.d, self.p, self.out)
+        self.write(x, np.array(made_with[: self.n_u]), self.d, self.p, self.out)
         self._learn(f"{name}.last_energy_kwh", seen, self.out[1], memory)
         if not self.scatters:
             self._learn(f"{name}.last_cycle_s", seen, self.out[0], memory)
@@ -121,6 +113,15 @@ class _Station:
             noise = self.noise.get(output, 0.0) or 1e-3 * max(abs(self.out[5 + n]), 1e-3)
             offset = memory.offsets.setdefault(signal, Offset(0.0, 25.0 * noise * noise))
             offset.update(measured - self.out[5 + n], 0.1 * noise, noise)
+
+    def _begin(self, seen: Observation, inputs: tuple[float, ...], memory: EstimateMemory) -> None:
+        """Note under what the part in work was begun: setpoints that come later do not touch it."""
+        part = seen[f"{self.name}.part_id"]
+        if seen[f"{self.name}.state"] not in (s.PROCESSING, s.DOWN) or math.isnan(part):
+            memory.inputs.pop(self.name, None)
+            memory.parts.pop(self.name, None)
+        elif memory.parts.get(self.name) != part:
+            memory.parts[self.name], memory.inputs[self.name] = int(part), inputs
 
     def _learn(
         self, signal: str, seen: Observation, modelled: float, memory: EstimateMemory

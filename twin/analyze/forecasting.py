@@ -19,6 +19,8 @@ from twin.cycle import Forecast, Observation
 STEPS = 24
 KEPT = 240
 """Past values of each series from which errors are taken."""
+SHOWN_LATE_H = 60.0 / 3600.0
+"""A new price may be shown this late; assumption."""
 Z80 = 1.2816
 """The normal quantile that an 80 % interval reaches to."""
 
@@ -64,7 +66,8 @@ class Forecaster:
             if known is not None:
                 mean[name] = lower[name] = upper[name] = known
                 continue
-            spread = Z80 * _spreads(np.array(past))
+            spec = self._plant.disturbances[name.removeprefix("env.")]
+            spread = Z80 * _spreads(np.array(past), spec.sd)
             mean[name] = np.full(STEPS, value)
             lower[name], upper[name] = value - spread, value + spread
         memory.made = Forecast(self._step_s, mean, lower, upper)
@@ -78,15 +81,25 @@ class Forecaster:
         hours = clock + np.arange(STEPS) * (self._step_s / 3600.0)
         own = self._plant.energy.tariff
         for tariff in (own, *(t for t in self._tariffs if t != own)):
-            course = self._tariffs[tariff][np.floor(hours + 1e-9).astype(np.int64) % 24]
-            if abs(course[0] - price) < 1e-6:
+            prices = self._tariffs[tariff]
+            course = prices[np.floor(hours + 1e-9).astype(np.int64) % 24]
+            # On the stroke of an hour the line may still show the price of the one before.
+            shown = prices[math.floor(clock - SHOWN_LATE_H) % 24]
+            if min(abs(course[0] - price), abs(shown - price)) < 1e-6:
                 return np.asarray(course)
         return None
 
 
-def _spreads(past: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root mean square error of persistence by horizon; unknown horizons grow as a random walk."""
+def _spreads(past: NDArray[np.float64], sd: float) -> NDArray[np.float64]:
+    """Root mean square error of persistence by horizon; unknown horizons grow as a random walk.
+
+    Before any error is known, it is that between two values of spread ``sd`` that do not know of
+    each other.
+    """
     spreads = np.zeros(STEPS)
+    if len(past) <= 1 + 4:
+        spreads[1:] = math.sqrt(2.0) * sd
+        return spreads
     for h in range(1, STEPS):
         if len(past) > h + 4:
             errors = past[h:] - past[:-h]

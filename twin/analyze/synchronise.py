@@ -1,9 +1,9 @@
 """The twin put in step with the line: a state in which the next event of every station is likely.
 
 What the equipment tells (states, since when, parts, work done, counters, meters) is copied; what it
-cannot tell (how long until the next failure, how long a repair still takes) is drawn from the
-conditional distribution given what is known, in the twin's own world. The plant's luck stays
-unknown here.
+does not tell at present stays as the twin expected it; what it cannot tell (how long until the next
+failure, how long a repair still takes) is drawn from the conditional distribution given what is
+known, in the twin's own world. The plant's luck stays unknown here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from statistics import NormalDist
 from twin.cycle import Observation
 from twin.kernels import draws
 from twin.line import schema as s
+from twin.line.conveyor import book
 from twin.line.model import Line
 from twin.line.transitions import FOREVER
 from twin.state import LineState
@@ -25,23 +26,25 @@ _SOON_S = 1e-3
 def synchronise(line: Line, state: LineState, observation: Observation, ticket: int) -> bool:
     """Overwrite ``state`` with what is observed; False (and untouched) if too much is unknown.
 
-    ``ticket`` numbers the observations: it keys the fresh draws.
+    That is, if a station does not show one of its states. ``state`` is where the twin expected the
+    line to be now; ``ticket`` numbers the observations: it keys the fresh draws.
     """
     for element in line.stations:
-        if math.isnan(observation[f"{element.name}.state"]):
+        if observation[f"{element.name}.state"] not in range(s.N_STATES):  # nor is NaN
             return False
     now = observation.time_us / 1e6
     state.now_s = now
     f, i, k = state.floats, state.ints, line.k
     _clear_parts(i, k)
-    products = _products(f, i, k)
+    products, inside = _products(f, i, k), _inside(line, i, k)
     slot = _place_buffers(line, observation, f, i, k, products)
     for n, element in enumerate(line.stations):
         e = n + 1
         if element.kind == s.CONVEYOR:
-            slot = _conveyor(line, e, observation, f, i, k, slot, products)
+            slot = _conveyor(line, e, observation, f, i, k, slot, ticket, products)
         else:
-            slot = _station(line, e, observation, f, i, k, slot, ticket, products)
+            part = int(_told(observation, f"{element.name}.part_id", inside[n]))
+            slot = _station(line, e, observation, f, i, k, slot, part, ticket, products)
     _free_the_rest(slot, i, k)
     _line_record(line, observation, f, i, k, now)
     return True
@@ -61,14 +64,13 @@ def fresh_luck(line: Line, state: LineState, world: int) -> None:
         _draw_failures(line, e, f, seed, world, ticket)
         if i[b + s.STATE] == s.PROCESSING and element.kind == s.STATION:
             f[a + s.DUE_S], i[b + s.PENDING] = _work_ends(f, i, a, b, now)
-        elif i[b + s.STATE] == s.DOWN and element.kind == s.STATION:
+        elif i[b + s.STATE] == s.DOWN:
+            ends = s.DUE_S if element.kind == s.STATION else s.WORK_LEFT_S
             elapsed = now - f[a + s.SINCE_S]
-            f[a + s.DUE_S] = now + _repair_left(line, e, elapsed, seed, world, ticket)
+            f[a + ends] = now + _repair_left(line, e, elapsed, seed, world, ticket)
 
 
-def _draw_failures(
-    line: Line, e: int, f: list[float], seed: int, world: int, ticket: int
-) -> None:
+def _draw_failures(line: Line, e: int, f: list[float], seed: int, world: int, ticket: int) -> None:
     """Operating time to the next failures: without memory, what is left is like the whole."""
     for mode in (0, 1):
         mean = line.c[e * s.EC + s.C_BETWEEN_S + mode]
@@ -97,6 +99,18 @@ def _products(f: list[float], i: list[int], k: tuple[int, ...]) -> dict[int, flo
     return known
 
 
+def _inside(line: Line, i: list[int], k: tuple[int, ...]) -> list[int]:
+    """The part that the twin has in each station, 0 for none."""
+    slots = [i[(n + 1) * s.E_INTS + s.SLOT] for n in range(len(line.stations))]
+    return [i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID] if slot >= 0 else 0 for slot in slots]
+
+
+def _told(seen: Observation, name: str, own: float) -> float:
+    """What the line tells, or the twin's own value where it tells nothing."""
+    value = seen[name]
+    return own if math.isnan(value) else value
+
+
 def _part(
     slot: int,
     part: int,
@@ -113,7 +127,7 @@ def _part(
     f[at + s.PART_ENERGY_KWH] = 0.0
 
 
-def _product_now(line: Line, f: list[float], k: tuple[int, ...]) -> float:
+def _product_now(f: list[float], k: tuple[int, ...]) -> float:
     mixed_by = k[k[s.K_ELEMENT_K] + s.MIXED_BY]
     return f[k[s.K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
 
@@ -131,7 +145,7 @@ def _place_buffers(
         if not math.isnan(value):
             f[k[s.K_DISTURBANCE_F] + n] = value
     slot = 0
-    fresh = _product_now(line, f, k)
+    fresh = _product_now(f, k)
     for b, name in enumerate(line.buffers):
         at = k[s.K_BUFFER_I] + b * s.B_INTS
         ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + 2 * b + 1]
@@ -152,23 +166,24 @@ def _station(
     i: list[int],
     k: tuple[int, ...],
     slot: int,
+    part: int,
     ticket: int,
     products: dict[int, float],
 ) -> int:
     name = line.elements[e].name
     a, b, cc = e * s.E_FLOATS, e * s.E_INTS, e * s.EC
-    now, state = seen.time_us / 1e6, int(seen[f"{name}.state"])
-    i[b + s.STATE] = state
-    f[a + s.SINCE_S] = seen[f"{name}.state_since_s"]
-    _meters(name, seen, f, i, a, b, now)
-    _copy_setpoints(line, e, name, seen, f, i)
-    part = int(seen[f"{name}.part_id"])
+    now, before = seen.time_us / 1e6, i[b + s.STATE]
+    own_elapsed_s = f[a + s.CYCLE_S] - f[a + s.WORK_LEFT_S]
+    if before == s.PROCESSING:
+        own_elapsed_s += now - f[a + s.WORK_SINCE_S]
+    _copy_status(line, e, seen, f, i, now)
+    state = i[b + s.STATE]
     i[b + s.SLOT] = -1
     if part:
-        _part(slot, part, f, i, k, products, _product_now(line, f, k))
+        _part(slot, part, f, i, k, products, _product_now(f, k))
         i[b + s.SLOT] = slot
         slot += 1
-    since, elapsed = f[a + s.SINCE_S], seen[f"{name}.elapsed_work_s"]
+    since, elapsed = f[a + s.SINCE_S], _told(seen, f"{name}.elapsed_work_s", own_elapsed_s)
     if line.plant.stations[e - 1].tool is not None:
         use = seen[f"{name}.tool_use"]
         if not math.isnan(use):
@@ -176,7 +191,7 @@ def _station(
         f[a + s.TOOL_FACTOR] = 1.0
     seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
     _draw_failures(line, e, f, seed, world, ticket)
-    f[a + s.CYCLE_S] = f[a + s.CYCLE_S] or seen[f"{name}.last_cycle_s"] or elapsed + 1.0
+    f[a + s.CYCLE_S] = f[a + s.CYCLE_S] or f[a + s.LAST_CYCLE_S] or elapsed + 1.0
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
     due, pending = FOREVER, s.NOTHING
@@ -197,37 +212,47 @@ def _station(
     return slot
 
 
-def _meters(
-    name: str, seen: Observation, f: list[float], i: list[int], a: int, b: int, now: float
+def _copy_status(
+    line: Line, e: int, seen: Observation, f: list[float], i: list[int], now: float
 ) -> None:
-    """Counters and meters; the meter's total stands in the present state's column."""
+    """State, counters, meters, results, setpoints; the meter stands in the present state's column."""
+    name, a, b = line.elements[e].name, e * s.E_FLOATS, e * s.E_INTS
+    book(e, now, f, i)
+    before = i[b + s.STATE]
+    i[b + s.STATE] = state = int(seen[f"{name}.state"])
+    since = f[a + s.SINCE_S] if state == before else now
+    f[a + s.SINCE_S] = _told(seen, f"{name}.state_since_s", since)
+    energy_kwh = math.fsum(f[a + s.ENERGY_KWH : a + s.ENERGY_KWH + s.N_STATES])
     for n, state_name in enumerate(s.STATES):
-        f[a + s.TIME_S + n] = seen[f"{name}.time_{state_name}_s"]
+        time_s = f[a + s.TIME_S + n]
+        f[a + s.TIME_S + n] = _told(seen, f"{name}.time_{state_name}_s", time_s)
         f[a + s.ENERGY_KWH + n] = 0.0
-    f[a + s.ENERGY_KWH + i[b + s.STATE]] = seen[f"{name}.energy_kwh"]
-    f[a + s.GAS_KWH] = seen[f"{name}.gas_kwh"]
-    f[a + s.BOOKED_S] = now
-    i[b + s.OPS] = int(seen[f"{name}.op_count"])
-    i[b + s.SCRAPPED] = int(seen[f"{name}.scrap_count"])
-    i[b + s.TOOLS] = int(seen[f"{name}.tool_changes"])
-    f[a + s.LAST_CYCLE_S] = seen[f"{name}.last_cycle_s"]
-    f[a + s.LAST_ENERGY_KWH] = seen[f"{name}.last_energy_kwh"]
-
-
-def _copy_setpoints(
-    line: Line, e: int, name: str, seen: Observation, f: list[float], i: list[int]
-) -> None:
-    a = e * s.E_FLOATS
-    for n, setpoint in enumerate(line.elements[e].setpoints):
-        f[a + s.SETPOINT + n] = seen[f"{name}.{setpoint}"]
-    f[a + s.STANDBY_AFTER_S] = seen[f"{name}.standby_after_s"]
+    f[a + s.ENERGY_KWH + state] = _told(seen, f"{name}.energy_kwh", energy_kwh)
+    for column, tag in (
+        (s.GAS_KWH, "gas_kwh"),
+        (s.LAST_CYCLE_S, "last_cycle_s"),
+        (s.LAST_ENERGY_KWH, "last_energy_kwh"),
+        (s.STANDBY_AFTER_S, "standby_after_s"),
+        *((s.OUTPUT + n, output) for n, output in enumerate(line.elements[e].outputs)),
+        *((s.SETPOINT + n, setpoint) for n, setpoint in enumerate(line.elements[e].setpoints)),
+    ):
+        f[a + column] = _told(seen, f"{name}.{tag}", f[a + column])
+    for column, tag in (
+        (s.OPS, "op_count"),
+        (s.SCRAPPED, "scrap_count"),
+        (s.TOOLS, "tool_changes"),
+    ):
+        i[b + column] = int(_told(seen, f"{name}.{tag}", i[b + column]))
+    failures = i[b + s.FAILURES] + i[b + s.FAILURES + 1]
+    told = int(_told(seen, f"{name}.failure_count", failures))
+    if told != failures:  # of which kind they were is not told
+        i[b + s.FAILURES], i[b + s.FAILURES + 1] = told, 0
     if line.plant.stations[e - 1].standby:
-        i[e * s.E_INTS + s.STANDBY_ASKED] = int(seen[f"{name}.standby"])
+        asked = i[b + s.STANDBY_ASKED]
+        i[b + s.STANDBY_ASKED] = int(_told(seen, f"{name}.standby", asked))
 
 
-def _work_ends(
-    f: list[float], i: list[int], a: int, b: int, now: float
-) -> tuple[float, int]:
+def _work_ends(f: list[float], i: list[int], a: int, b: int, now: float) -> tuple[float, int]:
     left, mode = f[a + s.WORK_LEFT_S], -1
     for m in (0, 1):
         if f[a + s.TO_FAILURE_S + m] < left:
@@ -236,19 +261,22 @@ def _work_ends(
     return now + left, s.FINISH if mode < 0 else s.FAIL
 
 
-def _repair_left(
-    line: Line, e: int, elapsed_s: float, seed: int, world: int, ticket: int
-) -> float:
-    """How long a repair still takes: which kind it is by Bayes, then lognormal beyond elapsed."""
-    weights, laws = [], []
+def _repair_left(line: Line, e: int, elapsed_s: float, seed: int, world: int, ticket: int) -> float:
+    """How long a repair still takes: which kind it is by Bayes, then its own law beyond elapsed."""
+    weights: list[float] = []
+    laws: list[tuple[NormalDist | float, float]] = []
     for mode in (0, 1):
         cc = e * s.EC
         between, mean = line.c[cc + s.C_BETWEEN_S + mode], line.c[cc + s.C_REPAIR_S + mode]
         if between <= 0.0 or mean <= 0.0:
             continue
-        variance = math.log(1.0 + line.c[cc + s.C_REPAIR_CV + mode] ** 2)
-        law = NormalDist(math.log(mean) - variance / 2.0, math.sqrt(variance) or 1e-9)
-        beyond = 1.0 - law.cdf(math.log(max(elapsed_s, 1e-9)))
+        if line.c[cc + s.C_REPAIR_LAW + mode] == s.EXPONENTIAL:
+            law: NormalDist | float = mean
+            beyond = math.exp(-elapsed_s / mean)
+        else:
+            variance = math.log(1.0 + line.c[cc + s.C_REPAIR_CV + mode] ** 2)
+            law = NormalDist(math.log(mean) - variance / 2.0, math.sqrt(variance) or 1e-9)
+            beyond = 1.0 - law.cdf(math.log(max(elapsed_s, 1e-9)))
         weights.append(beyond / between)
         laws.append((law, beyond))
     if not laws or sum(weights) <= 0.0:
@@ -256,6 +284,8 @@ def _repair_left(
     u = draws.uniform(seed, world, e, draws.RESIDUAL, 10**6 + 2 * ticket) * sum(weights)
     law, beyond = laws[0] if u < weights[0] or len(laws) == 1 else laws[1]
     v = draws.uniform(seed, world, e, draws.RESIDUAL, 10**6 + 2 * ticket + 1)
+    if isinstance(law, float):
+        return -law * math.log(v)  # without memory
     quantile = min(1.0 - beyond * v, 1.0 - 1e-12)
     return max(math.exp(law.inv_cdf(max(quantile, 1e-12))) - elapsed_s, _SOON_S)
 
@@ -278,20 +308,18 @@ def _conveyor(
     i: list[int],
     k: tuple[int, ...],
     slot: int,
+    ticket: int,
     products: dict[int, float],
 ) -> int:
     """Zones are measured; what is inside the parts only the twin knows, so that stays."""
     name, ek = line.elements[e].name, k[s.K_ELEMENT_K] + e * s.EK
     a, b = e * s.E_FLOATS, e * s.E_INTS
     now = seen.time_us / 1e6
-    i[b + s.STATE] = int(seen[f"{name}.state"])
-    f[a + s.SINCE_S] = seen[f"{name}.state_since_s"]
-    _meters(name, seen, f, i, a, b, now)
-    _copy_setpoints(line, e, name, seen, f, i)
+    _copy_status(line, e, seen, f, i, now)
     places, first = k[ek + s.PLACES], k[ek + s.PLACES_I]
     for place, part in enumerate(seen.part_ids.get(name, (0,) * places)[:places]):
         if part:
-            _part(slot, part, f, i, k, products, _product_now(line, f, k))
+            _part(slot, part, f, i, k, products, _product_now(f, k))
             i[first + place] = slot
             slot += 1
         else:
@@ -308,8 +336,11 @@ def _conveyor(
     step_s = line.c[e * s.EC + s.C_STEP_S]
     f[a + s.DUE_S] = math.ceil(now / step_s - 1e-9) * step_s
     i[b + s.PENDING] = s.GRID
-    if i[b + s.STATE] != s.DOWN:
-        f[a + s.WORK_LEFT_S] = 0.0
+    f[a + s.WORK_LEFT_S] = 0.0
+    if i[b + s.STATE] == s.DOWN:
+        seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
+        left = _repair_left(line, e, now - f[a + s.SINCE_S], seed, world, ticket)
+        f[a + s.WORK_LEFT_S] = now + left
     return slot
 
 
@@ -326,13 +357,22 @@ def _line_record(
     line: Line, seen: Observation, f: list[float], i: list[int], k: tuple[int, ...], now: float
 ) -> None:
     at = k[s.K_LINE_I]
-    i[at + s.GOOD] = int(seen["line.good_count"])
-    i[at + s.LINE_SCRAPPED] = int(seen["line.scrap_count"])
-    i[at + s.RELEASED] = i[at + s.NEXT_PART] = int(seen["line.released_count"])
-    i[at + s.ORDERED] = int(seen["line.ordered_count"])
-    f[k[s.K_LINE_F] + s.LINE_MATERIAL_KG] = seen["line.material_kg"]
-    f[k[s.K_LINE_F] + s.LINE_SCRAP_KG] = seen["line.scrap_kg"]
-    f[s.TAKT_S], f[s.LAST_RELEASE_S] = seen["line.takt_s"], seen["line.last_release_s"]
+    for column, tag in (
+        (s.GOOD, "good_count"),
+        (s.LINE_SCRAPPED, "scrap_count"),
+        (s.RELEASED, "released_count"),
+        (s.ORDERED, "ordered_count"),
+    ):
+        i[at + column] = int(_told(seen, f"line.{tag}", i[at + column]))
+    i[at + s.NEXT_PART] = i[at + s.RELEASED]
+    line_f = k[s.K_LINE_F]
+    for column, tag in (
+        (line_f + s.LINE_MATERIAL_KG, "material_kg"),
+        (line_f + s.LINE_SCRAP_KG, "scrap_kg"),
+        (s.TAKT_S, "takt_s"),
+        (s.LAST_RELEASE_S, "last_release_s"),
+    ):
+        f[column] = _told(seen, f"line.{tag}", f[column])
     # The source looks for itself: a due release in the past happens at the next instant.
     f[s.DUE_S] = max(f[s.LAST_RELEASE_S] + f[s.TAKT_S], now)
     i[s.PENDING] = s.RELEASE

@@ -45,14 +45,21 @@ class Forks:
         self._reader = reader
 
     def fork(self, live: LineState, world: int) -> Fork:
-        """A copy of the live twin in the what-if world ``world``; disturbances stay as they are."""
-        state = live.copy()
-        k = self._line.k
-        fresh_luck(self._line, state, WHAT_IF + world)
-        at = k[s.K_DISTURBANCE_F]
-        present = state.floats[at : at + k[s.K_DISTURBANCES]]
-        table = held(present, float(state.ints[k[s.K_LINE_I] + s.ORDERED]))
-        return Fork(self._simulator_for(table), self._reader, state)
+        """A copy of the live twin in the what-if world ``world``; disturbances stay as they are.
 
-    def _simulator_for(self, table: list[float]) -> Simulator:
-        return Simulator(self._line, table)
+        Raises ``ValueError`` for a negative world: those below belong to twin and plant.
+        """
+        if world < 0:
+            msg = f"there is no what-if world {world}: number them from 0"
+            raise ValueError(msg)
+        state = live.copy()
+        fresh_luck(self._line, state, WHAT_IF + world)
+        return Fork(Simulator(self._line, present(self._line, live)), self._reader, state)
+
+
+def present(line: Line, state: LineState) -> list[float]:
+    """The table of a twin that knows no more than its own state: all stays as it is."""
+    k = line.k
+    at = k[s.K_DISTURBANCE_F]
+    disturbances = state.floats[at : at + k[s.K_DISTURBANCES]]
+    return held(disturbances, float(state.ints[k[s.K_LINE_I] + s.ORDERED]))

@@ -90,9 +90,13 @@ PlantOption = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", callback=_json, help="Results as JSON on standard output.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Key of the plant's luck.")]
-Scenario = Annotated[str, typer.Option(help="Scenario of the plant file.")]
-Variant = Annotated[str, typer.Option(help="Variant of the plant file: low, nominal, high.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**31 - 1, metavar="N", help="Key of the plant's luck.")
+]
+Scenario = Annotated[str, typer.Option(metavar="NAME", help="Scenario of the plant file.")]
+Variant = Annotated[
+    str, typer.Option(metavar="NAME", help="Variant of the plant file: low, nominal, high.")
+]
 Utilisation = Annotated[
     float | None,
     typer.Option(

@@ -92,9 +92,11 @@ def problem_of(error: Exception) -> Problem:
         message = error.message if place else str(error).removeprefix("plant: ")
         return Problem("plant", message, error.hint, place=place, text=error.text)
     # Only a module that is loaded already can have raised.
-    stores = sys.modules.get("twin.store.quarantine")
+    stores, sqlite = sys.modules.get("twin.store.quarantine"), sys.modules.get("sqlite3")
     if stores is not None and isinstance(error, stores.StoreError):
         return Problem("store", str(error), code=DAMAGED)
+    if sqlite is not None and isinstance(error, sqlite.DatabaseError):
+        return Problem("store", f"an audit cannot be read: {error}", code=DAMAGED)
     if isinstance(error, OSError):
         return _of_the_system(error)
     return _internal(error)

@@ -108,9 +108,13 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
     count, until_us = 0, 0
     with Audit(record.of(controller).audit, read_only=True) as audit:
         for text in recorded_cycles(audit, record, controller):
-            reading, _, _ = Cycle.inputs_from_json(text)
-            decision = json.loads(text)["decision"]
-            ledger.book(reading)
+            try:
+                reading, _, _ = Cycle.inputs_from_json(text)
+                decision = json.loads(text)["decision"]
+                ledger.book(reading)
+            except (ValueError, KeyError, TypeError) as error:
+                msg = f"{record.of(controller).audit}: turn {count + 1} is not whole: {error!r}"
+                raise Problem("damaged", msg, code=DAMAGED) from error
             events += reading.events
             time_s = decision["time_us"] / 1e6
             clips += [ClipAt(time_s, Clip(*clip)) for clip in decision["clips"]]

@@ -22,7 +22,7 @@ Examples:
   twin tune demo --utilisation 0.8 --evaluations 100"""
 SEARCH = "controllers.tuning"
 """By name, as controllers are: the twin does not import them."""
-RANDOM_SHARE = 160 / 600
+RANDOM_SHARE = 0.2
 """Share of the evaluations that looks anywhere before the search goes step by step."""
 
 

@@ -52,7 +52,7 @@ def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Base
         tuned = load_tuned(place, plant)
         point = tuned.at(utilisation)
     except PlantError as error:
-        if error.key_path in {("plant",), ("plant_hash",)}:
+        if isinstance(error.__cause__, PlantError):  # a whole file, but of another plant
             doubt = f"{path.name}: {error.message}; the recipe holds; {advice}"
             return Baseline(untuned(plant), doubt)
         hint = f"remove it; {advice}"

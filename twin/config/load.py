@@ -102,9 +102,7 @@ def load_tuned(name_or_path: str, plant: Plant) -> Tuned:
         first = error.errors()[0]
         raise PlantError(tuple(first["loc"]), first["msg"], file=str(tuned_path)) from error
     except PlantError as error:
-        raise PlantError(
-            error.key_path, error.message, error.hint, file=str(tuned_path)
-        ) from error
+        raise PlantError(error.key_path, error.message, error.hint, file=str(tuned_path)) from error
     return tuned
 
 

@@ -45,7 +45,10 @@ class Truth(Document):
         stations = {s.name: s for s in plant.stations}
         for name, true in self.stations.items():
             if name not in stations:
-                message, hint = f"the plant has no station {name!r}", f"known: {', '.join(stations)}"
+                message, hint = (
+                    f"the plant has no station {name!r}",
+                    f"known: {', '.join(stations)}",
+                )
                 raise PlantError(("stations", name), message, hint)
             known = stations[name].failures
             for key, modes in (

@@ -38,7 +38,7 @@ def tool_charge_eur(tools_eur: Amount, budget_eur: Amount, excess_factor: float)
     """Worn edges as the objective sees them: the budget, and dearly what goes beyond it.
 
     Edges saved under the budget bring nothing, so that no controller can buy energy with edges or
-    edges with energy; see decision 0003.
+    edges with energy; see decision 0002.
     """
     excess = np.maximum(tools_eur - budget_eur, 0.0)
     charge: Amount = budget_eur + excess_factor * excess

@@ -8,8 +8,9 @@ point, before its own event, is exact. Setpoints act from the next grid point on
 
 The conveyor stops (the zones go on) while the station is down or there is no room behind it. Empty
 places travel too. Asked to sleep (by its setback or as any other station) it takes no more parts,
-runs empty, and is then set back; its own time-out counts from when it ran empty. Parts may enter
-again once the process says that it is ready. ``core_of``, ``record`` and ``schedule`` are given by
+runs empty, and is then set back; its own time-out counts from when it ran empty. Woken, it takes the
+setback back evenly over its warm-up time, for a jump would overshoot; parts enter again when that
+is over and the process says that it is ready. ``core_of``, ``record`` and ``schedule`` are given by
 the engine.
 """
 
@@ -25,6 +26,7 @@ from twin.line.schema import (
     BLOCKED,
     BOOKED_S,
     C_STEP_S,
+    C_WARM_UP_S,
     CAN_STANDBY,
     CYCLE_S,
     DOWN,
@@ -73,6 +75,7 @@ from twin.line.schema import (
     TAKES_FROM,
     TIME_S,
     TO_FAILURE_S,
+    WARM_UP,
     WORK_LEFT_S,
     WORLD,
     X_F,
@@ -85,7 +88,9 @@ if TYPE_CHECKING:
 NOTHING_INSIDE = -1
 
 
-def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def grid(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """One grid point of a continuous station."""
     a = e * E_FLOATS
     ek = k[K_ELEMENT_K] + e * EK
@@ -96,7 +101,7 @@ def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     n_x = core.x.shape[0]
     core.load(e, now, f)
     core.x[:] = f[x_f : x_f + n_x]
-    closed = sleeps(e, now, core, core.load_places(e, f, i, k), f, i, k)
+    closed = sleeps(e, now, core, core.load_places(e, f, i, k), f, i, c, k)
     blocked = False
     if f[a + PHASE] >= 1.0:
         leaving = i[k[ek + PLACES_I] + k[ek + PLACES] - 1]
@@ -105,14 +110,14 @@ def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
         if not blocked:
             shift(e, closed, core, f, i, k)
     inside = core.load_places(e, f, i, k)
-    set_back = core.set_back()
-    down = stopped(e, not (blocked or set_back), now, step_s, f, i, c, k)
+    share = core.set_back()
+    down = stopped(e, not (blocked or share > 0.0), now, step_s, f, i, c, k)
     out = core.outputs(core.x, core.u, core.d, core.p)
     if not (down or blocked):
         f[a + PHASE] += out[core.y_rate] * step_s / 3600.0
     state = DOWN if down else BLOCKED if blocked else PROCESSING if inside else IDLE
-    if state == IDLE and set_back:
-        state = STANDBY
+    if state == IDLE and share > 0.0:
+        state = STANDBY if share == 1.0 else WARM_UP
     f[a + GAS_KW] = out[core.y_gas]
     f[a + POWER_KW] = out[core.y_power]
     if state != i[e * E_INTS + STATE]:
@@ -125,8 +130,10 @@ def grid(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     schedule(e, GRID, (point + 1) * step_s, f, i, journal)
 
 
-def sleeps(e: int, now: float, core: Any, inside: bool, f: Floats, i: Ints, k: Structure) -> bool:
-    """Whether the entry is closed for a rest; puts the setback that follows from it in force.
+def sleeps(
+    e: int, now: float, core: Any, inside: bool, f: Floats, i: Ints, c: Constants, k: Structure
+) -> bool:
+    """Whether the entry is closed for a rest; puts the share of setback that follows in force.
 
     Asked to sleep, it wakes when no longer asked. Fallen asleep by itself, it wakes for work.
     """
@@ -136,15 +143,23 @@ def sleeps(e: int, now: float, core: Any, inside: bool, f: Floats, i: Ints, k: S
     b = e * E_INTS
     ek = k[K_ELEMENT_K] + e * EK
     can = k[ek + CAN_STANDBY] == 1
-    asked = core.set_back() or (can and i[b + STANDBY_ASKED] == 1)
+    asked = core.set_back() > 0.5 or (can and i[b + STANDBY_ASKED] == 1)
     itself = False
     if can and not (asked or inside) and f[a + STANDBY_AFTER_S] < NEVER_S:
         slept = i[b + STATE] == STANDBY and i[b + RESUME] == 0
         due = i[b + STATE] == IDLE and now >= f[a + SINCE_S] + f[a + STANDBY_AFTER_S]
         itself = (slept or due) and level(k[ek + TAKES_FROM], i, k) == 0
     i[b + RESUME] = 1 if asked else 0
-    core.u[core.u_setback] = 1.0 if itself or (asked and not inside) else 0.0
-    return asked or itself
+    share = 0.0
+    if itself or (asked and not inside):
+        share = 1.0
+    elif i[b + STATE] in (STANDBY, WARM_UP):
+        woken_s = now - f[a + SINCE_S] if i[b + STATE] == WARM_UP else 0.0
+        cc = k[K_ELEMENT_C] + e * EC
+        steps = max(c[cc + C_WARM_UP_S] / c[cc + C_STEP_S], 1.0)
+        share = max(1.0 - (woken_s / c[cc + C_STEP_S] + 1.0) / steps, 0.0)
+    core.u[core.u_setback] = share
+    return asked or itself or share > 0.0
 
 
 def book(e: int, now: float, f: Floats, i: Ints) -> None:
@@ -158,7 +173,9 @@ def book(e: int, now: float, f: Floats, i: Ints) -> None:
     f[a + BOOKED_S] = now
 
 
-def stopped(e: int, moving: bool, now: float, step_s: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
+def stopped(
+    e: int, moving: bool, now: float, step_s: float, f: Floats, i: Ints, c: Constants, k: Structure
+) -> bool:
     """Whether the conveyor stands still for a repair during this step; it fails in motion only."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -241,7 +258,10 @@ class PlacedCore:
         self.shift = model.module.shift_carriers
         self.ready = model.module.entry_open
         self.y_power, self.y_gas = names.index("power_kw"), names.index("gas_kw")
-        self.y_rate, self.y_defect = names.index("carriers_per_h"), names.index("defect_probability")
+        self.y_rate, self.y_defect = (
+            names.index("carriers_per_h"),
+            names.index("defect_probability"),
+        )
         self.y_exit = [names.index(name) for name in model.module.EXIT_OUTPUTS]
         disturbances = [q.name for q in model.dvs]
         self.d_phase = disturbances.index("conveyor_phase")
@@ -269,4 +289,4 @@ def prepare(core: Any) -> None:
         return inside
 
     core.load_places = load_places
-    core.set_back = lambda: core.u_setback >= 0 and bool(core.u[core.u_setback] > 0.5)
+    core.set_back = lambda: float(core.u[core.u_setback]) if core.u_setback >= 0 else 0.0

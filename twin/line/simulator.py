@@ -70,13 +70,16 @@ class _Calendar(simpy.Environment):
 
 
 class Transitions(Sequence[Event]):
-    """What happened during one advance, in order; each event is made when it is looked at."""
+    """What happened during one advance, in order; each event is made when it is looked at.
 
-    def __init__(self, line: Line, raw: list[tuple[float, int, int, int, int]]) -> None:
-        self._line, self._raw = line, raw
+    ``rows`` has the same as (time in seconds, element, state before, state after, part).
+    """
+
+    def __init__(self, line: Line, rows: list[tuple[float, int, int, int, int]]) -> None:
+        self._line, self.rows = line, rows
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self.rows)
 
     @overload
     def __getitem__(self, at: int) -> Event: ...
@@ -84,8 +87,8 @@ class Transitions(Sequence[Event]):
     def __getitem__(self, at: slice) -> Sequence[Event]: ...
     def __getitem__(self, at: int | slice) -> Event | Sequence[Event]:
         if isinstance(at, slice):
-            return Transitions(self._line, self._raw[at])
-        time_s, element, before, after, part = self._raw[at]
+            return Transitions(self._line, self.rows[at])
+        time_s, element, before, after, part = self.rows[at]
         name = self._line.elements[element].name
         return Event(round(time_s * 1e6), name, before, after, part)
 
@@ -115,7 +118,7 @@ class Simulator:
 
     def advance(
         self, state: LineState, setpoints: Mapping[str, float], until_s: float
-    ) -> Sequence[Event]:
+    ) -> Transitions:
         """Put setpoints in force now, then run to ``until_s``; returns the transitions.
 
         Raises ``KeyError`` for a setpoint that the line does not have, ``ValueError`` for one that

@@ -149,7 +149,7 @@ def beside_zone(k: int, d: Vector) -> tuple[Scalar, Scalar]:
 
 def entry_open(x: Vector, u: Vector, p: Vector) -> bool:
     """Whether a carrier may enter: the oven is not set back and no zone is far too cold."""
-    if u[U.setback] > 0.5:
+    if u[U.setback] > 0.0:
         return False
     return all(u[z] - x[z] <= p[P.entry_below_k] for z in range(ZONES))
 

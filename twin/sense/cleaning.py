@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.cycle import Reading
-from twin.signals import Quality, Signal
+from twin.signals import UNUSABLE, Quality, Signal
 
 FUTURE_US = 2_000_000
 """A stamp may run ahead of the reading by this much: clocks differ."""
@@ -24,11 +24,12 @@ LARGEST_JUMP = 0.25
 
 @dataclass(slots=True)
 class CleaningMemory:
-    """Last values, and how often each has repeated."""
+    """Last usable values, and how often each has repeated."""
 
     last: NDArray[np.float64]
     repeats: NDArray[np.int64]
-    jumped: NDArray[np.bool_]
+    doubted: NDArray[np.bool_]
+    """What was replaced or not usable at the last reading: what comes next is not compared."""
 
 
 class Cleaner:
@@ -67,11 +68,14 @@ class Cleaner:
         same = values == memory.last
         memory.repeats = np.where(same, memory.repeats + 1, 0)
         quality[self._noisy & (memory.repeats >= REPEATS_OF_A_FROZEN)] |= int(Quality.FROZEN)
-        jumps = (np.abs(values - memory.last) > self._jump) & ~memory.jumped & ~unknown
+        # Halved, since the distance of two numbers may be larger than the largest number.
+        distance = np.abs(0.5 * np.where(unknown, np.nan, values) - 0.5 * memory.last)
+        jumps = (distance > 0.5 * self._jump) & ~memory.doubted
         if jumps.any():
             # Believed if it is still there at the next reading.
             quality[jumps] |= int(Quality.JUMP)
             values[jumps] = memory.last[jumps]
-        memory.jumped = jumps
-        memory.last = np.where(unknown, memory.last, values)
+        unusable = (quality & int(UNUSABLE)) != 0
+        memory.doubted = jumps | unusable
+        memory.last = np.where(unusable, memory.last, values)
         return values, quality

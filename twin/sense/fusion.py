@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from twin.cycle import Observation, Reading
 from twin.sense.cleaning import Cleaner, CleaningMemory
-from twin.signals import UNUSABLE, Quality, Signal
+from twin.signals import UNUSABLE, Quality, Role, Signal
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Fusion:
     def __init__(self, signals: tuple[Signal, ...], stale_after_s: float) -> None:
         self._cleaner = Cleaner(signals, stale_after_s)
         self.index = {signal.name: n for n, signal in enumerate(signals)}
-        self._carried = np.array([not s.critical for s in signals])
+        # Where a setpoint stands is known or it is not: rates are counted from there.
+        self._carried = np.array([not s.critical and s.role is not Role.MV for s in signals])
         self._carry_us = round(stale_after_s * 1e6)
         stations = [name[: -len(".power_kw")] for name in self.index if name.endswith(".power_kw")]
         stations = [name for name in stations if name != "line"]
@@ -42,6 +43,9 @@ class Fusion:
         self._energy = np.array([self.index[f"{name}.energy_kwh"] for name in stations])
         self._since = np.array([self.index[f"{name}.state_since_s"] for name in stations])
         self._noise = np.array([signals[n].noise_sd for n in self._power])
+        limits = [signals[n].validity for n in self._power]
+        self._least_kw = np.array([0.0 if each is None else each.lo for each in limits])
+        self._most_kw = np.array([np.inf if each is None else each.hi for each in limits])
 
     def begin(self) -> SenseMemory:
         """Nothing seen yet."""
@@ -63,7 +67,7 @@ class Fusion:
             values[carried] = memory.good[carried]
             quality[carried] = int(Quality.JUMP)  # usable, but not of this moment
             values[unusable & ~carried] = np.nan
-        self._weigh_power(values, reading.time_us, memory)
+        self._weigh_power(values, fresh, reading.time_us, memory)
         return Observation(
             reading.time_us,
             reading.step,
@@ -75,14 +79,22 @@ class Fusion:
         )
 
     def _weigh_power(
-        self, values: NDArray[np.float64], time_us: int, memory: SenseMemory
+        self,
+        values: NDArray[np.float64],
+        fresh: NDArray[np.bool_],
+        time_us: int,
+        memory: SenseMemory,
     ) -> None:
         """Where a station kept its state since the last reading, its meter gives its power."""
-        meters = values[self._energy]
+        # A meter carried over a gap has not stood still.
+        meters = np.where(fresh[self._energy], values[self._energy], np.nan)
         elapsed_h = (time_us - memory.meters_us) / 3.6e9
         if memory.meters is not None and elapsed_h > 0.0:
-            steady = values[self._since] * 1e6 <= memory.meters_us
-            mean_kw = (meters - memory.meters) / elapsed_h
+            steady = values[self._since] <= memory.meters_us / 1e6
+            with np.errstate(over="ignore"):  # a meter may show anything
+                mean_kw = (meters - memory.meters) / elapsed_h
+            possible = (mean_kw >= self._least_kw) & (mean_kw <= self._most_kw)
+            mean_kw = np.where(possible, mean_kw, np.nan)  # else it has begun anew
             # The meter is exact; a mean over the period differs from the moment by the sensor's
             # own noise at most, while the state lasts.
             weight = np.where(self._noise > 0.0, 0.9, 0.0) * (steady & np.isfinite(mean_kw))

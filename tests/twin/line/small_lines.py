@@ -71,7 +71,7 @@ class Run:
         given = {name.replace("__", "."): value for name, value in setpoints.items()}
         happened = self.simulator.advance(self.state, given, until_s)
         # The events have microseconds; a witness compares the times behind them bit for bit.
-        for time_s, element, before, after, part in happened._raw:
+        for time_s, element, before, after, part in happened.rows:
             name = self.line.elements[element].name
             self.moves.append((time_s, name, s.STATES[before], s.STATES[after]))
             self.parts.append(part)

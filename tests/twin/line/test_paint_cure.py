@@ -168,7 +168,10 @@ def test_carriers_enter_a_waking_oven_when_its_zones_are_back_and_come_out_cured
     while not any(shift.tags.part_ids(shift.state)["oven"]):
         entered_h += 0.01
         shift.run(entered_h)
-    assert 0.05 < entered_h - 3.0 < 0.35  # about a quarter of an hour
+    assert 0.25 <= entered_h - 3.0 < 0.35  # a quarter of an hour, and the next place
+    assert shift["oven.time_warm_up_s"] == pytest.approx(900.0, abs=5.0)
+    for zone, setpoint_c in ZONES.items():
+        assert shift[f"oven.zone_temp_{zone}_c"] == pytest.approx(setpoint_c, abs=3.0)
     scrap = shift["line.scrap_count"]
     shift.run(entered_h + 1.0)
     assert shift.made > made + 10

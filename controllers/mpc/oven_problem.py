@@ -1,0 +1,322 @@
+"""The optimal-control problem of a conveyor oven: where its zones go over the next half hour.
+
+The grid is that of the conveyor: in each *step* every carrier moves on by one place, so that which
+zone a carrier is in at which step never changes, and only the length of the steps does. Zone
+temperatures are linear in time between a few nodes; they are the unknowns, with the fan speed of
+each block between nodes. The burners' controllers hold the zones to them, and the heat that they
+need follows from the balance of each zone:
+
+    Q = C dT/dt + (G_wall + G_exhaust)(T - T_amb) + openings, exchange + heat taken up by carriers
+    T_part <- T_air + (T_part - T_air) exp(-h A dt / (m c))        cure <- cure + hot(T_part) dt
+
+    min  gas Q / eta + electricity fan^3 - value of the heat stored at the end
+         + defects expected of each carrier that leaves + penalties on Q < 0 and on moves
+    s.t. |dT/dt| <= rate, limits of the setpoints
+
+A part counts as lost at the rate at which its cure comes near an edge of the band, which ranks
+quality above energy: a part is worth a hundred times its heat. Costs are squares of residuals where
+they bend, for the Gauss-Newton method. Letters as in ``twin.processes.oven``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.optim.expressions import column, unknowns
+from twin.optim.result import Solution
+from twin.optim.smooth import Expression, SmoothProblem
+from twin.optim.sqp import SqpProblem
+from twin.processes.maths_symbols import exp, power, softplus, sqrt
+
+NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
+"""Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
+STEPS = NODES[-1]
+MIDDLE_C, SPAN_K = 160.0, 20.0
+"""Scaling of the temperatures among the unknowns."""
+STRADDLE = 0.125
+"""Mean share of a carrier in the neighbouring zone while it is in the first or last place of one."""
+CLEAR_MIN, SOFT_MIN = 1.0, 0.4
+"""Distance from the band of cure that costs little, and over which it rises; assumption: several
+standard deviations of sensor, model and what may still happen to the carrier on its way."""
+CLEAR_K = 1.5
+NEGATIVE_KW = 3.0
+ITERATIONS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenNow:
+    """Where a plan starts from, and what is known of the time ahead.
+
+    ``part_c``, ``cured_min`` (by place), ``mass_kg`` (places, then carriers to enter, one a step; 0
+    where there is none). ``first_step_s`` is what is left of the present step.
+    """
+
+    zone_c: NDArray[np.float64]
+    part_c: NDArray[np.float64]
+    cured_min: NDArray[np.float64]
+    mass_kg: NDArray[np.float64]
+    ambient_c: float
+    first_step_s: float
+    step_s: float
+    fan_rel: float
+    heat_transfer: float
+    """Learned factor on the heat transfer to the carriers."""
+    cured_offset_min: float
+    gas_eur_per_kwh: float
+    electricity_eur_per_kwh: float
+    scrap_eur: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenPlan:
+    """Zone temperatures (nodes by zones) at times from now, fan speed by block, expected cures."""
+
+    time_s: NDArray[np.float64]
+    zone_c: NDArray[np.float64]
+    fan_rel: NDArray[np.float64]
+    cured_min: NDArray[np.float64]
+    heat_kw: NDArray[np.float64]
+    usable: bool
+    status: str
+
+    def zones_at(self, time_s: float) -> NDArray[np.float64]:
+        """Zone temperatures at a time after the plan was made; the last ones are held."""
+        return np.array([np.interp(time_s, self.time_s, course) for course in self.zone_c.T])
+
+    def fan_at(self, time_s: float) -> float:
+        """Fan speed at that time."""
+        block = int(np.searchsorted(self.time_s[1:], time_s, side="right"))
+        return float(self.fan_rel[min(block, len(self.fan_rel) - 1)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenLimits:
+    """What the plant allows: setpoint limits by zone, their rate, fan limits, the band of cure."""
+
+    zone_lo_c: NDArray[np.float64]
+    zone_hi_c: NDArray[np.float64]
+    rate_k_per_s: float
+    fan: tuple[float, float]
+    cured_min: tuple[float, float]
+    exit_lo_c: float
+
+
+class OvenProblem:
+    """The problem of one oven, built once; ``p`` are the model's declared parameters by name."""
+
+    def __init__(self, p: Mapping[str, float], places: int, zones: int, limits: OvenLimits) -> None:
+        self._p, self._places, self._zones, self._limits = dict(p), places, zones, limits
+        self._blocks = len(NODES) - 1
+        self._carriers = places + STEPS - places  # those that leave within the horizon
+        self._warm: Solution | None = None
+        n_t = self._blocks * zones
+        x = unknowns("x", n_t + self._blocks)
+        q = unknowns("p", 10 + zones + 2 * places + self._carriers)
+        self._build(x, q)
+
+    def solve(self, now: OvenNow) -> OvenPlan:
+        """The best plan found from here; ``usable`` says whether it may be followed."""
+        p = self._numbers(now)
+        lo, hi = self._box()
+        start = np.clip(self._start(now), lo, hi)
+        solution = self._problem.solve(start, p, iterations=ITERATIONS, fall_back=False)
+        if not solution.usable:
+            solution = self._problem.solve(start, p, iterations=ITERATIONS)
+        self._warm = solution if solution.usable else None
+        return self._plan(now, solution, p)
+
+    def forget(self) -> None:
+        """Start the next solve cold: what the oven is used for has changed."""
+        self._warm = None
+
+    # --- statement of the problem --------------------------------------------------------------
+
+    def _build(self, x: Expression, q: Expression) -> None:
+        zones, blocks = self._zones, self._blocks
+        head = [q[k] for k in range(10)]
+        (ambient, first_s, step_s, fan_before, _, _, gas_eur, power_eur, scrap_eur, _) = head
+        at = 10
+        T = [[q[at + z] for z in range(zones)]]
+        for b in range(blocks):
+            T.append([MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)])
+        fan = [x[blocks * zones + b] for b in range(blocks)]
+        duration = [
+            (NODES[b + 1] - NODES[b] - (b == 0)) * step_s + (first_s if b == 0 else 0.0)
+            for b in range(blocks)
+        ]
+        taken, cured, exit_c, present = self._carriers_through(q, T, fan)
+        heat = self._heat(T, duration, taken, ambient)
+        p = self._p
+        gas = sum(heat[b][z] * duration[b] for b in range(blocks) for z in range(zones))
+        stored = p["zone_heat_capacity_kj_per_k"] * sum(T[blocks][z] for z in range(zones))
+        cost = gas_eur * (gas - stored) / (3600.0 * p["burner_efficiency"])
+        r = [0.3 * softplus(-heat[b][z] / NEGATIVE_KW) for b in range(blocks) for z in range(zones)]
+        for b in range(blocks):
+            fan_kwh = p["fan_power_kw"] * duration[b] / 3600.0
+            r.append(sqrt(2.0 * power_eur * fan_kwh) * power(fan[b], 1.5))
+            r.append(0.1 * (fan[b] - (fan[b - 1] if b else fan_before)))
+            r += [0.02 * (T[b + 1][z] - T[b][z]) / SPAN_K for z in range(zones)]
+        lo, hi = self._limits.cured_min
+        weight = sqrt(1.2 * scrap_eur)
+        for k in range(self._carriers):
+            worth = present[k] * weight
+            r.append(worth * softplus((lo + CLEAR_MIN - cured[k]) / SOFT_MIN))
+            r.append(worth * softplus((cured[k] - hi + CLEAR_MIN) / SOFT_MIN))
+            cold = (self._limits.exit_lo_c + CLEAR_K - exit_c[k]) / CLEAR_K
+            r.append(0.2 * worth * softplus(cold))
+        rows = [
+            (T[b + 1][z] - T[b][z]) / (self._limits.rate_k_per_s * duration[b])
+            for b in range(blocks)
+            for z in range(zones)
+        ]
+        lo_x, hi_x = self._box()
+        self._problem = SqpProblem(
+            x, column(*r), cost, column(*rows), q, x_lo=lo_x, x_hi=hi_x, g_lo=-1.0, g_hi=1.0,
+            qp="piqp", tolerance=1e-5, regularisation=1e-2, feasibility_tolerance=1e-4,
+        )  # fmt: skip
+        self._course = SmoothProblem(x, 0.0, column(*cured, *[h for row in heat for h in row]), q)
+
+    def _carriers_through(
+        self, q: Expression, T: list[list[Expression]], fan: list[Expression]
+    ) -> tuple[list[list[Expression]], list[Expression], list[Expression], list[Expression]]:
+        """Heat taken up by block and zone (kJ), and each carrier's cure and temperature at the exit."""
+        p, zones, places = self._p, self._zones, self._places
+        ambient, first_s, step_s, _, h_factor, offset = (q[k] for k in range(6))
+        at = 10 + zones
+        part, done = q[at : at + places], q[at + places : at + 2 * places]
+        mass = q[at + 2 * places :]
+        air = [self._air(j, T, ambient, first_s, step_s) for j in range(STEPS)]
+        taken: list[list[Expression]] = [[0.0] * zones for _ in range(self._blocks)]
+        cured, exit_c, present = [], [], []
+        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"] * h_factor
+        for k in range(self._carriers):
+            inside = k < places
+            # Places count from the entry; the carrier in the last place is the first to leave.
+            m = mass[k]
+            is_there = 1.0 / (1.0 + exp(-(m - 0.5) * 40.0))
+            m = m + (1.0 - is_there) * 60.0
+            kJ_per_k = m * p["steel_heat_kj_per_kg_k"]
+            load = is_there * (m + p["hanger_mass_kg"]) * p["steel_heat_kj_per_kg_k"]
+            slot, begin = (k, 0) if inside else (0, k - places + 1)
+            temperature, cure = (part[k], done[k]) if inside else (ambient, 0.0)
+            for j in range(begin, begin + places - slot):
+                place, b = slot + j - begin, _block(j)
+                dt = first_s if j == 0 else step_s
+                half = exp(-0.5 * dt * hA * power(fan[b], p["fan_heat_exponent"]) / kJ_per_k)
+                around = air[j][place]
+                middle = around + (temperature - around) * half
+                after = around + (middle - around) * half
+                rate = self._hot(temperature) + 4.0 * self._hot(middle) + self._hot(after)
+                cure = cure + rate * dt / 360.0
+                taken[b][place * zones // places] += load * (after - temperature)
+                temperature = after
+            cured.append(cure + offset)
+            exit_c.append(temperature)
+            present.append(is_there)
+        return taken, cured, exit_c, present
+
+    def _air(
+        self, j: int, T: list[list[Expression]], ambient: Expression, first_s: Expression,
+        step_s: Expression,
+    ) -> list[Expression]:  # fmt: skip
+        """Temperature around each place in the middle of a step."""
+        b = _block(j)
+        middle_s = 0.5 * first_s if j == 0 else first_s + (j - 0.5) * step_s
+        begin_s = 0.0 if b == 0 else first_s + (NODES[b] - 1) * step_s
+        end_s = first_s + (NODES[b + 1] - 1) * step_s
+        share = (middle_s - begin_s) / (end_s - begin_s)
+        zone = [T[b][z] + share * (T[b + 1][z] - T[b][z]) for z in range(self._zones)]
+        around, per_zone = [], self._places // self._zones
+        for place in range(self._places):
+            z, beside = place // per_zone, None
+            if place % per_zone == 0:
+                beside = zone[z - 1] if z > 0 else ambient
+            elif (place + 1) % per_zone == 0:
+                beside = zone[z + 1] if z < self._zones - 1 else ambient
+            own = zone[z]
+            around.append(own if beside is None else own + STRADDLE * (beside - own))
+        return around
+
+    def _hot(self, part_c: Expression) -> Expression:
+        """Equivalent minutes gained per minute."""
+        E_R = self._p["activation_kj_per_mol"] / 0.00831446261815324
+        return exp(-E_R * (1.0 / (part_c + 273.15) - 1.0 / 443.15))
+
+    def _heat(
+        self,
+        T: list[list[Expression]],
+        duration: list[Expression],
+        taken: list[list[Expression]],
+        ambient: Expression,
+    ) -> list[list[Expression]]:
+        """Mean heat that each zone's burner has to give, by block, kW."""
+        p, zones = self._p, self._zones
+        C, G_mix = p["zone_heat_capacity_kj_per_k"], p["zone_exchange_kw_per_k"]
+        G = 0.001 * p["wall_area_m2"] * p["wall_loss_w_per_m2_k"] / zones
+        G += p["exhaust_nm3_per_h"] * p["air_heat_kj_per_nm3_k"] / 3600.0 / zones
+        G_opening = p["opening_loss_kw_per_k"] * (1.0 + p["door_loss_rel"])
+        heat = []
+        for b in range(self._blocks):
+            mean = [0.5 * (T[b][z] + T[b + 1][z]) for z in range(zones)]
+            row = []
+            for z in range(zones):
+                Q = (C * (T[b + 1][z] - T[b][z]) + taken[b][z]) / duration[b]
+                Q = Q + G * (mean[z] - ambient)
+                Q += G_mix * (mean[z] - mean[z - 1]) if z > 0 else G_opening * (mean[z] - ambient)
+                last = z == zones - 1
+                Q += G_opening * (mean[z] - ambient) if last else G_mix * (mean[z] - mean[z + 1])
+                row.append(Q)
+            heat.append(row)
+        return heat
+
+    # --- numbers -------------------------------------------------------------------------------
+
+    def _box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        limits, blocks = self._limits, self._blocks
+        # Below its floor the fan draws no less, so it is not run there.
+        floor = max(limits.fan[0], self._p["fan_floor"] ** (1.0 / 3.0))
+        lo = [(limits.zone_lo_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, floor)]
+        hi = [(limits.zone_hi_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, limits.fan[1])]
+        return np.concatenate(lo), np.concatenate(hi)
+
+    def _start(self, now: OvenNow) -> NDArray[np.float64]:
+        if self._warm is not None:
+            return self._warm.x
+        zone = (now.zone_c - MIDDLE_C) / SPAN_K
+        return np.concatenate([np.tile(zone, self._blocks), np.full(self._blocks, 0.8)])
+
+    def _numbers(self, now: OvenNow) -> list[float]:
+        return [
+            now.ambient_c, now.first_step_s, now.step_s, now.fan_rel, now.heat_transfer,
+            now.cured_offset_min, now.gas_eur_per_kwh, now.electricity_eur_per_kwh, now.scrap_eur,
+            0.0, *now.zone_c, *now.part_c, *now.cured_min, *now.mass_kg,
+        ]  # fmt: skip
+
+    def _plan(self, now: OvenNow, solution: Solution, p: Sequence[float]) -> OvenPlan:
+        zones, blocks = self._zones, self._blocks
+        x = solution.x
+        T = MIDDLE_C + SPAN_K * x[: zones * blocks].reshape(blocks, zones)
+        times = now.first_step_s + (np.array(NODES) - 1.0) * now.step_s
+        times[0] = 0.0
+        known = bool(np.isfinite(x).all())
+        count = self._carriers + zones * blocks
+        g = self._course.values(x, np.array(p))[1] if known else np.full(count, math.nan)
+        return OvenPlan(
+            times,
+            np.vstack([now.zone_c, T]),
+            x[zones * blocks :],
+            np.where(now.mass_kg > 0.0, g[: self._carriers], math.nan),
+            g[self._carriers :].reshape(blocks, zones),
+            solution.usable,
+            f"{solution.solver}: {solution.status}",
+        )
+
+
+def _block(j: int) -> int:
+    """The block that a step lies in."""
+    return next(b for b in range(len(NODES) - 1) if j < NODES[b + 1])

@@ -1,0 +1,331 @@
+"""Each thing that the guard may do to what is asked, with the reason that it gives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.twin.act.observations import (
+    CONTROL,
+    SIGNALS,
+    SPEED,
+    STANDBY,
+    STATE,
+    TAKT,
+    TEMP,
+    lost,
+    observation,
+)
+from twin.act.guard import MISMATCHES_ALLOWED, Guard, GuardMemory, stand_in
+from twin.cycle import Acknowledgement, Action, Clip, Decision, Mode, Observation, Outcome
+from twin.signals import Quality
+
+GUARD = Guard(SIGNALS, CONTROL)
+
+
+class Turns:
+    """A guard under way; starts CLOSED, long after its last write."""
+
+    def __init__(self, mode: Mode = Mode.CLOSED) -> None:
+        self.memory = GuardMemory(mode=mode)
+
+    def grant(
+        self,
+        asked: dict[str, float],
+        seen: Observation,
+        *commands: str,
+        answer: Outcome | None = None,
+    ) -> Decision:
+        acknowledged = answer and Acknowledgement(self.memory.sequence, answer, {}, "as it said")
+        return GUARD.grant(Action(asked, "a test"), seen, commands, acknowledged, self.memory)
+
+
+def written(decision: Decision) -> dict[str, float]:
+    assert decision.batch is not None
+    return {setpoint.signal: setpoint.value for setpoint in decision.batch.setpoints}
+
+
+def granted(asked: dict[str, float], **seen: float) -> tuple[dict[str, float], tuple[Clip, ...]]:
+    decision = Turns().grant(asked, observation(600.0, **seen))
+    return written(decision), decision.clips
+
+
+def test_what_is_allowed_passes_as_it_is() -> None:
+    assert granted({TAKT: 100.0, SPEED: 6.5, STANDBY: 1.0}) == (
+        {TAKT: 100.0, SPEED: 6.5, STANDBY: 1.0},
+        (),
+    )
+
+
+def test_what_already_stands_there_is_not_written() -> None:
+    decision = Turns().grant({TAKT: 72.0, STANDBY: 0.2}, observation(600.0))
+    assert written(decision) == {}
+    assert decision.batch is not None
+    assert decision.batch.heartbeat == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "value", "reason"),
+    [
+        ({TAKT: 10.0}, {}, 50.0, "operator limits [50, 240]"),
+        ({TAKT: 241.0}, {"line__takt_s": 230.0}, 240.0, "operator limits [50, 240]"),
+        ({TAKT: 1e300}, {}, 192.0, "operator limits [50, 240]"),
+        ({TAKT: 200.0}, {}, 192.0, "rate limit 4/s"),
+        ({SPEED: 3.0}, {"press__speed_m_per_s": 9.0}, 7.125, "rate limit 0.0625/s"),
+        ({STANDBY: 7.0}, {}, 1.0, "operator limits [0, 1]"),
+        # Limits that were narrowed over the present value are approached at the rate.
+        ({SPEED: 6.0}, {"press__speed_m_per_s": 19.5}, 17.625, "rate limit 0.0625/s"),
+    ],
+)
+def test_clips_name_their_limit(
+    asked: dict[str, float], seen: dict[str, float], value: float, reason: str
+) -> None:
+    values, clips = granted(asked, **seen)
+    ((name, wanted),) = asked.items()
+    assert values == {name: value}
+    assert clips == (Clip(name, wanted, value, reason),)
+
+
+@pytest.mark.parametrize("asked", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_dropped_and_stays_out_of_the_record(asked: float) -> None:
+    for name in (TAKT, STANDBY, "no.such_signal"):
+        decision = Turns().grant({name: asked, SPEED: 6.0}, observation(600.0))
+        assert written(decision) == {SPEED: 6.0}
+        assert decision.clips == (Clip(name, 0.0, None, "not a finite number"),)
+        assert decision.asked.setpoints == {SPEED: 6.0}
+
+
+@pytest.mark.parametrize("name", [STATE, TEMP, "control.mode", "press.speed", ""])
+def test_nothing_but_manipulated_variables_is_written(name: str) -> None:
+    values, clips = granted({name: 5.0})
+    assert values == {}
+    assert clips == (Clip(name, 5.0, None, "not a manipulated variable of this plant"),)
+
+
+def test_a_setpoint_that_is_not_read_back_is_not_moved() -> None:
+    decision = Turns().grant({TAKT: 100.0, SPEED: 6.0}, observation(600.0, [TAKT]))
+    assert written(decision) == {SPEED: 6.0}
+    assert decision.clips == (Clip(TAKT, 100.0, None, "its active value is not known"),)
+
+
+def test_the_rate_counts_from_the_last_write_and_over_one_period_at_most() -> None:
+    turns = Turns()
+    assert written(turns.grant({TAKT: 240.0}, observation(600.0))) == {TAKT: 192.0}
+    soon = observation(602.5, line__takt_s=192.0)
+    assert written(turns.grant({TAKT: 240.0}, soon)) == {TAKT: 202.0}
+    at_once = observation(602.5, line__takt_s=202.0)
+    assert written(turns.grant({TAKT: 240.0}, at_once)) == {}
+    late = observation(9000.0, line__takt_s=60.0)
+    assert written(turns.grant({TAKT: 240.0}, late)) == {TAKT: 180.0}
+    before = observation(8000.0, line__takt_s=60.0)
+    assert written(turns.grant({TAKT: 240.0}, before)) == {}
+
+
+@pytest.mark.parametrize("value", [650.0, 19.0])
+def test_a_setpoint_outside_its_validity_sheds(value: float) -> None:
+    turns = Turns()
+    decision = turns.grant({TAKT: 100.0}, observation(600.0, line__takt_s=value))
+    assert (decision.mode, decision.batch) == (Mode.SHED, None)
+    assert decision.reasons == ("line.takt_s stands outside its validity",)
+    turns = Turns()
+    hidden = observation(600.0, [TAKT], Quality.OUT_OF_RANGE)
+    assert turns.grant({TAKT: 100.0}, hidden).mode is Mode.SHED
+    turns = Turns(Mode.ADVISORY)
+    refused = turns.grant({}, hidden, "close")
+    assert refused.mode is Mode.ADVISORY
+    assert refused.reasons == ("close refused: line.takt_s stands outside its validity",)
+
+
+@pytest.mark.parametrize("mode", [m for m in Mode if m is not Mode.CLOSED])
+def test_setpoints_leave_in_closed_alone(mode: Mode) -> None:
+    seen = observation(600.0, [STATE])  # so that no mode becomes CLOSED by itself
+    decision = Turns(mode).grant({TAKT: 100.0}, seen)
+    assert decision.batch is None or decision.batch.setpoints == ()
+    assert decision.clips == ()
+
+
+def test_the_heartbeat_goes_on_while_the_loop_waits() -> None:
+    turns = Turns()
+    first = turns.grant({}, observation(600.0))
+    second = turns.grant({}, observation(630.0, [STATE]))
+    third = turns.grant({}, observation(660.0, [STATE]))
+    assert [d.mode for d in (first, second, third)] == [Mode.CLOSED, Mode.HOLD, Mode.HOLD]
+    beats = [d.batch.heartbeat for d in (first, second, third) if d.batch is not None]
+    assert beats == [1, 2, 3]
+
+
+def test_batches_are_numbered_on_from_what_the_plc_has_taken() -> None:
+    turns = Turns()
+    first = turns.grant({TAKT: 80.0}, observation(600.0, control__echo_seq=41.0))
+    assert first.batch is not None
+    assert first.batch.sequence == 42
+    assert first.batch.deadline_us == 610_000_000
+    second = turns.grant({TAKT: 90.0}, observation(630.0, ["control.echo_seq"]))
+    assert second.batch is not None
+    assert second.batch.sequence == 43
+
+
+def test_close_needs_the_handshake_of_the_plc() -> None:
+    turns = Turns(Mode.ADVISORY)
+    asked = {TAKT: 80.0}
+    local = {"control__mode": 2.0}
+    first = turns.grant(asked, observation(30.0, **local), "close: new shift")
+    assert (first.mode, first.command) == (Mode.INIT, "RequestRemote")
+    assert first.reasons == ("operator: close (new shift)",)
+    assert written(first) == {}
+    second = turns.grant(asked, observation(60.0))
+    assert (second.mode, second.reasons) == (Mode.CLOSED, ("handshake complete",))
+    assert written(second) == asked
+    third = turns.grant(asked, observation(90.0), "open")
+    assert (third.mode, third.command, third.batch) == (Mode.ADVISORY, "ReleaseRemote", None)
+
+
+def test_a_plc_that_does_not_answer_ends_the_handshake() -> None:
+    turns = Turns(Mode.ADVISORY)
+    modes = [
+        turns.grant({}, observation(30.0 * n, control__mode=2.0), *(["close"] if n == 0 else []))
+        for n in range(8)
+    ]
+    assert [d.mode for d in modes] == [Mode.INIT] * 6 + [Mode.ADVISORY] * 2
+    assert modes[6].reasons == ("not closed: the PLC did not grant remote control",)
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (observation(0.0, [STATE]), "critical input press.state is not usable"),
+        (lost(0.0), "no reading of the line"),
+        (observation(0.0, control__permit_remote=0.0), "the PLC does not permit remote control"),
+        (observation(0.0, control__permit_remote=math.nan), "it is not known whether the PLC"),
+        (observation(0.0, control__shed=1.0), "the PLC has shed and waits for a reset"),
+        (observation(0.0, control__shed=math.nan), "it is not known whether the PLC has shed"),
+    ],
+)
+def test_close_is_refused_with_the_reason(seen: Observation, why: str) -> None:
+    decision = Turns(Mode.ADVISORY).grant({TAKT: 80.0}, seen, "close")
+    assert decision.mode is Mode.ADVISORY
+    assert decision.reasons[0].startswith(f"close refused: {why}")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        Quality.BAD,
+        Quality.UNCERTAIN,
+        Quality.STALE,
+        Quality.FROZEN,
+        Quality.FUTURE,
+        Quality.OUT_OF_RANGE,
+        Quality.MISSING,
+    ],
+)
+def test_a_doubtful_critical_input_holds_and_then_sheds(mark: Quality) -> None:
+    turns = Turns()
+    bad = [turns.grant({TAKT: 80.0}, observation(600.0 + 30 * n, [TEMP], mark)) for n in range(4)]
+    assert [d.mode for d in bad] == [Mode.HOLD, Mode.HOLD, Mode.HOLD, Mode.SHED]
+    assert bad[0].reasons == ("critical input press.temp_c is not usable",)
+    assert bad[3].reasons == ("critical input press.temp_c is not usable for 3 readings",)
+    assert all(d.batch is None or not d.batch.setpoints for d in bad)
+
+
+def test_a_replaced_jump_of_a_critical_input_is_no_reason_to_hold() -> None:
+    seen = observation(600.0)
+    seen.quality[seen.index[TEMP]] = int(Quality.JUMP)
+    assert Turns().grant({TAKT: 80.0}, seen).mode is Mode.CLOSED
+
+
+def test_a_lost_line_is_waited_for_as_long_as_the_hold_time() -> None:
+    turns = Turns()
+    modes = [turns.grant({}, lost(600.0 + 30.0 * n)).mode for n in range(7)]
+    assert modes == [Mode.HOLD] * 5 + [Mode.SHED] * 2
+    (reason,) = turns.memory.reasons
+    assert reason.startswith("hold time of 120 s over: no reading of the line")
+
+
+def test_a_line_that_comes_back_within_the_hold_time_goes_on() -> None:
+    turns = Turns()
+    assert turns.grant({}, lost(600.0)).mode is Mode.HOLD
+    back = turns.grant({TAKT: 80.0}, observation(720.0))
+    assert (back.mode, back.reasons) == (Mode.CLOSED, ("inputs good again",))
+    assert written(back) == {TAKT: 80.0}
+
+
+def test_after_an_unanswered_write_the_line_is_read_first() -> None:
+    turns = Turns()
+    assert written(turns.grant({TAKT: 80.0}, observation(600.0))) == {TAKT: 80.0}
+    unsure = turns.grant({TAKT: 90.0}, observation(630.0), answer=Outcome.UNKNOWN)
+    assert unsure.mode is Mode.HOLD
+    assert written(unsure) == {}
+    assert unsure.reasons == ("write 1 has no answer: read back first",)
+    # It had landed: what comes next starts from there, under a new number.
+    sure = turns.grant({TAKT: 90.0}, observation(660.0, line__takt_s=80.0))
+    assert written(sure) == {TAKT: 90.0}
+    assert sure.batch is not None
+    assert sure.batch.sequence == 2
+
+
+def test_a_rejected_write_sheds_at_once() -> None:
+    decision = Turns().grant({TAKT: 80.0}, observation(600.0), answer=Outcome.REJECTED)
+    assert (decision.mode, decision.command) == (Mode.SHED, "ReleaseRemote")
+    assert decision.reasons == ("write 0 rejected: as it said",)
+
+
+def test_a_plc_that_does_not_obey_sheds_in_the_end() -> None:
+    turns = Turns()
+    answers = [Outcome.MISMATCH] * (MISMATCHES_ALLOWED - 1)
+    answers += [Outcome.ACCEPTED] + [Outcome.MISMATCH] * MISMATCHES_ALLOWED
+    modes = [
+        turns.grant({}, observation(30.0 * n), answer=answer).mode
+        for n, answer in enumerate(answers)
+    ]
+    assert modes == [Mode.CLOSED] * (len(answers) - 1) + [Mode.SHED]
+    assert turns.memory.reasons == ("the PLC does not obey: as it said",)
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"control__permit_remote": 0.0}, "the PLC does not permit remote control"),
+        ({"control__shed": 2.0}, "the PLC has shed and waits for a reset"),
+    ],
+)
+def test_a_plc_that_takes_control_back_gets_it(told: dict[str, float], why: str) -> None:
+    decision = Turns().grant({TAKT: 80.0}, observation(600.0, **told))
+    assert (decision.mode, decision.reasons, decision.batch) == (Mode.SHED, (why,), None)
+
+
+@pytest.mark.parametrize("tag", ["control.mode", "control.permit_remote", "control.shed"])
+def test_a_plc_of_which_nothing_is_known_gets_no_setpoints(tag: str) -> None:
+    turns = Turns()
+    unsure = turns.grant({TAKT: 80.0}, observation(600.0, [tag]))
+    assert unsure.mode is Mode.HOLD
+    assert written(unsure) == {}
+    assert turns.grant({TAKT: 80.0}, observation(630.0)).mode is Mode.CLOSED
+
+
+def test_a_fault_of_the_audit_sheds_with_its_text() -> None:
+    decision = Turns().grant({TAKT: 80.0}, observation(600.0), "fault: disk full")
+    assert (decision.mode, decision.reasons) == (Mode.SHED, ("disk full",))
+
+
+def test_a_shed_loop_comes_back_by_acknowledgement_and_close() -> None:
+    turns = Turns(Mode.SHED)
+    assert turns.grant({}, observation(0.0), "close").mode is Mode.SHED
+    assert turns.grant({}, observation(30.0, [STATE]), "ack").mode is Mode.SHED
+    back = turns.grant({}, observation(60.0, control__shed=1.0, control__mode=2.0), "ack")
+    assert (back.mode, back.command) == (Mode.ADVISORY, "ResetShed")
+    assert turns.grant({}, observation(90.0), "close").mode is Mode.INIT
+
+
+@pytest.mark.parametrize("verb", ["confirmed", "recovered", "hard", "expired", "no such verb"])
+def test_nobody_commands_what_only_the_line_can_show(verb: str) -> None:
+    for mode in Mode:
+        turns = Turns(mode)
+        seen = observation(0.0, control__mode=2.0)
+        expected = Mode.HOLD if mode is Mode.CLOSED else mode  # the PLC is not in remote
+        assert turns.grant({}, seen, verb).mode is expected
+
+
+def test_to_stand_still_is_to_ask_for_what_is_active() -> None:
+    assert stand_in({TAKT: 72.0}, "why") == Action({TAKT: 72.0}, "why", "held")

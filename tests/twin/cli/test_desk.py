@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from twin.cli.desk import SOCKET, Desk, ask, is_served
+from twin.cli.lease import Lease
+from twin.cli.problems import Problem
+from twin.cycle import Action, Cycle, Decision, Mode, Reading
+from twin.runtime import Runtime
+from twin.store.audit import Audit
+
+
+class Loop:
+    mode = Mode.ADVISORY
+
+
+class Line:
+    """As much of a runtime as the desk sees; each turn ends in the mode that was set for it."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.latest: Cycle | None = None
+        self.commands: list[str] = []
+        self.next = Mode.ADVISORY
+        self._woken = asyncio.Event()
+
+    command = Runtime.command
+
+    @property
+    def _commands(self) -> list[str]:
+        return self.commands
+
+    def turn(self, desk: Desk, commands: tuple[str, ...] | None = None) -> None:
+        taken = tuple(self.commands) if commands is None else commands
+        none = np.zeros(0)
+        whole = none.astype(np.int64)
+        decision = Decision(30_000_000, self.next, ("because",), Action({}), None, ())
+        self.latest = Cycle(1, Reading(30_000_000, 0, none, whole, whole), taken, None, decision)
+        self.loop.mode = self.next
+        desk.turned(self.latest)
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> Iterator[Audit]:
+    with Audit(tmp_path / "audit.sqlite") as found:
+        yield found
+
+
+def desk_of(line: Any, audit: Audit, lease: Lease | None = None) -> Desk:
+    return Desk(line, audit, {"run": "r-1"}, lease)
+
+
+async def asked(folder: Path, **request: object) -> dict[str, Any]:
+    return await asyncio.to_thread(ask, folder, request)
+
+
+async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    async with desk_of(line, audit).open(tmp_path):
+        mode = (tmp_path / SOCKET).stat().st_mode
+        assert stat.S_ISSOCK(mode)
+        assert stat.S_IMODE(mode) == 0o600
+        assert is_served(tmp_path)
+        told = await asked(tmp_path, verb="status")
+        assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
+    assert not (tmp_path / SOCKET).exists()
+    assert not is_served(tmp_path)
+
+
+async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_turn(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    desk = desk_of(line, audit)
+    async with desk.open(tmp_path):
+        asking = asyncio.create_task(asked(tmp_path, verb="close", reason="trial", who="ann"))
+        await line._woken.wait()
+        assert line.commands == ["close: trial"]
+        (command,) = audit.commands()
+        assert (command.verb, command.who, command.reason) == ("close", "ann", "trial")
+        line.turn(desk, commands=())  # one that was under way
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not asking.done()
+        line.next = Mode.INIT
+        line.turn(desk)
+        told = await asking
+    assert (told["mode"], told["reasons"]) == ("INIT", ["because"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "reason", "mode", "code"),
+    [
+        ("close", "", Mode.ADVISORY, 2),
+        ("ack", " ", Mode.SHED, 2),
+        ("close", "x", Mode.SHED, 4),
+        ("close", "x", Mode.OFF, 4),
+        ("close", "x", Mode.CLOSED, 5),
+        ("close", "x", Mode.HOLD, 5),
+        ("ack", "x", Mode.CLOSED, 5),
+        ("freeze", "x", Mode.CLOSED, 2),
+    ],
+)
+async def test_what_does_not_fit_is_refused_and_changes_nothing(
+    verb: str, reason: str, mode: Mode, code: int, line: Line, audit: Audit
+) -> None:
+    line.loop.mode = mode
+    with pytest.raises(Problem) as caught:
+        await desk_of(line, audit).answer({"verb": verb, "reason": reason})
+    assert caught.value.code == code
+    assert line.commands == []
+    assert list(audit.commands()) == []
+
+
+async def test_a_command_that_the_guard_refuses_is_a_refusal(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    desk = desk_of(line, audit)
+    async with desk.open(tmp_path):
+        asking = asyncio.create_task(asked(tmp_path, verb="close", reason="trial"))
+        await line._woken.wait()
+        line.turn(desk)
+        told = await asking
+    assert told == {"error": "the loop stays ADVISORY: because", "exit_code": 4}
+
+
+@pytest.mark.parametrize("line_of_text", [b"{}\n", b"[]\n", b"nonsense\n", b"\n", b'{"verb": 3}\n'])
+async def test_nonsense_is_answered_and_does_no_harm(
+    line_of_text: bytes, tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    async with desk_of(line, audit).open(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / SOCKET))
+        writer.write(line_of_text)
+        answer = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        assert b'"exit_code": 2' in answer
+        assert (await asked(tmp_path, verb="status"))["mode"] == "ADVISORY"
+    assert line.commands == []
+
+
+async def test_a_folder_with_a_long_name_is_served_too(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    async with desk_of(line, audit).open(folder):
+        assert is_served(folder)
+        assert (await asked(folder, verb="status"))["run"] == "r-1"
+    assert not (folder / SOCKET).exists()
+
+
+def test_one_lease_for_one_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ours, theirs, other = Lease("opc.tcp://a"), Lease("opc.tcp://a"), Lease("opc.tcp://b")
+    ours.take()
+    ours.take()
+    with pytest.raises(Problem) as caught:
+        theirs.take()
+    assert caught.value.code == 5
+    other.take()
+    ours.give_back()
+    theirs.take()
+    theirs.give_back()
+    other.give_back()

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.twin.cli.shell import STEEL, begin, only_run, twin
+from twin.config import load_plant
+from twin.feedback import kpis_from_record
+
+RULES = ("run", "--plant", "machining_line", "--in-process", "--controller", "rules", "--json")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run of half an hour, and what it printed."""
+    root = tmp_path_factory.mktemp("finished")
+    code, out, err = twin(*RULES, "--lockstep", "--shift", "30m", "--out", root)
+    assert code == 0, err
+    return only_run(root), out
+
+
+@pytest.fixture
+def copied(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished[0], tmp_path / finished[0].name))
+
+
+def test_the_results_are_on_standard_output_and_in_the_folder(finished: tuple[Path, str]) -> None:
+    folder, out = finished
+    assert (folder / "kpi.json").read_text() == out
+    record = json.loads(out)
+    plant = load_plant("machining_line")
+    assert record["plant_hash"] == plant.config_hash
+    assert (record["seed"], record["controller"], record["shift_h"]) == (1, "rules", 0.5)
+    assert record["versions"]["takttwin"]
+    kpis = kpis_from_record(record["controllers"]["rules"])
+    assert kpis["good_parts"] > 0
+    assert kpis.values[0].from_us == 0
+    assert "_s" not in record
+    assert json.loads((folder / "timings.json").read_text())["rules"]["decisions"] == 61
+    names = {path.name for path in folder.iterdir()}
+    assert {"manifest.json", "plant.yaml", "report.html", "rules"} <= names
+    assert "sock" not in " ".join(names)
+
+
+def test_the_same_inputs_give_the_same_bytes(finished: tuple[Path, str], tmp_path: Path) -> None:
+    with begin(*RULES, "--shift", "30m", "--out", "runs", folder=tmp_path) as process:
+        out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert out == finished[1]
+    again = only_run(tmp_path / "runs")
+    assert again.name == finished[0].name
+    for name in ("kpi.json", "manifest.json", "report.html"):
+        assert (again / name).read_bytes() == (finished[0] / name).read_bytes()
+
+
+def test_another_seed_is_another_shift(finished: tuple[Path, str], tmp_path: Path) -> None:
+    _, out, _ = twin(*RULES, "--shift", "30m", "--seed", "2", "--out", tmp_path)
+    ours, theirs = json.loads(out)["controllers"], json.loads(finished[1])["controllers"]
+    assert ours["rules"]["kpis"]["energy_kwh"] != theirs["rules"]["kpis"]["energy_kwh"]
+
+
+def test_controllers_are_compared_on_the_same_shift(
+    finished: tuple[Path, str], tmp_path: Path
+) -> None:
+    arguments = ["--in-process", "--shift", "30m", "--compare", "always_on,rules"]
+    code, out, err = twin("run", "--plant", "machining_line", *arguments, "--out", tmp_path)
+    assert code == 0, err
+    assert "always_on" in out
+    assert "difference" in out
+    record = json.loads((only_run(tmp_path) / "kpi.json").read_text())
+    alone = json.loads(finished[1])["controllers"]["rules"]
+    assert record["controllers"]["rules"] == alone
+    rows = {row["name"]: row for row in record["comparisons"]}
+    assert rows["energy_kwh"]["controller"] == "always_on"
+    assert rows["energy_kwh"]["baseline"] == "rules"
+    assert rows["energy_kwh"]["low"] is None
+    with sqlite3.connect(only_run(tmp_path) / "always_on" / "audit.sqlite") as audit:
+        assert audit.execute("select count(*) from intents").fetchone()[0] > 0
+    audit.close()
+
+
+def test_every_write_is_on_record_and_the_loop_was_closed_by_the_command(
+    finished: tuple[Path, str],
+) -> None:
+    audit = sqlite3.connect(finished[0] / "rules" / "audit.sqlite")
+    commands = audit.execute("select verb, who from commands").fetchall()
+    modes = [mode for (mode,) in audit.execute("select mode from notes order by id")]
+    intents = audit.execute("select count(*) from intents").fetchone()[0]
+    outcomes = audit.execute("select count(*) from outcomes").fetchone()[0]
+    audit.close()
+    assert commands == [("close", "twin run")]
+    assert modes == ["INIT", "CLOSED"]
+    assert intents == outcomes > 0
+
+
+def test_replay_finds_the_same_decisions(finished: tuple[Path, str]) -> None:
+    code, out, _ = twin("replay", finished[0], "--json")
+    (told,) = json.loads(out)["controllers"]
+    assert code == 0
+    assert told == {"controller": "rules", "turns": 61, "first_difference": None}
+
+
+def test_replay_of_the_mpc(tmp_path: Path) -> None:
+    arguments = ["--in-process", "--shift", "6m", "--controller", "mpc", "--out", tmp_path]
+    assert twin("run", "--plant", "machining_line", *arguments)[0] == 0
+    assert twin("replay", only_run(tmp_path))[0] == 0
+
+
+def changed_cycle(folder: Path, old: str, new: str) -> None:
+    audit = sqlite3.connect(folder / "rules" / "audit.sqlite")
+    audit.execute("update cycles set record = replace(record, ?, ?) where number = 40", (old, new))
+    audit.commit()
+    audit.close()
+
+
+def test_replay_names_the_first_difference(copied: Path) -> None:
+    changed_cycle(copied, '"line.takt_s":50.0', '"line.takt_s":50.00000000000001')
+    code, out, _ = twin("replay", copied)
+    assert code == 1
+    assert "turn 40, asked.line.takt_s: recorded 50.00000000000001, computed 50.0" in out
+
+
+def test_replay_refuses_a_damaged_record(copied: Path) -> None:
+    changed_cycle(copied, '"number":40', '"number":41')
+    assert twin("replay", copied)[0] == 6
+    changed_cycle(copied, '"values":[', '"values":[nonsense')
+    assert twin("replay", copied)[0] == 6
+    (copied / "rules" / "audit.sqlite").write_bytes(b"nonsense" * 1000)
+    for verb in ("replay", "report"):
+        code, _, err = twin(verb, copied)
+        assert code == 6
+        assert "audit.sqlite" in err
+
+
+def test_a_plant_changed_after_the_run_is_no_basis(copied: Path) -> None:
+    plant = copied / "plant.yaml"
+    plant.write_text(plant.read_text().replace("shift_h: 8", "shift_h: 9"))
+    code, _, err = twin("replay", copied)
+    assert code == 6
+    assert "changed after the run" in err
+
+
+def test_the_report_can_be_made_again(copied: Path) -> None:
+    page = (copied / "report.html").read_bytes()
+    (copied / "report.html").unlink()
+    assert twin("report", copied.name, "--out", copied.parent)[0] == 0
+    assert (copied / "report.html").read_bytes() == page
+    code, out, _ = twin("report", copied, "--csv")
+    assert code == 0
+    assert out.splitlines()[0].startswith("controller,shift,name,value,unit")
+    assert any(row.startswith("rules,1,energy_kwh,") for row in out.splitlines())
+
+
+def test_a_run_that_is_not_there(tmp_path: Path) -> None:
+    for verb in ("replay", "report"):
+        code, _, err = twin(verb, "no_such_run", "--out", tmp_path)
+        assert code == 2
+        assert "no run 'no_such_run'" in err
+
+
+def test_no_loop_runs(tmp_path: Path) -> None:
+    code, _, err = twin("loop", "status", "--out", tmp_path)
+    assert code == 3
+    assert "no loop runs" in err
+    assert twin("loop", "close", "--out", tmp_path)[0] == 2
+    assert twin("loop", "close", "--reason", " ", "--out", tmp_path)[0] == 2
+
+
+def test_one_interrupt_opens_the_loop_and_keeps_what_there_is(tmp_path: Path) -> None:
+    arguments = ["--in-process", "--shift", "90d", "--controller", "rules"]
+    with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("run ") for line in process.stderr)
+        audit = only_run(tmp_path / "runs") / "rules" / "audit.sqlite"
+        while not _has_rows(audit):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    rows = sqlite3.connect(audit)
+    modes = [mode for (mode,) in rows.execute("select mode from notes order by id")]
+    verbs = [verb for (verb,) in rows.execute("select verb from commands order by id")]
+    rows.close()
+    assert modes == ["INIT", "CLOSED", "ADVISORY"]
+    assert verbs == ["close", "open"]
+    assert twin("replay", audit.parent.parent)[0] == 0
+    assert twin("report", audit.parent.parent)[0] == 0
+
+
+def _has_rows(audit: Path) -> bool:
+    if not audit.is_file():
+        return False
+    rows = sqlite3.connect(f"{audit.as_uri()}?mode=ro", uri=True)
+    try:
+        return bool(rows.execute("select count(*) > 20 from cycles").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        rows.close()
+
+
+@pytest.mark.slow
+def test_an_emulated_line_gives_the_same_bytes(finished: tuple[Path, str], tmp_path: Path) -> None:
+    arguments = ["--emulate", "--lockstep", "--shift", "30m", "--controller", "rules", "--json"]
+    code, out, err = twin("run", "--plant", "machining_line", *arguments, "--out", tmp_path)
+    assert code == 0, err
+    assert out == finished[1]
+    folder = only_run(tmp_path)
+    received = (folder / "rules" / "received.jsonl").read_text().splitlines()
+    assert json.loads(received[0])["result"] in {"OK", "CLAMPED"}
+    assert twin("replay", folder)[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.needs_data
+@pytest.mark.skipif(not STEEL.is_file(), reason="the steel data are not there")
+def test_recorded_disturbances_reach_the_emulator(tmp_path: Path) -> None:
+    arguments = ["--shift", "30m", "--controller", "rules", "--json", "--disturbances", STEEL]
+    lines = (["--in-process"], ["--emulate", "--lockstep"])
+    ours, theirs = (
+        twin("run", "--plant", "machining_line", *line, *arguments, "--out", tmp_path)
+        for line in lines
+    )
+    assert ours[0] == theirs[0] == 0
+    assert ours[1] == theirs[1]
+    record = json.loads(ours[1])
+    assert record["recorded_disturbances"][0]["file"] == STEEL.name
+
+
+@pytest.mark.slow
+def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
+    serving = ["emulate", "machining_line", "--port", "0", "--speed", "20", "--insecure", "--json"]
+    with begin(*serving, folder=tmp_path) as emulator:
+        assert emulator.stdout is not None
+        endpoint = json.loads(emulator.stdout.readline())["endpoint"]
+        code, out, err = twin("check", "machining_line", "--against", endpoint)
+        assert code == 0, err
+        assert twin("check", "molding_cell", "--against", endpoint)[0] == 1
+        arguments = ["--plant", "machining_line", "--endpoint", endpoint, "--controller", "rules"]
+        with begin("run", *arguments, folder=tmp_path) as process:
+            _commanded(process, tmp_path / "runs")
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 143, err
+        assert "good parts" in out
+        emulator.send_signal(signal.SIGINT)
+        emulator.communicate(timeout=60)
+    assert emulator.returncode == 0
+    assert twin("replay", only_run(tmp_path / "runs"))[0] == 0
+
+
+def _commanded(process: object, runs: Path) -> None:
+    def loop(*arguments: object) -> tuple[int, str]:
+        code, out, _ = twin("loop", *arguments, "--out", runs)
+        return code, out.partition(" ")[0]
+
+    while loop("status")[0] == 3 or "turns" not in twin("loop", "status", "--out", runs)[1]:
+        assert process.poll() is None  # type: ignore[attr-defined]
+    assert loop("status") == (0, "ADVISORY")
+    assert loop("ack", "--reason", "x")[0] == 5
+    assert loop("close", "--reason", "trial") == (0, "INIT")
+    while loop("status")[1] != "CLOSED":
+        assert loop("status")[1] == "INIT"
+    assert loop("close", "--reason", "again")[0] == 5
+    assert loop("open") == (0, "ADVISORY")
+    assert loop("off") == (0, "OFF")
+    assert loop("close", "--reason", "x")[0] == 4
+    assert loop("start") == (0, "ADVISORY")
+
+
+@pytest.mark.slow
+def test_no_emulator_outlives_a_run_that_was_killed(tmp_path: Path) -> None:
+    arguments = ["--emulate", "--shift", "1h", "--controller", "rules"]
+    with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
+        while not list(tmp_path.glob("runs/*/loop.sock")):
+            assert process.poll() is None
+        (child,) = _children(process.pid)
+        process.kill()
+        process.communicate()
+    while Path(f"/proc/{child}").exists() and "Z" not in _state(child):
+        os.sched_yield()
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"

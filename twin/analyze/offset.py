@@ -1,0 +1,24 @@
+"""One slowly moving disturbance and its scalar Kalman filter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Offset:
+    """One disturbance: its estimate, the variance of that, and the last innovation in sigmas."""
+
+    value: float
+    variance: float
+    innovation: float = 0.0
+
+    def update(self, measured: float, walk: float, noise: float) -> None:
+        """One part further: predict, then correct."""
+        variance = self.variance + walk * walk
+        gain = variance / (variance + noise * noise)
+        error = measured - self.value
+        self.innovation = error / math.sqrt(variance + noise * noise)
+        self.value += gain * error
+        self.variance = (1.0 - gain) * variance
