@@ -60,7 +60,7 @@ class Nudge:
         factor = 1.001 if self._turn % 2 else 1.0
         return {name: value * factor for name, value in self._recipe.items()}
 
-    def decide(self, situation: Situation) -> Action:  # noqa: ARG002
+    def decide(self, situation: Situation) -> Action:
         """A controller without a solver."""
         return Action(self.setpoints(), "nudge")
 
@@ -159,7 +159,7 @@ async def overhead(rounds: int, folder: Path) -> dict[str, Any]:
                 runtimes[name][0].command("close", "benchmark")
             cpu: dict[str, list[float]] = {"bare": [], "loop": [], "with_stores": []}
             for n in range(rounds + 1):
-                for name in cpu:
+                for name, blocks in cpu.items():
                     began = cpu_s()
                     for _ in range(BLOCK):
                         if name == "bare":
@@ -169,7 +169,7 @@ async def overhead(rounds: int, folder: Path) -> dict[str, Any]:
                             await clock.sleep_until(clock.now_us() + 30_000_000)
                             await runtime.turn(clock.now_us())
                     if n:  # the first block compiles and warms caches
-                        cpu[name].append((cpu_s() - began) / BLOCK)
+                        blocks.append((cpu_s() - began) / BLOCK)
         stages = {
             name: {
                 stage: seconds / ((rounds + 1) * BLOCK)

@@ -23,6 +23,7 @@ from controllers.mpc.line_layer import (
     outlook_of,
 )
 from controllers.mpc.operating_point import OperatingPoint, Point
+from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.station_layer import StationLayer
 from controllers.mpc.stations import Cell, Prices, cells_of, limits_at, prices_of
 from twin.config import TunedPoint
@@ -78,7 +79,10 @@ class Mpc:
             self._cells, self._objective.tool_excess_factor, self._takt_lo_s
         )
         self._stations = {m: StationLayer(self._cells[m]) for m in self._moving}
-        room = {b.name: float(b.capacity) for b in plant.buffers}
+        self._ovens = ovens_of(line)
+        # What a conveyor empties lies outside the flow model of the per-part stations.
+        carried = {st.takes_from for st in plant.stations if st.step_s is not None}
+        room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
         self._room = room
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
@@ -100,7 +104,8 @@ class Mpc:
             self._plan(situation, prices)
         memory.states = states
         setpoints = self._asked(situation, prices)
-        return Action(setpoints, memory.reason, memory.status)
+        status = "; ".join((memory.status, *(oven.status for oven in self._ovens)))
+        return Action(setpoints, memory.reason, status)
 
     # --- line layer ----------------------------------------------------------------------------
 
@@ -137,7 +142,12 @@ class Mpc:
         late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
-        costs = [self._driven(situation, prices, plan, rates) for plan in plans]
+        different: dict[bytes, LinePlan] = {}
+        for plan in plans:  # those that ask for the same need not be driven
+            different.setdefault(plan.ready.tobytes(), plan)
+        plans, costs = list(different.values()), [0.0]
+        if len(plans) > 1:
+            costs = [self._driven(situation, prices, plan, rates) for plan in plans]
         best = int(np.argmin(costs))
         memory.plan, memory.planned_s = plans[best], situation.time_s
         memory.status = f"{point.status}; {fresh.status}; kept {plans[best].status}"
@@ -304,6 +314,8 @@ class Mpc:
         memory = self._memory
         asked = {name: v for name, v in self._tuned.items() if name.endswith("standby_after_s")}
         asked["line.takt_s"] = self._takt_lo_s
+        for oven in self._ovens:
+            asked |= oven.asked(situation, prices)
         if memory.plan is None or memory.point is None:
             return asked
         block_s = self._plant.control.line_period_s

@@ -17,9 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.mpc.oven_problem import STEPS, OvenLimits, OvenNow, OvenPlan, OvenProblem
+from controllers.mpc.oven_problem import (
+    CLEAR_MIN,
+    STEPS,
+    OvenLimits,
+    OvenNow,
+    OvenPlan,
+    OvenProblem,
+)
+from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
 from controllers.mpc.stations import Prices
-from twin.config import StationSpec, TunedPoint
 from twin.cycle import Situation
 from twin.line import schema as s
 from twin.line.model import Line
@@ -27,12 +34,20 @@ from twin.line.model import Line
 ZONE_LAG_S = 90.0
 """By how much a zone follows a moving setpoint late: its heat capacity over the burner's gain."""
 RECOVERY_S = 900.0
-"""Time to win back a setback's heat; also the shortest rest that is worth one."""
+"""Time to win back a setback's heat; assumption of the plant file."""
+WORTH_A_REST = 2.0
+"""A gap has to be so many times the recovery: how long a repair takes is a guess, and an oven that
+is not set back can take carriers at once, with empty zones at their lowest setpoints anyway."""
 SOLVE_EVERY_S = 60.0
 STALE_S = 900.0
 """A plan older than this is no longer followed."""
 KNOWN_STATES = (s.IDLE, s.PROCESSING, s.BLOCKED, s.DOWN, s.STANDBY, s.WARM_UP)
 ROUND_K = 0.05
+KEEPS_UP = 1.03
+"""A conveyor faster than the stations before it would carry empty places; assumption."""
+POOR_TRANSFER = 0.88
+"""Heat transfer to carriers, as a share of the model's, for which the pace is still safe: the lower
+end of the plant file's range."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +55,6 @@ class _Memory:
     solved_s: float = -math.inf
     tried_s: float = -math.inf
     plan: OvenPlan | None = None
-    step_s: float = 0.0
     down: bool = False
     resting: bool = False
     status: str = "oven not yet planned"
@@ -48,21 +62,13 @@ class _Memory:
     """What the zones should come back to after a rest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Coming:
-    """A carrier on its way: when it can enter, seconds from now, and its mass."""
-
-    after_s: float
-    mass_kg: float
-
-
 class OvenLayer:
     """One oven of a line."""
 
-    def __init__(self, line: Line, e: int, tuned: TunedPoint) -> None:
+    def __init__(self, line: Line, e: int) -> None:
         element, k = line.elements[e], line.k
         assert element.model is not None
-        self.name, self._line, self._e = element.name, line, e
+        self.name = element.name
         self._spec = line.plant.stations[e - 1]
         ek = k[s.K_ELEMENT_K] + e * s.EK
         p_c = k[ek + s.P_C]
@@ -72,12 +78,11 @@ class OvenLayer:
         self._part_x, self._cured_x = names.index("carrier_1_c"), names.index("carrier_1_cured_min")
         self._zones = self._part_x // 2
         self._places, self._places_i = k[ek + s.PLACES], k[ek + s.PLACES_I]
-        self._ways = _upstream(line, self._spec.takes_from)
+        self._supply = OvenSupply(line, e)
         self._limits = self._limits_of()
         self._problem = OvenProblem(self.p, self._places, self._zones, self._limits)
-        self._mass_from = line.plant.source.mixed_by
         self._gas_eur_per_kwh = float(line.plant.energy.gas_eur_per_mwh) * 1e-3
-        self._speed = self._declared_speed(tuned)
+        self._speed = self._pace_m_per_min()
         self._memory = _Memory()
 
     @property
@@ -92,8 +97,8 @@ class OvenLayer:
         if math.isnan(state) or int(state) not in KNOWN_STATES:
             memory.status = "fallback: the oven's state is unknown, setpoints held"
             return {}
-        inside = self._inside(situation)
-        coming = self._coming(situation)
+        inside = self._supply.inside(situation)
+        coming = self._supply.coming(situation)
         asked = {f"{name}.conveyor_speed_m_per_min": self._speed}
         rest = self._rests(situation, inside, coming)
         asked[f"{name}.setback"] = 1.0 if rest else 0.0
@@ -101,76 +106,6 @@ class OvenLayer:
             return asked | self._lowest()
         self._replan(situation, prices, inside, coming, int(state) == s.DOWN)
         return asked | self._followed(situation)
-
-    # --- what is there and what comes ------------------------------------------------------------
-
-    def _inside(self, situation: Situation) -> NDArray[np.float64]:
-        """Masses by place, 0 where the place is empty."""
-        return np.array(
-            [
-                _mass(self._line, situation, self._i(situation, self._places_i + n))
-                for n in range(self._places)
-            ]
-        )
-
-    def _i(self, situation: Situation, at: int) -> int:
-        return situation.estimate.state.ints[at]
-
-    def _coming(self, situation: Situation) -> list[Coming]:
-        """The carriers before the oven, nearest first, as far as the problem looks ahead.
-
-        Stations before it work at their last cycle; a broken one is expected to come back after the
-        mean of its repairs.
-        """
-        seen, found, after_s, cycle_s = situation.observation, [], 0.0, 0.0
-        for buffer, station in self._ways:
-            for mass in _masses_in(self._line, situation, buffer):
-                found.append(Coming(after_s, mass))
-                after_s += cycle_s
-            if station is None:
-                break
-            at = station.name
-            last = seen[f"{at}.last_cycle_s"]
-            cycle_s = last if last > 0.0 else _cycle_s(self._line, station)
-            state, elapsed = seen[f"{at}.state"], seen[f"{at}.elapsed_work_s"]
-            left = max(cycle_s - (0.0 if math.isnan(elapsed) else elapsed), 0.0)
-            if state == s.DOWN:
-                left += _repair_s(station)
-            elif state in (s.STANDBY, s.WARM_UP, s.OFF):
-                left = float(station.warm_up_s)
-            elif state == s.BLOCKED:
-                left = 0.0
-            after_s = max(after_s, left)
-            slot = situation.estimate.state.ints[_element(self._line, at) * s.E_INTS + s.SLOT]
-            if slot >= 0:
-                found.append(Coming(after_s, _mass(self._line, situation, slot)))
-            after_s += cycle_s
-        takt_s = max(seen["line.takt_s"], cycle_s)
-        released = seen["line.released_count"] - seen["line.scrap_count"]
-        opened = seen["line.ordered_count"] - released
-        mass = self._present_mass(situation)
-        for n in range(int(min(max(opened, 0.0), STEPS))):
-            found.append(Coming(after_s + n * takt_s, mass))
-        return found
-
-    def _present_mass(self, situation: Situation) -> float:
-        """Mass of the product that is hung on now."""
-        mass = math.nan
-        if self._mass_from is not None:
-            mass = situation.observation[f"env.{self._mass_from}"]
-        return 60.0 if math.isnan(mass) else mass
-
-    def _entering(self, coming: list[Coming], first_s: float, step_s: float) -> list[float]:
-        """Masses of those that enter at the end of each step ahead; 0 for a place that stays empty."""
-        masses, next_one = [], 0
-        for step in range(STEPS - self._places):
-            time_s = first_s + step * step_s
-            if next_one < len(coming) and coming[next_one].after_s <= time_s:
-                masses.append(coming[next_one].mass_kg)
-                next_one += 1
-            else:
-                masses.append(0.0)
-        return masses
 
     # --- rest ------------------------------------------------------------------------------------
 
@@ -186,7 +121,7 @@ class OvenLayer:
         if memory.resting:
             memory.resting = gap_s > self._recovery_s(situation)
         else:
-            memory.resting = gap_s > 2.0 * RECOVERY_S
+            memory.resting = gap_s > WORTH_A_REST * RECOVERY_S
         return memory.resting
 
     def _recovery_s(self, situation: Situation) -> float:
@@ -245,23 +180,28 @@ class OvenLayer:
         seen, learned = situation.observation, situation.estimate.disturbance
         zone_c = self._zone_c(situation)
         phase, ambient = seen[f"{self.name}.conveyor_phase"], seen["env.ambient_c"]
+        fan_rel = situation.active[f"{self.name}.fan_speed_rel"]
         if not np.isfinite(zone_c).all() or math.isnan(phase):
             return None
         step_s = self.p["pitch_m"] / self._speed * 60.0
-        first_s = max((1.0 - phase) * step_s, 5.0) + (_repair_s(self._spec) if down else 0.0)
-        x = np.array(situation.estimate.state.floats[self._x_f : self._x_f + self._cured_x + self._places])
+        first_s = max((1.0 - phase) * step_s, 5.0) + (repair_s(self._spec) if down else 0.0)
+        end = self._x_f + self._cured_x + self._places
+        x = np.array(situation.estimate.state.floats[self._x_f : end])
         ambient = 25.0 if math.isnan(ambient) else ambient
         part_c = x[self._part_x : self._part_x + self._places]
         gas = min(max(learned.get(f"{self.name}.gas_kwh", 1.0), 0.5), 2.0)
+        # After a rest the zones are below all setpoints; the burners bring them back to the lowest
+        # ones at once, which no rate limits.
+        zone_c = np.clip(zone_c, self._limits.zone_lo_c - 2.0, self._limits.zone_hi_c + 2.0)
         return OvenNow(
             zone_c=zone_c,
             part_c=np.where(inside > 0.0, part_c, ambient),
             cured_min=np.where(inside > 0.0, x[self._cured_x :], 0.0),
-            mass_kg=np.array([*inside, *self._entering(coming, first_s, step_s)]),
+            mass_kg=np.array([*inside, *entering(coming, STEPS - self._places, first_s, step_s)]),
             ambient_c=ambient,
             first_step_s=first_s,
             step_s=step_s,
-            fan_rel=situation.active[f"{self.name}.fan_speed_rel"],
+            fan_rel=1.0 if math.isnan(fan_rel) else fan_rel,
             heat_transfer=min(max(learned.get(f"{self.name}.heat_transfer", 1.0), 0.5), 1.5),
             cured_offset_min=learned.get(f"{self.name}.exit_cured_min", 0.0),
             gas_eur_per_kwh=self._gas_eur_per_kwh * gas,
@@ -308,61 +248,40 @@ class OvenLayer:
             exit_lo_c=exit_c.band[0] if exit_c is not None and exit_c.band else 0.0,
         )
 
-    def _declared_speed(self, tuned: TunedPoint) -> float:
-        name = "conveyor_speed_m_per_min"
-        spec = self._spec.setpoints[name]
-        return float(tuned.setpoints.get(f"{self.name}.{name}", spec.start))
+    def _pace_m_per_min(self) -> float:
+        """The declared pace: the fastest that the stations before and the heaviest product allow.
+
+        The longer a shift's carriers take, the longer walls, exhaust and openings lose their heat at
+        full temperature instead of at rest, and that is more than what hotter zones lose in less
+        time. So orders are made fast, as far as the cure of the heaviest product is safe.
+        """
+        spec = self._spec.setpoints["conveyor_speed_m_per_min"]
+        lo, hi = spec.operator
+        hi = min(hi, 60.0 * self.p["pitch_m"] / (KEEPS_UP * self._supply.slowest_cycle_s))
+        least_min = self._limits.cured_min[0] + 2.0 * CLEAR_MIN
+        while hi > lo and self._hottest_course_min(hi, self._supply.heaviest_kg) < least_min:
+            hi -= 0.01
+        return max(hi, lo)
+
+    def _hottest_course_min(self, speed_m_per_min: float, mass_kg: float) -> float:
+        """Cure (min) of a carrier at full fan through zones at their upper limits."""
+        p = self.p
+        dt = 60.0 * p["pitch_m"] / speed_m_per_min / 10.0
+        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"] * POOR_TRANSFER
+        keep = math.exp(-dt * hA / (mass_kg * p["steel_heat_kj_per_kg_k"]))
+        E_R = p["activation_kj_per_mol"] / 0.00831446261815324
+        T, cured = 25.0, 0.0
+        for air in np.repeat(self._limits.zone_hi_c, 10 * self._places // self._zones):
+            T = air + (T - air) * keep
+            cured += math.exp(-E_R * (1.0 / (T + 273.15) - 1.0 / 443.15)) * dt / 60.0
+        return float(cured)
 
 
-def _upstream(line: Line, buffer: str) -> list[tuple[str, StationSpec | None]]:
-    """Buffers and stations against the flow, nearest first, as far as there is one way only."""
-    ways: list[tuple[str, StationSpec | None]] = []
-    while True:
-        before = [st for st in line.plant.stations if st.gives_to == buffer]
-        ways.append((buffer, before[0] if len(before) == 1 else None))
-        if len(before) != 1:
-            return ways
-        buffer = before[0].takes_from
-
-
-def _element(line: Line, name: str) -> int:
-    return next(n for n, element in enumerate(line.elements) if element.name == name)
-
-
-def _mass(line: Line, situation: Situation, slot: int) -> float:
-    """Mass of the part in a slot as the twin knows it; 0 without a part."""
-    if slot < 0:
-        return 0.0
-    return situation.estimate.state.floats[line.k[s.K_PART_F] + slot * s.P_FLOATS + s.PRODUCT]
-
-
-def _masses_in(line: Line, situation: Situation, buffer: str) -> list[float]:
-    """Masses of the parts in a buffer, oldest first."""
-    i, k = situation.estimate.state.ints, line.k
-    b = line.buffers.index(buffer)
-    at = k[s.K_BUFFER_I] + b * s.B_INTS
-    room, ring = max(k[k[s.K_BUFFER_K] + 2 * b], 1), k[s.K_RING_I] + k[k[s.K_BUFFER_K] + 2 * b + 1]
-    slots = [i[ring + (i[at + s.HEAD] + n) % room] for n in range(i[at + s.LEVEL])]
-    return [_mass(line, situation, slot) for slot in slots]
-
-
-def _repair_s(station: StationSpec) -> float:
-    """Mean time to repair over the station's failures, weighted by how often they come."""
-    failures = station.failures.values()
-    rates = [1.0 / float(f.mean_between_s) for f in failures]
-    if not rates:
-        return 0.0
-    repairs = [float(f.mean_repair_s) for f in failures]
-    return sum(r * t for r, t in zip(rates, repairs, strict=True)) / sum(rates)
-
-
-def _cycle_s(line: Line, station: StationSpec) -> float:
-    """The nominal cycle of a per-part station at its start setpoints, as a first guess."""
-    e = _element(line, station.name)
-    model, k = line.elements[e].model, line.k
-    assert model is not None
-    p_c = k[k[s.K_ELEMENT_K] + e * s.EK + s.P_C]
-    point = model.point()
-    u = np.array([station.setpoints[q.name].start for q in model.mvs])
-    p = np.array(line.c[p_c : p_c + len(model.parameters)])
-    return float(model.numbers()(point.x, u, point.d, p)[0])
+def ovens_of(line: Line) -> tuple[OvenLayer, ...]:
+    """The layers of all ovens of a line; other conveyors keep the setpoints that they have."""
+    found = []
+    for e, element in enumerate(line.elements):
+        names = [q.name for q in element.model.states] if element.model else []
+        if element.kind == s.CONVEYOR and "carrier_1_cured_min" in names:
+            found.append(OvenLayer(line, e))
+    return tuple(found)

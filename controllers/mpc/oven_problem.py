@@ -36,6 +36,8 @@ from twin.processes.maths_symbols import exp, power, softplus, sqrt
 NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
 """Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
 STEPS = NODES[-1]
+HEAD = 9
+"""Parameters of a solve that stand before those of zones and carriers."""
 MIDDLE_C, SPAN_K = 160.0, 20.0
 """Scaling of the temperatures among the unknowns."""
 STRADDLE = 0.125
@@ -112,11 +114,12 @@ class OvenProblem:
     def __init__(self, p: Mapping[str, float], places: int, zones: int, limits: OvenLimits) -> None:
         self._p, self._places, self._zones, self._limits = dict(p), places, zones, limits
         self._blocks = len(NODES) - 1
-        self._carriers = places + STEPS - places  # those that leave within the horizon
+        # Those that leave within the horizon: all inside, and who enters early enough.
+        self._carriers = STEPS
         self._warm: Solution | None = None
         n_t = self._blocks * zones
         x = unknowns("x", n_t + self._blocks)
-        q = unknowns("p", 10 + zones + 2 * places + self._carriers)
+        q = unknowns("p", HEAD + zones + 2 * places + self._carriers)
         self._build(x, q)
 
     def solve(self, now: OvenNow) -> OvenPlan:
@@ -126,7 +129,10 @@ class OvenProblem:
         start = np.clip(self._start(now), lo, hi)
         solution = self._problem.solve(start, p, iterations=ITERATIONS, fall_back=False)
         if not solution.usable:
-            solution = self._problem.solve(start, p, iterations=ITERATIONS)
+            # From the last plan it went wrong: once more from where the zones are, IPOPT behind it.
+            self._warm = None
+            start = np.clip(self._start(now), lo, hi)
+            solution = self._problem.solve(start, p, iterations=2 * ITERATIONS)
         self._warm = solution if solution.usable else None
         return self._plan(now, solution, p)
 
@@ -138,12 +144,11 @@ class OvenProblem:
 
     def _build(self, x: Expression, q: Expression) -> None:
         zones, blocks = self._zones, self._blocks
-        head = [q[k] for k in range(10)]
-        (ambient, first_s, step_s, fan_before, _, _, gas_eur, power_eur, scrap_eur, _) = head
-        at = 10
-        T = [[q[at + z] for z in range(zones)]]
-        for b in range(blocks):
-            T.append([MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)])
+        ambient, first_s, step_s, fan_before, _, _, gas_eur, power_eur, scrap_eur = (
+            q[k] for k in range(HEAD)
+        )
+        T = [[q[HEAD + z] for z in range(zones)]]
+        T += [[MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)] for b in range(blocks)]
         fan = [x[blocks * zones + b] for b in range(blocks)]
         duration = [
             (NODES[b + 1] - NODES[b] - (b == 0)) * step_s + (first_s if b == 0 else 0.0)
@@ -187,7 +192,7 @@ class OvenProblem:
         """Heat taken up by block and zone (kJ), and each carrier's cure and temperature at the exit."""
         p, zones, places = self._p, self._zones, self._places
         ambient, first_s, step_s, _, h_factor, offset = (q[k] for k in range(6))
-        at = 10 + zones
+        at = HEAD + zones
         part, done = q[at : at + places], q[at + places : at + 2 * places]
         mass = q[at + 2 * places :]
         air = [self._air(j, T, ambient, first_s, step_s) for j in range(STEPS)]
@@ -294,7 +299,7 @@ class OvenProblem:
         return [
             now.ambient_c, now.first_step_s, now.step_s, now.fan_rel, now.heat_transfer,
             now.cured_offset_min, now.gas_eur_per_kwh, now.electricity_eur_per_kwh, now.scrap_eur,
-            0.0, *now.zone_c, *now.part_c, *now.cured_min, *now.mass_kg,
+            *now.zone_c, *now.part_c, *now.cured_min, *now.mass_kg,
         ]  # fmt: skip
 
     def _plan(self, now: OvenNow, solution: Solution, p: Sequence[float]) -> OvenPlan:

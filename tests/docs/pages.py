@@ -8,15 +8,16 @@ is read only. A page has one folder for all its blocks, in their order.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from twin.cli.app import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
@@ -90,7 +91,10 @@ def anchors_of(page: Path) -> set[str]:
 
 
 class Workshop:
-    """The folder of one page: writes its files, runs its code."""
+    """The folder of one page: writes its files, runs its code.
+
+    The folder must be the working directory and on Python's path.
+    """
 
     def __init__(self, page: Path, folder: Path) -> None:
         self._page, self._folder = page, folder
@@ -133,23 +137,9 @@ class Workshop:
         where = f"{name_of(self._page)}:{block.line}: $ {command}"
         words = shlex.split(command, comments=True)
         assert words[0] == "twin", f"{where}: only twin is run here"
-        path = os.pathsep.join((str(self._folder), str(REPOSITORY)))
-        environment = os.environ | {
-            "PYTHONPATH": path,
-            "XDG_RUNTIME_DIR": str(self._folder),
-            "NO_COLOR": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-m", "twin.cli", *self._globbed(words[1:])],
-            cwd=self._folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = CliRunner().invoke(app, self._globbed(words[1:]), prog_name="twin")
         said = done.stdout + done.stderr
-        assert done.returncode == 0, f"{where}\n{said}"
+        assert done.exit_code == 0, f"{where}\n{said}"
         for line in printed:
             pattern = ".*".join(re.escape(part.strip()) for part in line.split("…"))
             assert re.search(pattern, said), f"{where}\nnowhere says {line!r}:\n{said}"

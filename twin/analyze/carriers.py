@@ -8,7 +8,8 @@ sensor at the exit. Between the two the model's law runs along the carrier's way
 and what leaves corrects two things: the factor f on the heat transfer, which tells on heavy parts
 more than on light ones, and an offset of the cure, which tells on all alike. That is a Kalman filter
 with two random walks; its sensitivity to f is carried along with every part, by running a second
-copy of it with f a little larger. Gas and zone thermometers have scalar filters of their own.
+copy of it with f a little larger. Metered gas
+against the model's heat balance has a scalar filter of its own.
 """
 
 from __future__ import annotations
@@ -149,9 +150,7 @@ class CarrierEstimator:
         ahead = np.where((at + 1) % per_zone == 0, max(0.0, min(phase, 1.0) - 0.5), 0.0)
         behind = np.where(at % per_zone == 0, max(0.0, 0.5 - phase), 0.0)
         own = at // per_zone
-        return np.asarray(
-            zone + ahead * (beside[own + 2] - zone) + behind * (beside[own] - zone)
-        )
+        return np.asarray(zone + ahead * (beside[own + 2] - zone) + behind * (beside[own] - zone))
 
     def _hot(self, part_c: NDArray[np.float64]) -> NDArray[np.float64]:
         E_R = self._p["activation_kj_per_mol"] / 0.00831446261815324
@@ -202,9 +201,10 @@ class CarrierEstimator:
         before = inside.ln_f
         inside.ln_f = min(max(before + float(gain[0]) * error, -0.4), 0.4)
         inside.offset_min += float(gain[1]) * error
-        for x in inside.parts.values():
+        for part, x in inside.parts.items():
             # Those still inside have come this far with the old factor: they are moved as well.
-            x += np.tile((x[2:] - x[:2]) / STEP, 2) * (inside.ln_f - before)
+            moved = np.tile((x[2:] - x[:2]) / STEP, 2) * (inside.ln_f - before)
+            inside.parts[part] = x + moved
         inside.variance = P - np.outer(gain, c @ P)
 
     def _gas(

@@ -16,7 +16,7 @@ from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.conveyor import book
 from twin.line.model import Line
-from twin.line.transitions import FOREVER
+from twin.line.schema import FOREVER
 from twin.state import LineState
 
 _SOON_S = 1e-3

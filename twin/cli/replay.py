@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import DAMAGED, NEGATIVE, Problem
+from twin.cli.problems import DAMAGED, NEGATIVE, Problem, pick
 
 if TYPE_CHECKING:
     from twin.cli.record import RunRecord
@@ -58,13 +58,14 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
     from twin.cli.shift import Shift
     from twin.config import TunedPoint
     from twin.cycle import Cycle
-    from twin.plugins import find_controller
+    from twin.plugins import controller_names, find_controller
     from twin.store.audit import Audit
 
     arguments = record.arguments
     plant_file = str(record.folder.folder / "plant.yaml")
     shift = Shift(plant_file, arguments["seed"], variant=arguments["variant"])
     tuned = TunedPoint.model_validate(arguments["tuned"])
+    pick(controller, controller_names(), "controller")
     loop = shift.loop(find_controller(controller), tuned)
     number = 0
     difference: dict[str, object] | None = None

@@ -20,7 +20,7 @@ from twin.line.model import Line
 from twin.line.sensors import Sensors
 from twin.line.simulator import Simulator, initial_state
 from twin.line.tags import TagReader
-from twin.signals import Role
+from twin.signals import Role, Setpoint
 
 
 class PlcMode(IntEnum):
@@ -72,9 +72,7 @@ class Plc:
     All times are plant time. ``written`` is the log of everything that was ever asked.
     """
 
-    def __init__(
-        self, line: Line, table: list[float], seed: int, scenario: ScenarioSpec
-    ) -> None:
+    def __init__(self, line: Line, table: list[float], seed: int, scenario: ScenarioSpec) -> None:
         control = line.plant.control
         self.line = line
         self.tags = TagReader(line)
@@ -210,15 +208,15 @@ class Plc:
             return Result.LATE
         if batch.sequence <= self.echo_sequence:
             return Result.OLD_SEQUENCE
-        for setpoint in batch.setpoints:
-            signal = self._mvs.get(setpoint.signal)
-            if signal is None or signal.validity is None:
-                return Result.UNKNOWN_TAG
-            if not math.isfinite(setpoint.value):
-                return Result.NOT_FINITE
-            if not signal.validity.holds(setpoint.value):
-                return Result.OUT_OF_RANGE
-        return Result.OK
+        return max((self._fault(setpoint) for setpoint in batch.setpoints), default=Result.OK)
+
+    def _fault(self, setpoint: Setpoint) -> Result:
+        signal = self._mvs.get(setpoint.signal)
+        if signal is None or signal.validity is None:
+            return Result.UNKNOWN_TAG
+        if not math.isfinite(setpoint.value):
+            return Result.NOT_FINITE
+        return Result.OK if signal.validity.holds(setpoint.value) else Result.OUT_OF_RANGE
 
     def _rate_limited(self, name: str, value: float) -> float:
         signal = self._mvs[name]
@@ -237,7 +235,9 @@ class Plc:
         self._events += self._simulator.advance(self.state, changed, self.state.now_s)
 
     def _answer(self, batch: Batch, outcome: Outcome, detail: str) -> Acknowledgement:
-        active = {s.signal: self.active[s.signal] for s in batch.setpoints if s.signal in self.active}
+        active = {
+            s.signal: self.active[s.signal] for s in batch.setpoints if s.signal in self.active
+        }
         return Acknowledgement(batch.sequence, outcome, active, detail)
 
     def _control_tags(self) -> tuple[float, ...]:

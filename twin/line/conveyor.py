@@ -22,6 +22,7 @@ from twin.kernels.draws import DEFECT
 from twin.kernels.draws import uniform as draw_uniform
 from twin.line.flow import has_room, level, part_leaves, put, take, touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, core_of, record, schedule
+from twin.line.luck import repair_s, to_failure_s
 from twin.line.schema import (
     BLOCKED,
     BOOKED_S,
@@ -50,6 +51,7 @@ from twin.line.schema import (
     K_PART_I,
     LINE_SCRAP_KG,
     MATERIAL_KG,
+    NEVER_S,
     OPS,
     OUTPUT,
     P_FLOATS,
@@ -80,7 +82,6 @@ from twin.line.schema import (
     WORLD,
     X_F,
 )
-from twin.line.transitions import NEVER_S, repair_s, to_failure_s
 
 if TYPE_CHECKING:
     from twin.line.model import Line

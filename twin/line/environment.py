@@ -23,7 +23,9 @@ from twin.line.transitions import change_failure_rate
 ROW_S = 60.0
 
 
-def environment(e: int, now: float, f: Floats, i: Ints, k: Structure, w: Constants, journal: Journal) -> None:
+def environment(
+    e: int, now: float, f: Floats, i: Ints, k: Structure, w: Constants, journal: Journal
+) -> None:
     """The next row of the table comes into force; after the last row the last one stays."""
     n = k[K_DISTURBANCES]
     width = n + 2

@@ -11,6 +11,10 @@ Units are in the names: seconds of plant time, kW, kWh, kg. A due time of ``inf`
 
 from __future__ import annotations
 
+NEVER_S = 1e6
+"""A time-out this long is none."""
+FOREVER = float("inf")
+
 # --- what an element can be --------------------------------------------------------------------
 SOURCE, STATION, CONVEYOR, ENVIRONMENT = range(4)
 

@@ -70,9 +70,7 @@ class Sensors:
                     values[at], status[at] = np.nan, Quality.BAD
         return values, source_us, status
 
-    def _delayed(
-        self, at: int, spec: SensorSpec, time_us: int, value: float
-    ) -> tuple[float, int]:
+    def _delayed(self, at: int, spec: SensorSpec, time_us: int, value: float) -> tuple[float, int]:
         coming = self._coming[at]
         if not coming or coming[-1][0] < time_us:
             coming.append((time_us, value))

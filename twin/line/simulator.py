@@ -18,7 +18,7 @@ import numpy as np
 import simpy
 
 from twin.cycle import Event
-from twin.line import conveyor, environment, flow, transitions
+from twin.line import conveyor, environment, flow, luck, source, transitions
 from twin.line import schema as s
 from twin.line.model import Line
 from twin.state import LineState
@@ -131,7 +131,7 @@ class Simulator:
         calendar = _Calendar(self, state)
         f, e_floats = state.floats, s.E_FLOATS
         for element in range(len(self.line.elements)):
-            if f[element * e_floats] < transitions.FOREVER:
+            if f[element * e_floats] < s.FOREVER:
                 calendar.at(f[element * e_floats], element)
         if moves:
             self._apply(state, moves, calendar)
@@ -217,7 +217,7 @@ def initial_state(line: Line, seed: int, world: int) -> LineState:
     plant = line.plant
     for e, element in enumerate(line.elements):
         a, b = e * s.E_FLOATS, e * s.E_INTS
-        f[a + s.DUE_S] = transitions.FOREVER
+        f[a + s.DUE_S] = s.FOREVER
         i[b + s.SLOT] = -1
         i[b + s.STATE] = s.IDLE
         if element.kind == s.SOURCE:
@@ -238,8 +238,8 @@ def _initial_station(
     station = line.plant.stations[e - 1]
     f[a + s.POWER_KW] = c[e * s.EC + s.C_IDLE_KW]
     for mode in (0, 1):
-        f[a + s.TO_FAILURE_S + mode] = transitions.to_failure_s(e, mode, 0, f, i, c, k)
-    f[a + s.TOOL_FACTOR] = transitions.tool_factor(e, i, c, k)
+        f[a + s.TO_FAILURE_S + mode] = luck.to_failure_s(e, mode, 0, f, i, c, k)
+    f[a + s.TOOL_FACTOR] = luck.tool_factor(e, i, c, k)
     f[a + s.STANDBY_AFTER_S] = station.standby_after_s.start
     for n, name in enumerate(line.elements[e].setpoints):
         f[a + s.SETPOINT + n] = station.setpoints[name].start
@@ -329,7 +329,7 @@ def _bind(cores: list[_Core]) -> dict[str, Any]:
 
     names: dict[str, Any] = {"run_cycle": run_cycle, "record": _record, "schedule": _schedule}
     names["core_of"] = cores.__getitem__
-    for module in (flow, transitions, conveyor, environment):
+    for module in (flow, luck, source, transitions, conveyor, environment):
         names |= rebound(module, names)
     return names
 
@@ -341,7 +341,9 @@ def rebound(module: ModuleType, given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(function, FunctionType) and function.__module__ == module.__name__:
             space[name] = FunctionType(function.__code__, space, name, function.__defaults__)
     return {
-        name: space[name] for name, value in module.__dict__.items() if isinstance(value, FunctionType)
+        name: space[name]
+        for name, value in module.__dict__.items()
+        if isinstance(value, FunctionType)
     }
 
 
@@ -356,7 +358,7 @@ def _schedule(
 ) -> None:
     f[element * s.E_FLOATS] = due_s
     i[element * s.E_INTS + s.PENDING] = pending
-    if due_s < transitions.FOREVER:
+    if due_s < s.FOREVER:
         journal.at(due_s, element)
     else:
         journal.tickets[element] += 1

@@ -1,4 +1,4 @@
-"""What a station and a source do when something is due: each transition written once.
+"""What a station does when something is due: each transition written once.
 
 Plain functions over the flat columns of ``twin.line.schema``, run by the SimPy calendar on lists
 (and by any other calendar on arrays). ``f i`` is the state, ``c k`` are the constants of the line,
@@ -12,14 +12,11 @@ Three functions are not defined here but given by the engine that binds this mod
 
 from __future__ import annotations
 
-from twin.kernels.draws import CYCLE, DEFECT, REPAIR, TIME_TO_FAILURE, TOOL_LIFE
-from twin.kernels.draws import exponential as draw_exponential
-from twin.kernels.draws import lognormal as draw_lognormal
+from twin.kernels.draws import DEFECT
 from twin.kernels.draws import uniform as draw_uniform
 from twin.line.flow import (
     has_room,
     level,
-    new_part,
     part_leaves,
     put,
     room,
@@ -28,21 +25,15 @@ from twin.line.flow import (
     touch,
 )
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, record, run_cycle, schedule
+from twin.line.luck import repair_s, scatter, to_failure_s, tool_factor
 from twin.line.schema import (
     BAD_STARTS,
     BLOCKED,
     BOOKED_S,
-    C_BETWEEN_S,
-    C_CYCLE_CV,
-    C_CYCLE_LAW,
     C_IDLE_KW,
-    C_REPAIR_CV,
-    C_REPAIR_LAW,
-    C_REPAIR_S,
     C_RESTART_AFTER_S,
     C_STANDBY_KW,
     C_TOOL_CHANGE_S,
-    C_TOOL_LIFE_CV,
     C_TOOL_LIFE_MM,
     C_WARM_UP_KW,
     C_WARM_UP_S,
@@ -59,17 +50,15 @@ from twin.line.schema import (
     EC,
     EK,
     ENERGY_KWH,
-    EXPONENTIAL,
     FAIL,
     FAILED_MODE,
-    FAILURE_RATE,
     FAILURES,
     FINISH,
+    FOREVER,
     GIVES_TO,
     HAS_TOOL,
     IDLE,
     INSPECTS,
-    K_DISTURBANCE_F,
     K_ELEMENT_C,
     K_ELEMENT_K,
     K_LINE_F,
@@ -78,18 +67,14 @@ from twin.line.schema import (
     K_PART_I,
     LAST_CYCLE_S,
     LAST_ENERGY_KWH,
-    LAST_RELEASE_S,
     LINE_MATERIAL_KG,
     LINE_SCRAP_KG,
-    LINE_SCRAPPED,
-    LOGNORMAL,
     MATERIAL_KG,
-    MIXED_BY,
     N_Y,
+    NEVER_S,
     NEXT,
     NOTHING,
     OPS,
-    ORDERED,
     OUTPUT,
     P_FLOATS,
     P_INTS,
@@ -98,8 +83,6 @@ from twin.line.schema import (
     PART_ID,
     POWER_KW,
     PROCESSING,
-    RELEASE,
-    RELEASED,
     REPAIRED,
     REST_SINCE_S,
     RESTART_SCRAP,
@@ -116,7 +99,6 @@ from twin.line.schema import (
     STATE,
     STATION,
     TAKES_FROM,
-    TAKT_S,
     TIME_S,
     TIMED_OUT,
     TO_FAILURE_S,
@@ -130,13 +112,19 @@ from twin.line.schema import (
     WORK_SINCE_S,
     WORLD,
 )
-
-NEVER_S = 1e6
-"""A time-out this long is none."""
-FOREVER = float("inf")
+from twin.line.source import release
 
 
-def enter(e: int, state: int, power_kw: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+def enter(
+    e: int,
+    state: int,
+    power_kw: float,
+    now: float,
+    f: Floats,
+    i: Ints,
+    k: Structure,
+    journal: Journal,
+) -> None:
     """Leave the present state, book its time and energy, and begin the next."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -153,7 +141,16 @@ def enter(e: int, state: int, power_kw: float, now: float, f: Floats, i: Ints, k
     record(journal, now, e, before, state, part)
 
 
-def fire(e: int, pending: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def fire(
+    e: int,
+    pending: int,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+    journal: Journal,
+) -> None:
     """What was due at a station is happening now."""
     if pending == FINISH:
         finish(e, now, f, i, c, k, journal)
@@ -171,7 +168,9 @@ def fire(e: int, pending: int, now: float, f: Floats, i: Ints, c: Constants, k: 
         sleep(e, 0, now, f, i, c, k, journal)
 
 
-def look(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def look(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Something near an element has changed: see whether its turn has come."""
     b = e * E_INTS
     ek = k[K_ELEMENT_K] + e * EK
@@ -203,7 +202,9 @@ def look(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
             schedule(e, WARM, now + c[cc + C_WARM_UP_S], f, i, journal)
 
 
-def start(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def start(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Take a part and begin its cycle with the setpoints of this moment."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -211,7 +212,7 @@ def start(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jo
     i[b + SLOT] = take(k[ek + TAKES_FROM], i, k)
     defect_probability = run_cycle(e, now, f, i, c, k)
     part = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_ID]
-    _scatter(e, part, f, i, c, k)
+    scatter(e, part, f, i, c, k)
     i[b + DEFECTIVE] = 0
     if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
         line = k[K_LINE_I]
@@ -223,7 +224,9 @@ def start(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jo
     work(e, now, f, i, journal)
 
 
-def restart(e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+def restart(
+    e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants, k: Structure
+) -> None:
     """After a long rest, whatever its reason, the first parts are scrap; this may be one of them.
 
     The part that waited inside for a repair (not a ``new_part``) is the first of them.
@@ -237,22 +240,6 @@ def restart(e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants
     if i[b + BAD_STARTS] > 0 and (new_part or cold):
         i[b + BAD_STARTS] -= 1
         i[b + DEFECTIVE] = 1
-
-
-def _scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
-    """Cycle times that vary from part to part; the power stays what the process model says."""
-    cc = k[K_ELEMENT_C] + e * EC
-    law = c[cc + C_CYCLE_LAW]
-    line = k[K_LINE_I]
-    if law == EXPONENTIAL:
-        factor = draw_exponential(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0)
-    elif law == LOGNORMAL:
-        cv = c[cc + C_CYCLE_CV]
-        factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)
-    else:
-        return
-    f[e * E_FLOATS + CYCLE_S] *= factor
-    f[e * E_FLOATS + CYCLE_KWH] *= factor
 
 
 def _cycle_kw(e: int, f: Floats) -> float:
@@ -276,7 +263,9 @@ def work(e: int, now: float, f: Floats, i: Ints, journal: Journal) -> None:
     schedule(e, FINISH if mode < 0 else FAIL, now + left, f, i, journal)
 
 
-def fail(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def fail(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Stop in the middle of the cycle; what is left of it waits for the repair."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -293,7 +282,9 @@ def fail(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
     schedule(e, REPAIRED, now + repair, f, i, journal)
 
 
-def change_failure_rate(e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+def change_failure_rate(
+    e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal
+) -> None:
     """All failures of a station come so many times as often from now on.
 
     What is left until the next ones shrinks accordingly: exact for exponential times.
@@ -311,40 +302,9 @@ def change_failure_rate(e: int, times: float, now: float, f: Floats, i: Ints, k:
         work(e, now, f, i, journal)
 
 
-def to_failure_s(e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure) -> float:
-    """Operating time to the next failure of one kind: exponential."""
-    mean = c[k[K_ELEMENT_C] + e * EC + C_BETWEEN_S + mode]
-    if mean <= 0.0:
-        return FOREVER
-    line = k[K_LINE_I]
-    mean /= f[k[K_LINE_F] + FAILURE_RATE]
-    return draw_exponential(
-        i[line + SEED], i[line + WORLD], e, TIME_TO_FAILURE, 2 * count + mode, mean
-    )
-
-
-def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
-    """Time to repair: lognormal or exponential."""
-    cc = k[K_ELEMENT_C] + e * EC
-    line = k[K_LINE_I]
-    seed, world, index = i[line + SEED], i[line + WORLD], 2 * count + mode
-    mean = c[cc + C_REPAIR_S + mode]
-    if c[cc + C_REPAIR_LAW + mode] == EXPONENTIAL:
-        return draw_exponential(seed, world, e, REPAIR, index, mean)
-    return draw_lognormal(seed, world, e, REPAIR, index, mean, c[cc + C_REPAIR_CV + mode])
-
-
-def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
-    """How fast this edge wears against the mean edge: lognormal with mean one."""
-    line = k[K_LINE_I]
-    cv = c[k[K_ELEMENT_C] + e * EC + C_TOOL_LIFE_CV]
-    if cv <= 0.0:
-        return 1.0
-    tools = i[e * E_INTS + TOOLS]
-    return draw_lognormal(i[line + SEED], i[line + WORLD], e, TOOL_LIFE, tools, 1.0, cv)
-
-
-def finish(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def finish(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """The cycle ends: count, wear, report, and let the part go."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -376,7 +336,9 @@ def finish(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, j
         time_out(e, now, f, i, k, journal)
 
 
-def pass_on(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def pass_on(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Give the finished part to the buffer behind, or to the sink."""
     b = e * E_INTS
     goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
@@ -399,7 +361,9 @@ def let_go(e: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
     touch(0, i, k)
 
 
-def after_part(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def after_part(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Change a worn edge, or be ready for the next part."""
     a = e * E_FLOATS
     b = e * E_INTS
@@ -414,7 +378,9 @@ def after_part(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structur
         become_idle(e, now, f, i, c, k, journal)
 
 
-def become_idle(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def become_idle(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Ready, without a part."""
     enter(e, IDLE, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
     time_out(e, now, f, i, k, journal)
@@ -433,7 +399,9 @@ def time_out(e: int, now: float, f: Floats, i: Ints, k: Structure, journal: Jour
         schedule(e, NOTHING, FOREVER, f, i, journal)
 
 
-def sleep(e: int, asked: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def sleep(
+    e: int, asked: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Go to standby, with or without a finished part inside."""
     if not k[k[K_ELEMENT_K] + e * EK + CAN_STANDBY]:
         return
@@ -443,7 +411,9 @@ def sleep(e: int, asked: int, now: float, f: Floats, i: Ints, c: Constants, k: S
     touch(e, i, k)
 
 
-def warm(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
+def warm(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Warm-up is over."""
     b = e * E_INTS
     if i[b + SLOT] < 0:
@@ -451,29 +421,4 @@ def warm(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, jou
         return
     enter(e, BLOCKED, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
     time_out(e, now, f, i, k, journal)
-    touch(e, i, k)
-
-
-def release(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal) -> None:
-    """The source: one blank every takt, while orders are open and there is room for it.
-
-    Parts in the line count as made until they turn out to be scrap: then the source makes up.
-    """
-    a = e * E_FLOATS
-    line = k[K_LINE_I]
-    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
-    open_orders = i[line + RELEASED] - i[line + LINE_SCRAPPED] < i[line + ORDERED]
-    if not (open_orders and has_room(goes_to, i, k)):
-        schedule(e, NOTHING, FOREVER, f, i, journal)
-        return
-    next_s = f[a + LAST_RELEASE_S] + f[a + TAKT_S]
-    if now < next_s:
-        schedule(e, RELEASE, next_s, f, i, journal)
-        return
-    mixed_by = k[k[K_ELEMENT_K] + e * EK + MIXED_BY]
-    product = f[k[K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
-    i[line + RELEASED] += 1
-    f[a + LAST_RELEASE_S] = now
-    f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
-    put(goes_to, new_part(now, product, f, i, k), i, k)
     touch(e, i, k)

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -256,18 +257,20 @@ def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
     assert twin("replay", only_run(tmp_path / "runs"))[0] == 0
 
 
-def _commanded(process: object, runs: Path) -> None:
+def _commanded(process: subprocess.Popen[str], runs: Path) -> None:
     def loop(*arguments: object) -> tuple[int, str]:
         code, out, _ = twin("loop", *arguments, "--out", runs)
         return code, out.partition(" ")[0]
 
-    while loop("status")[0] == 3 or "turns" not in twin("loop", "status", "--out", runs)[1]:
-        assert process.poll() is None  # type: ignore[attr-defined]
+    while "turns" not in twin("loop", "status", "--out", runs)[1]:
+        assert process.poll() is None
     assert loop("status") == (0, "ADVISORY")
     assert loop("ack", "--reason", "x")[0] == 5
-    assert loop("close", "--reason", "trial") == (0, "INIT")
-    while loop("status")[1] != "CLOSED":
-        assert loop("status")[1] == "INIT"
+    closing = loop("close", "--reason", "trial")
+    assert closing[0] == 0
+    while closing[1] != "CLOSED":
+        assert closing[1] == "INIT"
+        closing = loop("status")
     assert loop("close", "--reason", "again")[0] == 5
     assert loop("open") == (0, "ADVISORY")
     assert loop("off") == (0, "OFF")

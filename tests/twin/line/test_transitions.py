@@ -109,6 +109,14 @@ def test_a_part_given_to_a_sleeping_station_without_places_wakes_it() -> None:
     assert run.of("m0")[-1] == (105.0, "idle")
 
 
+def test_a_station_that_was_sent_to_sleep_takes_no_part_from_hand_to_hand() -> None:
+    run = Run(line_of(fixed(5.0, 5.0), [0], **slow(20.0))).to(12.0).to(60.0, m1__standby=1.0)
+    assert run.of("m1")[-1] == (12.0, "standby")
+    assert run.of("m0")[-1] == (25.0, "blocked")
+    run.to(90.0, m1__standby=0.0)
+    assert run.times("m0", "blocked", "idle")[0] == 80.0
+
+
 # --- failures ------------------------------------------------------------------------------------
 
 
@@ -139,6 +147,31 @@ def test_a_failure_interrupts_the_cycle_which_is_finished_after_the_repair() -> 
     assert len(downs) > 5
     assert run.times("m0", "processing", "down") == [t for t in downs if t < 2000.0]
     assert run.times("m0", "processing", "idle") == [t for t in done if t < 2000.0]
+
+
+def test_two_ways_to_fail_have_clocks_of_their_own() -> None:
+    ways = {
+        name: {"mean_between_s": mean, "mean_repair_s": 10.0, "repair_law": "exponential"}
+        for name, mean in (("short", 70.0), ("long", 150.0))
+    }
+    run = Run(line_of(fixed(40.0), [], stations__0__failures=ways), seed=SEED).to(3000.0)
+    # In operating time each way fails on its own; each repair is one of that way's.
+    failures = []
+    for mode, mean in enumerate((70.0, 150.0)):
+        worked = 0.0
+        for n in range(60):
+            worked += lucky(2 * n + mode, mean, draws.TIME_TO_FAILURE)
+            failures.append((worked, lucky(2 * n + mode, 10.0, draws.REPAIR)))
+    expected, repaired = [], 0.0
+    for worked, repair in sorted(failures):
+        expected.append(worked + repaired)
+        repaired += repair
+    downs = run.times("m0", "processing", "down")
+    assert len(downs) > 20
+    assert downs == pytest.approx(expected[: len(downs)])
+    counts = [run.counter("m0", s.FAILURES + mode) for mode in (0, 1)]
+    assert min(counts) > 5
+    assert sum(counts) == len(downs)
 
 
 def test_repairs_scatter_by_the_law_of_the_plant_file() -> None:
@@ -269,6 +302,20 @@ def test_a_new_time_out_counts_from_when_the_station_fell_idle() -> None:
     assert put_off.of("m0")[-1] == (205.0, "standby")
     never = Run(line).to(50.0).to(60.0, m0__standby_after_s=60.0).to(300.0, m0__standby_after_s=1e6)
     assert never.of("m0")[-1] == (5.0, "idle")
+
+
+def test_a_new_time_out_of_a_blocked_station_counts_from_when_it_was_blocked() -> None:
+    run = Run(line_of(fixed(5.0, 200.0), [1])).to(50.0).to(100.0, m0__standby_after_s=60.0)
+    assert run.of("m0")[-2:] == [(15.0, "blocked"), (75.0, "standby")]
+
+
+def test_a_time_out_comes_before_a_part_of_the_same_instant() -> None:
+    line = line_of(fixed(5.0), [], **slow(35.0), stations__0__standby_after_s__start=30.0)
+    run = Run(line).to(40.0)
+    assert run.moves[-2:] == [
+        (35.0, "m0", "idle", "standby"),
+        (35.0, "m0", "standby", "warm_up"),
+    ]
 
 
 def test_a_station_that_cannot_sleep_stays_awake() -> None:

@@ -153,7 +153,7 @@ COLUMN = st.lists(ANY, min_size=len(SIGNALS), max_size=len(SIGNALS))
             ),
         ),
         min_size=1,
-        max_size=8,
+        max_size=5,
     )
 )
 @settings(deadline=None, max_examples=200, derandomize=True)

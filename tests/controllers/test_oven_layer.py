@@ -1,0 +1,396 @@
+"""The oven's MPC: its prediction, its plans, its rests, and what it saves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from controllers.mpc import oven_layer
+from controllers.mpc.controller import Mpc
+from controllers.mpc.oven_layer import OvenLayer
+from controllers.mpc.oven_problem import STEPS, OvenLimits, OvenNow, OvenPlan, OvenProblem
+from controllers.mpc.oven_supply import Coming, entering
+from controllers.mpc.stations import Prices
+from twin.config import load_plant, load_truth, untuned
+from twin.cycle import Action, Situation
+from twin.equipment.plc import Plc
+from twin.equipment.simulated import SimulatedEquipment
+from twin.kernels import draws
+from twin.line import schema as s
+from twin.line.model import Line, build_line
+from twin.line.scenario import build_table, scenario_of
+from twin.line.simulator import Simulator, initial_state
+from twin.line.tags import TagReader
+from twin.loop import ControlLoop
+from twin.processes import load
+from twin.protocols import Controller
+from twin.runtime import EquipmentClock, Runtime
+from twin.state import LineState
+
+NAME = "paint_cure_line"
+RECIPE_C = np.array([145.0, 180.0, 175.0, 170.0])
+LIMITS = OvenLimits(
+    zone_lo_c=np.array([120.0, 160.0, 155.0, 150.0]),
+    zone_hi_c=np.array([170.0, 195.0, 195.0, 195.0]),
+    rate_k_per_s=0.05,
+    fan=(0.6, 1.0),
+    cured_min=(10.0, 24.0),
+    exit_lo_c=150.0,
+)
+PRICES = Prices(0.18, 15.0, 60.0)
+
+
+@cache
+def problem() -> OvenProblem:
+    line = build_line(load_plant(NAME))
+    layer = OvenLayer(line, line.element("oven"))
+    return OvenProblem(layer.p, 20, 4, LIMITS)
+
+
+def now(mass_kg: float = 60.0, **other: object) -> OvenNow:
+    """A full oven in the middle of a campaign at the recipe, and more of the same to come."""
+    start = OvenNow(
+        zone_c=RECIPE_C.copy(),
+        part_c=np.linspace(30.0, 168.0, 20),
+        cured_min=np.linspace(0.0, 1.0, 20) ** 3 * 14.0,
+        mass_kg=np.full(STEPS, mass_kg),
+        ambient_c=22.0,
+        first_step_s=40.0,
+        step_s=90.0,
+        fan_rel=1.0,
+        heat_transfer=1.0,
+        cured_offset_min=0.0,
+        gas_eur_per_kwh=0.055,
+        electricity_eur_per_kwh=0.18,
+        scrap_eur=15.0,
+    )
+    return replace(start, **other)  # type: ignore[arg-type]
+
+
+def solved(start: OvenNow) -> OvenPlan:
+    problem().forget()
+    plan = problem().solve(start)
+    assert plan.usable, plan.status
+    return plan
+
+
+# --- the problem ------------------------------------------------------------------------------
+
+
+def test_the_prediction_is_the_process_models_own_course() -> None:
+    """Carriers of mixed masses through moving zones: the twin's own steps, and the problem's."""
+    model = load("oven")
+    step, module = model.stepper(), model.module
+    p = np.array([q.default for q in model.parameters])
+    x = model.point().x.copy()
+    rng = np.random.default_rng(3)
+    masses = rng.choice([0.0, 40.0, 60.0, 90.0], STEPS)
+    ambient, pitch_s, first_s = 22.0, 90.0, 45.0
+    x[8:28], x[28:48] = np.linspace(30.0, 165.0, 20), np.linspace(0.0, 10.0, 20)
+    x[8:28][masses[:20] == 0.0], x[28:48][masses[:20] == 0.0] = ambient, 0.0
+    start = now(
+        part_c=x[8:28].copy(),
+        cured_min=x[28:48].copy(),
+        mass_kg=masses,
+        first_step_s=first_s,
+        step_s=pitch_s,
+        ambient_c=ambient,
+    )
+    plan = solved(start)
+    d = model.point().d.copy()
+    d[0], d[2:] = ambient, masses[:20]
+    u = model.point().u.copy()
+    out, cured, waiting = x.copy(), {}, list(masses[20:])
+    order = list(range(19, -1, -1)) + list(range(20, STEPS))
+    phase, h = 1.0 - first_s / pitch_s, 5.0
+    for k in range(int((first_s + 31 * pitch_s) / h)):
+        if phase >= 1.0 - 1e-9:
+            if d[21] > 0.0:
+                cured[order[len(cured)]] = x[47]
+            else:
+                cured[order[len(cured)]] = np.nan
+            module.shift_carriers(x, ambient)
+            d[3:] = d[2:-1].copy()
+            d[2] = waiting.pop(0) if waiting else 0.0
+            phase -= 1.0
+        d[1] = phase
+        x[:4] = plan.zones_at(k * h)
+        u[5] = plan.fan_at(k * h)
+        step(x, u, d, p, h, out)
+        x[:] = out
+        phase += h / pitch_s
+    expected = np.array([cured[k] for k in sorted(cured)])
+    found = plan.cured_min[sorted(cured)]
+    assert len(expected) >= 30
+    assert (np.isnan(expected) == np.isnan(found)).all()
+    np.testing.assert_allclose(found, expected, atol=0.35, equal_nan=True)
+
+
+@pytest.mark.parametrize("mass_kg", [40.0, 60.0, 90.0])
+def test_a_plan_keeps_limits_and_cures_every_carrier_it_can_reach(mass_kg: float) -> None:
+    plan = solved(now(mass_kg))
+    moves = np.diff(plan.zone_c, axis=0) / np.diff(plan.time_s)[:, None]
+    assert np.abs(moves).max() <= 0.05 + 1e-4
+    assert (plan.zone_c[1:] >= LIMITS.zone_lo_c - 1e-3).all()
+    assert (plan.zone_c[1:] <= LIMITS.zone_hi_c + 1e-3).all()
+    assert plan.fan_rel.min() >= 0.25 ** (1 / 3) - 1e-6  # below it, the fan draws no less
+    entering_later = plan.cured_min[20:]
+    assert entering_later.min() > 10.5
+    assert entering_later.max() < 23.0
+    assert plan.heat_kw.min() > -10.0  # a burner cannot cool
+
+
+def test_heavy_carriers_need_hotter_zones_and_light_ones_are_cheaper() -> None:
+    light, heavy = solved(now(40.0)), solved(now(90.0))
+    assert heavy.zone_c[3:6].mean() > light.zone_c[3:6].mean() + 5.0
+    assert heavy.heat_kw.sum() > 1.2 * light.heat_kw.sum()
+
+
+def test_poor_heat_transfer_and_a_negative_offset_ask_for_more_heat() -> None:
+    as_modelled = solved(now())
+    for worse in ({"heat_transfer": 0.85}, {"cured_offset_min": -1.5}):
+        plan = solved(now(**worse))
+        assert plan.zone_c[3:6].mean() > as_modelled.zone_c[3:6].mean() + 0.5
+        assert plan.cured_min[20:].min() > 10.5
+
+
+def test_an_empty_oven_without_prospects_falls_to_its_lowest_setpoints() -> None:
+    plan = solved(now(mass_kg=np.zeros(STEPS)))
+    assert np.isnan(plan.cured_min).all()
+    np.testing.assert_allclose(plan.zone_c[-1], LIMITS.zone_lo_c, atol=0.5)
+    assert plan.fan_rel.max() < 0.7
+
+
+def test_zones_behind_the_last_carrier_cool_down_and_those_before_it_do_not() -> None:
+    masses = np.zeros(STEPS)
+    masses[10:20] = 60.0  # the last carriers are in the third and fourth zone
+    plan = solved(now(mass_kg=masses))
+    assert (plan.zone_c[2, :2] < RECIPE_C[:2] - 8.0).all()
+    assert np.nanmin(plan.cured_min) > 10.0
+
+
+def test_a_hotter_future_is_planned_for_a_heavier_campaign_on_its_way() -> None:
+    masses = np.full(STEPS, 40.0)
+    same = solved(now(mass_kg=masses))
+    masses = masses.copy()
+    masses[22:] = 90.0
+    change = solved(now(mass_kg=masses))
+    assert np.max(change.zone_c[4:, 1:3] - same.zone_c[4:, 1:3]) > 5.0
+    assert change.cured_min[22:].min() > 10.3
+    assert change.cured_min[:22].max() < 24.0
+
+
+def test_few_iterations_come_near_the_converged_cost() -> None:
+    inner = problem()._problem
+    for mass_kg in (40.0, 60.0, 90.0):
+        problem().forget()
+        start = now(mass_kg)
+        problem().solve(start)
+        problem().solve(start)
+        p = problem()._numbers(start)
+        warm = problem()._warm
+        assert warm is not None
+        exact = inner.solve(warm.x, p, iterations=100)
+        assert warm.objective < exact.objective + 0.01 * abs(exact.objective) + 0.01
+
+
+def test_who_enters_when() -> None:
+    coming = [Coming(0.0, 40.0), Coming(0.0, 60.0), Coming(400.0, 90.0)]
+    assert entering(coming, 6, 30.0, 90.0) == [40.0, 60.0, 0.0, 0.0, 0.0, 90.0]
+
+
+# --- the layer in the loop ----------------------------------------------------------------------
+
+
+class _Recipe:
+    """Constant setpoints: the recipe, or others."""
+
+    def __init__(self, setpoints: Mapping[str, float]) -> None:
+        self._setpoints = dict(setpoints)
+
+    def decide(self, situation: Situation) -> Action:
+        return Action(self._setpoints)
+
+
+class _Watched:
+    """Passes on to a controller and keeps what it saw and asked, and the plant's last state."""
+
+    def __init__(self, inner: Controller) -> None:
+        self.inner = inner
+        self.plant: LineState | None = None
+        self.last: Situation | None = None
+        self.actions: list[Action] = []
+
+    def decide(self, situation: Situation) -> Action:
+        self.last = situation
+        self.actions.append(self.inner.decide(situation))
+        return self.actions[-1]
+
+
+def shift(
+    controller: Controller, hours: float, *, seed: int = 1001, utilisation: float = 0.8
+) -> tuple[dict[str, float], _Watched]:
+    """The true line under a controller; its meters at the end."""
+    plant = load_plant(NAME)
+    line = build_line(plant)
+    true = build_line(plant, load_truth(NAME, plant))
+    table = build_table(plant, seed, draws.PLANT, hours + 1.0, utilisation=utilisation)
+    plc = Plc(true, table, seed, scenario_of(plant, "nominal"))
+    equipment = SimulatedEquipment(plc)
+    watched = _Watched(controller)
+    runtime = Runtime(ControlLoop(line, watched, seed), equipment, EquipmentClock(equipment))
+    runtime.command("close", "test")
+    asyncio.run(runtime.run(0, round(hours * 3.6e9), lambda _: None))
+    watched.plant = plc.state
+    values = plc.tags.read(plc.state, (0.0,) * 7)
+    return {n: float(values[at]) for n, at in plc.tags.index.items()}, watched
+
+
+def mpc() -> Mpc:
+    plant = load_plant(NAME)
+    return Mpc(build_line(plant), untuned(plant))
+
+
+@cache
+def watched_recipe() -> _Watched:
+    _, watched = shift(_Recipe({"line.takt_s": 60.0}), 1.6)
+    return watched
+
+
+def situation() -> Situation:
+    seen = watched_recipe().last
+    assert seen is not None
+    return seen
+
+
+def test_the_estimate_finds_the_poorer_heat_transfer_and_the_dearer_gas() -> None:
+    learned = situation().estimate.disturbance
+    true = load_truth(NAME, load_plant(NAME)).stations["oven"].parameters
+    factor = float(true["heat_transfer_w_per_m2_k"]) / 25.0
+    assert learned["oven.heat_transfer"] == pytest.approx(factor, abs=0.05)
+    assert abs(learned["oven.exit_cured_min"]) < 0.6
+    assert 1.03 < learned["oven.gas_kwh"] < 1.2
+
+
+def test_the_twin_knows_the_carriers_that_nobody_measures() -> None:
+    line = build_line(load_plant(NAME))
+    k, e, truth = line.k, line.element("oven"), watched_recipe().plant
+    assert truth is not None
+    at = k[k[s.K_ELEMENT_K] + e * s.EK + s.X_F]
+    # The plant went on by one step of five seconds after the last reading.
+    for first, tolerance in ((at + 8, 3.0), (at + 28, 0.6)):
+        true = np.array(truth.floats[first : first + 20])
+        estimated = np.array(situation().estimate.state.floats[first : first + 20])
+        np.testing.assert_allclose(estimated, true, atol=tolerance)
+    assert max(truth.floats[at + 28 : at + 48]) > 5.0
+
+
+def layer() -> OvenLayer:
+    line: Line = build_line(load_plant(NAME))
+    return OvenLayer(line, line.element("oven"))
+
+
+def test_pace_keeps_up_with_the_booth_and_no_more() -> None:
+    speed = layer().asked(situation(), PRICES)["oven.conveyor_speed_m_per_min"]
+    assert 0.85 < speed < 1.0
+    assert 72.0 / speed > 72.0
+
+
+def test_between_two_solves_the_plan_is_followed() -> None:
+    oven = layer()
+    first = oven.asked(situation(), PRICES)
+    again = oven.asked(replace(situation(), time_s=situation().time_s + 30.0), PRICES)
+    solved_plan = oven._memory.plan
+    assert solved_plan is not None
+    assert first.keys() == again.keys()
+    for z in range(4):
+        name = f"oven.zone_{z + 1}_setpoint_c"
+        assert abs(again[name] - first[name]) <= 0.05 * 30.0 + 0.1
+
+
+def test_a_failing_solve_leaves_the_plan_and_then_the_setpoints() -> None:
+    oven = layer()
+    at = situation()
+    assert "oven.zone_1_setpoint_c" in oven.asked(at, PRICES)
+    plan = oven._memory.plan
+    assert plan is not None
+    oven._problem.solve = lambda _: replace(plan, usable=False, status="failed")  # type: ignore[method-assign]
+    later = oven.asked(replace(at, time_s=at.time_s + 120.0), PRICES)
+    assert "oven.zone_1_setpoint_c" in later
+    assert oven.status.startswith("fallback")
+    much_later = oven.asked(replace(at, time_s=at.time_s + 2000.0), PRICES)
+    assert "oven.zone_1_setpoint_c" not in much_later
+    assert oven.status.startswith("fallback")
+
+
+def test_rest_needs_an_empty_oven_and_a_long_gap() -> None:
+    oven, at = layer(), situation()
+    empty, full = np.zeros(20), np.full(20, 60.0)
+    assert not oven._rests(at, full, [])
+    assert not oven._rests(at, empty, [Coming(600.0, 60.0)])
+    assert oven._rests(at, empty, [Coming(3600.0, 60.0)])
+    assert oven._rests(at, empty, [Coming(1500.0, 60.0)])  # already at rest, still time
+    assert not oven._rests(at, empty, [Coming(30.0, 60.0)])
+    assert oven._rests(at, empty, [])
+    assert oven_layer.RECOVERY_S == 900.0
+
+
+def test_the_exhaust_is_never_asked_for() -> None:
+    model = load("oven")
+    assert not any("exhaust" in q.name for q in model.mvs)
+    assert not any("exhaust" in name for name in layer().asked(situation(), PRICES))
+
+
+def test_after_the_last_order_the_oven_rests_at_its_lowest() -> None:
+    found, watched = shift(mpc(), 2.2, utilisation=0.1)
+    assert found["line.good_count"] == found["line.ordered_count"]
+    last = watched.actions[-1].setpoints
+    assert last["oven.setback"] == 1.0
+    assert [last[f"oven.zone_{z}_setpoint_c"] for z in (1, 2, 3, 4)] == [120, 160, 155, 150]
+    assert found["oven.state"] == s.STANDBY
+    assert all("fallback" not in action.status for action in watched.actions)
+
+
+@pytest.mark.slow
+def test_a_shift_takes_less_energy_than_the_recipe_and_scraps_no_more() -> None:
+    recipe, _ = shift(_Recipe({"line.takt_s": 60.0, "oven.standby_after_s": 120.0}), 8.0)
+    found, watched = shift(mpc(), 8.0)
+    assert found["line.good_count"] >= 0.99 * recipe["line.good_count"]
+    assert found["line.scrap_count"] <= recipe["line.scrap_count"]
+    for meter, share in (("line.gas_kwh", 0.96), ("line.energy_kwh", 0.8)):
+        per_part = found[meter] / found["line.good_count"]
+        assert per_part < share * recipe[meter] / recipe["line.good_count"]
+    fallbacks = [action for action in watched.actions if "fallback" in action.status]
+    assert len(fallbacks) < 0.01 * len(watched.actions)
+
+
+# --- the station's own time-out -----------------------------------------------------------------
+
+
+def test_the_time_out_setback_survives_a_snapshot_bit_for_bit() -> None:
+    plant = load_plant(NAME)
+    line = build_line(plant)
+    table = build_table(plant, 5, draws.PLANT, 5.0, utilisation=0.2)
+    asked = {"line.takt_s": 60.0, "oven.standby_after_s": 300.0}
+    simulator = Simulator(line, table)
+    whole = initial_state(line, 5, draws.PLANT)
+    simulator.prime(whole)
+    broken = whole.copy()
+    simulator.advance(whole, asked, 4.0 * 3600.0)
+    simulator.advance(broken, asked, 37.0)
+    for minute in range(3, 240, 7):
+        restored = broken.copy()
+        simulator = Simulator(line, table)
+        simulator.advance(restored, {}, minute * 60.0 + 2.5)
+        broken = restored
+    simulator.advance(broken, {}, 4.0 * 3600.0)
+    assert broken.floats == whole.floats
+    assert broken.ints == whole.ints
+    reader = TagReader(line)
+    values = reader.read(whole, (0.0,) * 7)
+    assert values[reader.index["oven.time_standby_s"]] > 3600.0

@@ -1,0 +1,87 @@
+"""The luck of a station: when it fails, how long repairs take, how long an edge lasts.
+
+Every draw is keyed by the element and by what is drawn for the how-manieth time, see
+``twin.kernels.draws``.
+"""
+
+from __future__ import annotations
+
+from twin.kernels.draws import CYCLE, REPAIR, TIME_TO_FAILURE, TOOL_LIFE
+from twin.kernels.draws import exponential as draw_exponential
+from twin.kernels.draws import lognormal as draw_lognormal
+from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.schema import (
+    C_BETWEEN_S,
+    C_CYCLE_CV,
+    C_CYCLE_LAW,
+    C_REPAIR_CV,
+    C_REPAIR_LAW,
+    C_REPAIR_S,
+    C_TOOL_LIFE_CV,
+    CYCLE_KWH,
+    CYCLE_S,
+    E_FLOATS,
+    E_INTS,
+    EC,
+    EXPONENTIAL,
+    FAILURE_RATE,
+    FOREVER,
+    K_ELEMENT_C,
+    K_LINE_F,
+    K_LINE_I,
+    LOGNORMAL,
+    SEED,
+    TOOLS,
+    WORLD,
+)
+
+
+def scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """Cycle times that vary from part to part; the power stays what the process model says."""
+    cc = k[K_ELEMENT_C] + e * EC
+    law = c[cc + C_CYCLE_LAW]
+    line = k[K_LINE_I]
+    if law == EXPONENTIAL:
+        factor = draw_exponential(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0)
+    elif law == LOGNORMAL:
+        cv = c[cc + C_CYCLE_CV]
+        factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)
+    else:
+        return
+    f[e * E_FLOATS + CYCLE_S] *= factor
+    f[e * E_FLOATS + CYCLE_KWH] *= factor
+
+
+def to_failure_s(
+    e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure
+) -> float:
+    """Operating time to the next failure of one kind: exponential."""
+    mean = c[k[K_ELEMENT_C] + e * EC + C_BETWEEN_S + mode]
+    if mean <= 0.0:
+        return FOREVER
+    line = k[K_LINE_I]
+    mean /= f[k[K_LINE_F] + FAILURE_RATE]
+    return draw_exponential(
+        i[line + SEED], i[line + WORLD], e, TIME_TO_FAILURE, 2 * count + mode, mean
+    )
+
+
+def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
+    """Time to repair: lognormal or exponential."""
+    cc = k[K_ELEMENT_C] + e * EC
+    line = k[K_LINE_I]
+    seed, world, index = i[line + SEED], i[line + WORLD], 2 * count + mode
+    mean = c[cc + C_REPAIR_S + mode]
+    if c[cc + C_REPAIR_LAW + mode] == EXPONENTIAL:
+        return draw_exponential(seed, world, e, REPAIR, index, mean)
+    return draw_lognormal(seed, world, e, REPAIR, index, mean, c[cc + C_REPAIR_CV + mode])
+
+
+def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
+    """How fast this edge wears against the mean edge: lognormal with mean one."""
+    line = k[K_LINE_I]
+    cv = c[k[K_ELEMENT_C] + e * EC + C_TOOL_LIFE_CV]
+    if cv <= 0.0:
+        return 1.0
+    tools = i[e * E_INTS + TOOLS]
+    return draw_lognormal(i[line + SEED], i[line + WORLD], e, TOOL_LIFE, tools, 1.0, cv)
