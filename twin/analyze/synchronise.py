@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from twin.analyze.begun import begin_as_modelled
 from twin.cycle import Observation
 from twin.kernels import draws
 from twin.line import schema as s
@@ -44,7 +45,8 @@ def synchronise(line: Line, state: LineState, observation: Observation, ticket: 
             slot = _conveyor(line, e, observation, f, i, k, slot, ticket, products)
         else:
             part = int(_told(observation, f"{element.name}.part_id", inside[n]))
-            slot = _station(line, e, observation, f, i, k, slot, part, ticket, products)
+            own = part == inside[n]
+            slot = _station(line, e, observation, f, i, k, slot, part, own, ticket, products)
     _free_the_rest(slot, i, k)
     _line_record(line, observation, f, i, k, now)
     return True
@@ -167,9 +169,11 @@ def _station(
     k: tuple[int, ...],
     slot: int,
     part: int,
+    own: bool,
     ticket: int,
     products: dict[int, float],
 ) -> int:
+    """``own``: the twin has begun this part itself, and so knows its cycle."""
     name = line.elements[e].name
     a, b, cc = e * s.E_FLOATS, e * s.E_INTS, e * s.EC
     now, before = seen.time_us / 1e6, i[b + s.STATE]
@@ -191,7 +195,8 @@ def _station(
         f[a + s.TOOL_FACTOR] = 1.0
     seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
     _draw_failures(line, e, f, seed, world, ticket)
-    f[a + s.CYCLE_S] = f[a + s.CYCLE_S] or f[a + s.LAST_CYCLE_S] or elapsed + 1.0
+    if part and not own:
+        begin_as_modelled(line, e, now, f)
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
     due, pending = FOREVER, s.NOTHING
