@@ -116,6 +116,7 @@ class Runtime:
         self._acknowledged: Acknowledgement | None = None
         self._last_us = -1
         self._lost_since_us: int | None = None
+        self._lost_reason = ""
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
@@ -240,7 +241,7 @@ class Runtime:
         except (ConnectionError, TimeoutError) as error:
             if self._lost_since_us is None:
                 self._lost_since_us = self._last_us if self._last_us >= 0 else time_us
-            self._lost_reason = str(error)
+                self._lost_reason = str(error)
             reading = lost_reading(self.loop.signals, max(time_us, self._last_us + 1))
         else:
             self._close_gap(reading.time_us)
@@ -290,9 +291,8 @@ class Runtime:
             await self._equipment.command(verb)
             if verb in ("RequestRemote", "ReleaseRemote"):
                 self._has_remote = verb == "RequestRemote"
-        except (ConnectionError, TimeoutError) as error:
-            # The mode table sees the effect, or its absence, in the next reading.
-            self._lost_reason = str(error)
+        except (ConnectionError, TimeoutError):
+            pass  # the mode table sees the effect, or its absence, in the next reading
 
     def _store(self, reading: Reading, cycle: Cycle) -> None:
         if self._samples is not None:
@@ -307,8 +307,6 @@ class Runtime:
         began_cpu, began = cpu_s(), wall_s()
         work()
         self.timings.add(stage, cpu_s() - began_cpu, wall_s() - began)
-
-    _lost_reason = ""
 
 
 def lost_reading(signals: tuple[Signal, ...], time_us: int) -> Reading:

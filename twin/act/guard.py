@@ -34,6 +34,8 @@ class GuardMemory:
     written_us: dict[str, int] = field(default_factory=dict)
     bad_reads: int = 0
     mismatches: int = 0
+    may_reset: bool = False
+    """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)
 
 
@@ -62,7 +64,7 @@ class Guard:
         asked = _in_numbers(action)
         self._settle(observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
-        command = self._request(mode, observation)
+        command = self._request(memory, observation)
         if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
@@ -108,6 +110,8 @@ class Guard:
             memory.reasons = (why,)
         elif why:
             memory.reasons = (why,)
+        shed = observation["control.shed"] > 0.0
+        memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
 
     def _waiting(
         self,
@@ -207,14 +211,14 @@ class Guard:
         elif outcome is Outcome.ACCEPTED:
             memory.mismatches = 0
 
-    def _request(self, mode: Mode, observation: Observation) -> str:
+    def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
-        plc = observation["control.mode"]
+        mode, plc = memory.mode, observation["control.mode"]
         if mode in (Mode.INIT, Mode.HOLD) and plc < REMOTE:
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
             return "ReleaseRemote"
-        if mode is Mode.ADVISORY and observation["control.shed"] > 0.0:
+        if memory.may_reset:
             return "ResetShed"
         return ""
 

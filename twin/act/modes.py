@@ -46,6 +46,8 @@ TABLE = (
     Transition(Mode.OFF, "start", Mode.ADVISORY),
     Transition(Mode.ADVISORY, "off", Mode.OFF),
     Transition(Mode.ADVISORY, "open", Mode.ADVISORY),
+    # The PLC may have shed before we came: its reset waits for the same word.
+    Transition(Mode.ADVISORY, "ack", Mode.ADVISORY),
     Transition(
         Mode.ADVISORY,
         "close",

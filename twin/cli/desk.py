@@ -37,7 +37,6 @@ WRONG_MODE = {
     ("close", Mode.CLOSED): (CONFLICT, "the loop is closed already"),
     ("close", Mode.HOLD): (CONFLICT, "the loop is closed and holding"),
     ("ack", Mode.OFF): (CONFLICT, "there is nothing to acknowledge: the loop is off"),
-    ("ack", Mode.ADVISORY): (CONFLICT, "there is nothing to acknowledge"),
     ("ack", Mode.INIT): (CONFLICT, "there is nothing to acknowledge"),
     ("ack", Mode.CLOSED): (CONFLICT, "there is nothing to acknowledge: the loop is closed"),
     ("ack", Mode.HOLD): (CONFLICT, "nothing is latched: a hold ends by itself"),

@@ -125,6 +125,11 @@ def value_path(signal: Signal) -> str:
     return f"{signal.node}/Active" if signal.role is Role.MV else signal.node
 
 
+def is_instant(signal: Signal) -> bool:
+    """Whether the value is itself a point in plant time."""
+    return signal.node.endswith("/StateSince")
+
+
 def buffer_paths(signals: Sequence[Signal]) -> dict[str, str]:
     """The objects of the buffers by name, found by their levels."""
     return {

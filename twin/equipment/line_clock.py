@@ -1,11 +1,13 @@
-"""Plant time between the notifications of a paced line."""
+"""Plant time between the notifications of a paced line, and across restarts of its server."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from twin.clock import monotonic_us
+from twin.cycle import Reading
 
 
 class LineClock:
@@ -30,3 +32,21 @@ class LineClock:
         """Return when plant time has reached ``time_us``."""
         while (left_us := time_us - self.now_us()) > 0:  # noqa: ASYNC110  (the line may lag)
             await asyncio.sleep(left_us / 1e6 / self._speed)
+
+
+def later(reading: Reading, by_us: int, instants: Sequence[int]) -> Reading:
+    """The reading of a server that was started when plant time was ``by_us``.
+
+    ``instants`` are the places of values that are themselves points in plant time, in seconds.
+    """
+    if by_us == 0:
+        return reading
+    values = reading.values.copy()
+    values[list(instants)] += by_us / 1e6
+    return replace(
+        reading,
+        time_us=reading.time_us + by_us,
+        values=values,
+        source_us=reading.source_us + by_us,
+        events=tuple(replace(event, time_us=event.time_us + by_us) for event in reading.events),
+    )

@@ -13,8 +13,10 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Self
 
+from twin.clock import VirtualClock
 from twin.cycle import Acknowledgement, Batch, Reading
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.line_clock import LineClock
 from twin.equipment.lockstep_read import OutOfStep
 from twin.equipment.opcua_link import WrongServer, dial
 from twin.equipment.opcua_security import ClientSecurity
@@ -33,10 +35,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of plant time, microseconds, of which samples are missing, and why.
-
-    After a restart of the server ``until_us`` may lie before ``from_us``: plant time began anew.
-    """
+    """A stretch of plant time, microseconds, of which samples are missing, and why."""
 
     from_us: int
     until_us: int
@@ -48,7 +47,8 @@ class OpcUaEquipment:
 
     While the line cannot be reached every method raises ``ConnectionError`` at once. Once a write
     has left, its loss is ``Outcome.UNKNOWN``, and nothing is ever sent again: after a return the
-    first thing to do is to read. ``gaps`` lists the interruptions so far, oldest first.
+    first thing to do is to read. ``gaps`` lists the interruptions so far, oldest first. Plant time
+    never goes back: that of a server which counts from zero after a restart is carried on.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class OpcUaEquipment:
         self._timeout_s, self._security, self._insecure = timeout_s, security, insecure
         self._fast_ms = fast_ms
         self._session: LineSession
+        self._clock: Clock
         self._online = False
         self._why = f"not connected to {url}"
         self._refused: WrongServer | None = None
@@ -97,6 +98,7 @@ class OpcUaEquipment:
             url, signals, plant_hash, timeout_s, security, insecure=insecure, fast_ms=fast_ms
         )
         equipment._session = await equipment._begin()
+        equipment._clock = equipment._begin_clock()
         equipment._online = True
         watching = asyncio.create_task(equipment._watch())
         try:
@@ -132,7 +134,7 @@ class OpcUaEquipment:
 
     def clock(self) -> Clock:
         """Plant time: of the last step read in lockstep, carried on between notifications if paced."""
-        return self._session.clock
+        return self._clock
 
     async def wait_connected(self, *, connected: bool = True) -> None:
         """Return when the line can be reached, or no longer."""
@@ -141,7 +143,10 @@ class OpcUaEquipment:
 
     async def read(self) -> Reading:
         """All signals at one instant."""
-        return await self._reach().read()
+        reading = await self._reach().read()
+        if self.lockstep:
+            await self._clock.sleep_until(reading.time_us)
+        return reading
 
     async def write(self, batch: Batch) -> Acknowledgement:
         """Send setpoints and heartbeat; read back what is then in force."""
@@ -157,6 +162,12 @@ class OpcUaEquipment:
         if self._refused is not None:
             raise WrongServer(str(self._refused))
         raise ConnectionError(self._why)
+
+    def _begin_clock(self) -> Clock:
+        if self.lockstep:
+            return VirtualClock(self._session.time_us)
+        heard = lambda: (self._session.time_us, self._session.heard_us)  # noqa: E731
+        return LineClock(heard, self._session.found.speed)
 
     async def _begin(self) -> LineSession:
         client = await dial(self._url, self._timeout_s, self._security, insecure=self._insecure)
@@ -174,7 +185,9 @@ class OpcUaEquipment:
             _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
             if not await self._session.returns(RETURN_S, self._plant_hash):
                 await self._session.end()
-                self._session = await self._begin_anew()
+                session = await self._begin_anew()
+                session.carry_on(self._session, self._clock.now_us())
+                self._session = session
                 reason += ", new session"
             self.gaps.append(Gap(lost_us, self._session.time_us, reason))
             await self._turn(online=True)

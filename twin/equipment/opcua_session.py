@@ -11,17 +11,16 @@ from typing import Any
 from asyncua import Client, ua
 from asyncua.client.ua_client import StateSubscription, UaClientState
 
-from twin.clock import VirtualClock, monotonic_us
+from twin.clock import monotonic_us
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.equipment import address_space as nodes
 from twin.equipment.address_space import DataType
 from twin.equipment.last_values import LastValues
-from twin.equipment.line_clock import LineClock
+from twin.equipment.line_clock import later
 from twin.equipment.lockstep_read import StepReader
 from twin.equipment.opcua_link import Found, call, find_line, same_server
 from twin.equipment.opcua_types import array, name_of, scalar
 from twin.equipment.subscriptions import Subscriptions
-from twin.protocols import Clock
 from twin.signals import Signal
 
 ADVANCE_TIMEOUT_S = 3600.0
@@ -50,7 +49,8 @@ class LineSession:
     """A line at one server for the time of one session.
 
     All methods raise ``ConnectionError`` if the line does not answer, except ``write``, whose
-    outcome is then unknown.
+    outcome is then unknown. Plant time is that of the loop on this side and the server's on the
+    other; they differ after ``carry_on``.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class LineSession:
     ) -> None:
         self.client, self.found = client, found
         self._states, self._timeout_s = states, timeout_s
-        self.clock: Clock = VirtualClock()
+        self._began_us = 0
+        self._instants: tuple[int, ...] = ()
         self._steps: StepReader | None = None
         self.table: LastValues | None = None
         self._subscriptions: Subscriptions | None = None
@@ -92,6 +93,7 @@ class LineSession:
         return session
 
     async def _get_ready(self, signals: Sequence[Signal], fast_ms: float) -> None:
+        self._instants = tuple(n for n, s in enumerate(signals) if nodes.is_instant(s))
         if self.found.lockstep:
             self._steps = StepReader(self.client, self.found, self._timeout_s)
             await self._steps.begin()
@@ -101,7 +103,12 @@ class LineSession:
         await self._subscriptions.open(signals)
         async with asyncio.timeout(self._timeout_s):
             await table.complete.wait()
-        self.clock = LineClock(lambda: (table.time_us, table.heard_us), self.found.speed)
+
+    def carry_on(self, before: LineSession, now_us: int) -> None:
+        """Count on from ``now_us`` if the server's time began anew since the session before."""
+        self._began_us = before._began_us
+        if self.found.epoch_us != before.found.epoch_us or self.time_us < before.time_us:
+            self._began_us += now_us - self.time_us
 
     @property
     def live(self) -> bool:
@@ -112,8 +119,13 @@ class LineSession:
     def time_us(self) -> int:
         """The newest plant time known."""
         if self._steps is not None:
-            return self._steps.time_us
-        return 0 if self.table is None else self.table.time_us
+            return self._began_us + self._steps.time_us
+        return self._began_us + (0 if self.table is None else self.table.time_us)
+
+    @property
+    def heard_us(self) -> int:
+        """When the newest plant time came, by the monotonic clock; in lockstep it is always now."""
+        return monotonic_us() if self.table is None else self.table.heard_us
 
     async def lost(self) -> str:
         """Return when the connection is lost, or silent: what happened."""
@@ -148,7 +160,7 @@ class LineSession:
             if self._silent_s() > self._timeout_s:
                 msg = f"the line has not been heard of for {self._silent_s():.1f} s"
                 raise ConnectionError(msg)
-            return self.table.reading()
+            return later(self.table.reading(), self._began_us, self._instants)
         if self._steps is None:
             raise ConnectionError("the session has not begun")
         try:
@@ -158,8 +170,7 @@ class LineSession:
         except (OSError, ua.UaError) as error:
             msg = f"the line does not answer: {error!r}"
             raise ConnectionError(msg) from error
-        await self.clock.sleep_until(reading.time_us)
-        return reading
+        return later(reading, self._began_us, self._instants)
 
     async def write(self, batch: Batch) -> Acknowledgement:
         """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again."""
@@ -167,7 +178,7 @@ class LineSession:
         arguments = [
             scalar(batch.sequence, DataType.INT64),
             scalar(batch.heartbeat, DataType.INT64),
-            scalar(batch.deadline_us, DataType.INT64),
+            scalar(batch.deadline_us - self._began_us, DataType.INT64),
             array(names, DataType.STRING),
             array([setpoint.value for setpoint in batch.setpoints], DataType.DOUBLE),
         ]
@@ -185,7 +196,7 @@ class LineSession:
         """Call a method. Raises ``ValueError`` for one that the line does not have or refuses."""
         try:
             if verb == "Advance":
-                await self._advance(round(argument))
+                await self._advance(round(argument) - self._began_us)
             elif verb == "PermitRemote":
                 await self._call(nodes.VERBS[verb], [scalar(bool(argument), DataType.BOOLEAN)])
             elif verb in nodes.VERBS:
@@ -224,7 +235,7 @@ class LineSession:
                 await self.table.news.wait()
 
     def _silent_s(self) -> float:
-        return 0.0 if self.table is None else (monotonic_us() - self.table.heard_us) / 1e6
+        return (monotonic_us() - self.heard_us) / 1e6
 
 
 async def _hang_up(client: Client) -> None:

@@ -318,6 +318,18 @@ def test_a_shed_loop_comes_back_by_acknowledgement_and_close() -> None:
     assert turns.grant({}, observation(90.0), "close").mode is Mode.INIT
 
 
+def test_a_plc_that_has_shed_is_reset_on_an_operators_word_only() -> None:
+    turns = Turns(Mode.ADVISORY)
+    shed = observation(0.0, control__shed=1.0, control__mode=2.0)
+    assert turns.grant({}, shed).command == ""
+    refused = turns.grant({}, shed, "close")
+    assert (refused.mode, refused.command) == (Mode.ADVISORY, "")
+    assert turns.grant({}, shed, "ack").command == "ResetShed"
+    assert turns.grant({}, shed).command == "ResetShed"  # until it is seen
+    assert turns.grant({}, observation(90.0, control__mode=2.0)).command == ""
+    assert turns.grant({}, shed).command == ""  # a new one waits for a new word
+
+
 @pytest.mark.parametrize("verb", ["confirmed", "recovered", "hard", "expired", "no such verb"])
 def test_nobody_commands_what_only_the_line_can_show(verb: str) -> None:
     for mode in Mode:
