@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from controllers.mpc.operating_point import OperatingPoint
 from controllers.mpc.stations import Prices, cells_of, limits_at
 from twin.config import Plant, load_plant, load_truth, untuned
+from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
 from twin.line.model import build_line
 from twin.line.scenario import build_table
@@ -141,7 +142,13 @@ class Shift:
             good=good,
             edges={n: tag(f"{n}.tool_changes") + tag(f"{n}.tool_use") for n in self.tools},
         )
-        stocks = Stocks(max(ordered - good, 0.0), tag("line.wip"), 0.0)
+        known = dict(zip(at, values.tolist(), strict=True))
+        stocks = Stocks(
+            max(ordered - good, 0.0),
+            tag("line.wip"),
+            heat_owed_kwh(self.plant, known, self.plant.shift_h * 3600.0),
+            gas_owed_kwh(self.plant, known),
+        )
         cost = self.objective.running_eur(used) + self.objective.stocks_eur(stocks, price)
         cost += peak_kw * self.objective.peak_eur_per_kw
         return cost / max(ordered, 1.0), self.objective.tools_eur(used) / max(good, 1.0)

@@ -39,7 +39,9 @@ class Stocks:
     """Good parts ordered and not made."""
     wip: float
     heat_owed_kwh: float
-    """Energy that brings every station back to ready."""
+    """Electricity that brings every station back to ready."""
+    gas_owed_kwh: float = 0.0
+    """Gas that brings every zone back to its recipe's temperature; negative where it is hotter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,4 +107,6 @@ class Objective:
             self.wip_eur_per_part,
             stocks.heat_owed_kwh,
             price_eur_per_mwh,
+            stocks.gas_owed_kwh,
+            self.gas_eur_per_mwh,
         )

@@ -56,6 +56,8 @@ def test_stocks_are_owed_or_worth() -> None:
     assert owed == pytest.approx(3.0 * 20.0 + 10.0 * 0.18)
     held = objective.stocks_eur(Stocks(3.0, 4.0, 10.0), 180.0)
     assert owed - held == pytest.approx(4.0 * (3.8 * 1.4 + 0.5))
+    cold = objective.stocks_eur(Stocks(3.0, 0.0, 10.0, 20.0), 180.0)
+    assert cold - owed == pytest.approx(20.0 * 0.055)
 
 
 @pytest.mark.parametrize("name", PLANTS)

@@ -169,6 +169,8 @@ class RecordedSpec(Spec):
     """How a recorded column becomes this disturbance: mean and standard deviation are mapped."""
 
     column: str
+    every_s: Positive = 60.0
+    """How far apart its rows are, in plant time."""
     scale: float = 1.0
     offset: float = 0.0
     standardise: bool = False

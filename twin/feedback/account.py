@@ -11,6 +11,7 @@ from twin.feedback.quarters import Quarter
 from twin.feedback.state_energy import ASLEEP, CLASS_OF_STATE
 from twin.line import schema as s
 from twin.objective import Stocks
+from twin.processes import load
 
 
 class UndefinedError(Exception):
@@ -116,11 +117,12 @@ class Account:
             backlog=backlog,
             wip=_known(values, "line.wip"),
             heat_owed_kwh=heat_owed_kwh(self.plant, values, now_us / 1e6),
+            gas_owed_kwh=gas_owed_kwh(self.plant, values),
         )
 
 
 def heat_owed_kwh(plant: Plant, values: Mapping[str, float], now_s: float) -> float:
-    """Energy that brings every station back to ready, by the plant file's warm-up power and time.
+    """Electricity that brings every station back to ready: warm-up power and time of the plant file.
 
     A station that sleeps owes a whole warm-up, one that warms up what is left of it. A continuous
     station in setback owes a whole warm-up as well: assumption.
@@ -136,6 +138,23 @@ def heat_owed_kwh(plant: Plant, values: Mapping[str, float], now_s: float) -> fl
             since_s = _known(values, f"{station.name}.state_since_s")
             left_s = min(max(whole_s - (now_s - since_s), 0.0), whole_s)
         owed += float(station.power.warm_up_kw) * left_s / 3600.0
+    return owed
+
+
+def gas_owed_kwh(plant: Plant, values: Mapping[str, float]) -> float:
+    """Gas that brings every heated zone back to the temperature of its recipe.
+
+    By the nominal heat capacity and burner efficiency; walls and parts are left out (assumption).
+    """
+    owed = 0.0
+    for station in plant.stations:
+        model = load(station.model)
+        numbers = {q.name: float(q.default or 0.0) for q in model.parameters}
+        numbers |= {name: float(value) for name, value in station.parameters.items()}
+        for store in model.stores:
+            missing_k = station.setpoints[store.setpoint].start
+            missing_k -= _known(values, f"{station.name}.{store.signal}")
+            owed += missing_k * numbers[store.capacity] / 3600.0 / numbers[store.efficiency]
     return owed
 
 

@@ -232,8 +232,15 @@ LINE_KPIS = (
         "heat_owed_kwh_end",
         "kW.h",
         "lower",
-        "energy that brings sleeping stations back to ready",
+        "electricity that brings sleeping stations back to ready",
         lambda a: a.stocks_at_end().heat_owed_kwh,
+    ),
+    Definition(
+        "gas_owed_kwh_end",
+        "kW.h",
+        "lower",
+        "gas that brings heated zones back to the recipe; negative where they are hotter",
+        lambda a: a.stocks_at_end().gas_owed_kwh,
     ),
     Definition(
         "idle_energy_share",

@@ -52,14 +52,17 @@ def stock_cost_eur(
     wip_eur_per_part: float,
     heat_owed_kwh: Amount,
     price_eur_per_mwh: Amount,
+    gas_owed_kwh: Amount,
+    gas_eur_per_mwh: float,
 ) -> Amount:
     """What is left behind at the end: unmet orders, parts in the line, cold machines.
 
     Parts in the line are worth something (a credit); heat that must be put back before the next
-    part is owed.
+    part is owed, be it by electricity or by gas.
     """
     return (
         backlog * backlog_eur_per_part
         - wip * wip_eur_per_part
         + heat_owed_kwh * price_eur_per_mwh * 1e-3
+        + gas_owed_kwh * (gas_eur_per_mwh * 1e-3)
     )

@@ -32,7 +32,8 @@ def build_table(
 ) -> list[float]:
     """One row a minute for the given number of hours: disturbances, orders, failure factor.
 
-    ``recorded`` replaces disturbances by their own values, one a row (a shorter series is repeated).
+    ``recorded`` replaces disturbances by recorded values, as far apart as the plant file says (a
+    shorter series is repeated).
     Raises ``PlantError`` for a series that is empty or not finite.
     Orders for a shift are known at its start: utilisation times what the line can sustain.
     """
@@ -43,7 +44,7 @@ def build_table(
     columns = []
     for n, (name, disturbance) in enumerate(plant.disturbances.items()):
         if recorded is not None and name in recorded:
-            values = np.resize(_mapped(plant, name, recorded[name]), rows)
+            values = _minutes(plant, name, _mapped(plant, name, recorded[name]), rows)
         else:
             values = _course(plant, disturbance, h, spec, seed, world, FIRST_STREAM + n)
         values = values + np.where(inside, spec.shift.get(name, 0.0), 0.0)
@@ -100,6 +101,17 @@ def _mapped(plant: Plant, name: str, values: NDArray[np.float64]) -> NDArray[np.
         spread = float(values.std()) or 1.0
         values = float(spec.mean) + spec.sd * (values - values.mean()) / spread
     return values * spec.recorded.scale + spec.recorded.offset
+
+
+def _minutes(
+    plant: Plant, name: str, values: NDArray[np.float64], rows: int
+) -> NDArray[np.float64]:
+    """A recording as rows of the table: the mean of what falls into a minute, or what holds in it."""
+    spec = plant.disturbances[name].recorded
+    every_s = ROW_S if spec is None else spec.every_s
+    first = np.floor(np.arange(rows + 1) * ROW_S / every_s).astype(int)
+    inside = [range(a, max(b, a + 1)) for a, b in zip(first, first[1:], strict=False)]
+    return np.array([values.take(minute, mode="wrap").mean() for minute in inside])
 
 
 def _course(

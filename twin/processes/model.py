@@ -116,6 +116,20 @@ class Variant:
     quantities: tuple[Quantity, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HeatStore:
+    """Heat that stands in a station and has a price when it is gone: an oven's zone, say.
+
+    ``signal`` is the measured temperature, ``setpoint`` the MV that it follows, ``capacity`` the
+    parameter in kJ/K, ``efficiency`` that of the burner which fills it.
+    """
+
+    signal: str
+    setpoint: str
+    capacity: str
+    efficiency: str
+
+
 class Point(NamedTuple):
     """The four vectors at which a model is evaluated, float64, in declared order."""
 
@@ -152,6 +166,7 @@ class ProcessModel:
     module: ModuleType
     variants: tuple[Variant, ...] = ()
     step_s: float | None = None
+    stores: tuple[HeatStore, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a model whose declarations do not fit together."""

@@ -21,6 +21,7 @@ import sys
 
 from twin.processes import maths_numbers as xp
 from twin.processes.model import (
+    HeatStore,
     Kind,
     ProcessModel,
     Quantity,
@@ -280,4 +281,13 @@ MODEL = ProcessModel(
     outputs=OUTPUTS,
     module=sys.modules[__name__],
     step_s=10.0,
+    stores=tuple(
+        HeatStore(
+            f"zone_temp_{z}_c",
+            f"zone_{z}_setpoint_c",
+            "zone_heat_capacity_kj_per_k",
+            "burner_efficiency",
+        )
+        for z in range(1, ZONES + 1)
+    ),
 )

@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 from twin.cli.app import app
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-STEEL = REPOSITORY.parent / "shared" / "data" / "steel_energy" / "steel_jan_sep.parquet"
+DATA = REPOSITORY.parent / "shared" / "data"
+LIVELINE = DATA / "liveline" / "liveline_first70.parquet"
+STEEL = DATA / "steel_energy" / "steel_jan_sep.parquet"
 
 
 def twin(*arguments: object) -> tuple[int, str, str]:

@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from tests.twin.cli.shell import STEEL, twin
+from tests.twin.cli.shell import LIVELINE, STEEL, twin
 from twin.cli.shift import Shift
 from twin.config import PlantError, load_plant
 from twin.kernels import draws
@@ -95,3 +95,27 @@ def test_a_steel_plant_becomes_the_load_of_the_site() -> None:
     reading = plc.reading()
     at = plc.tags.index["env.site_load_kw"]
     assert reading.values[at] == pytest.approx(4.0 * raw[0])
+    later = build_table(shift.plant, 1, draws.PLANT, 2.0, recorded=recorded)
+    column = list(shift.plant.disturbances).index("site_load_kw")
+    per_row = len(later) // 121
+    loads = later[column::per_row]
+    assert loads[:31] == pytest.approx([*([4.0 * raw[0]] * 15), *([4.0 * raw[1]] * 15), 4.0 * raw[2]])
+
+
+@pytest.mark.needs_data
+@pytest.mark.skipif(not LIVELINE.is_file(), reason="the recording of the line is not there")
+def test_an_extruders_air_and_lots_become_those_of_the_moulding_cell() -> None:
+    shift = Shift("molding_cell", hours=2.0, disturbances=(LIVELINE, STEEL))
+    recorded = shift.recorded()
+    assert recorded is not None
+    assert set(recorded) == {"ambient_c", "humidity_pct", "viscosity_rel", "site_load_kw"}
+    table = build_table(shift.plant, 1, draws.PLANT, 2.0, recorded=recorded)
+    per_row = len(table) // 121
+    for name in ("ambient_c", "humidity_pct", "viscosity_rel"):
+        spec = shift.plant.disturbances[name]
+        column = list(shift.plant.disturbances).index(name)
+        raw = recorded[name]
+        standard = float(spec.mean) + spec.sd * (raw - raw.mean()) / raw.std()
+        minutes = standard[: 120 * 60].reshape(120, 60).mean(axis=1)
+        assert table[column::per_row][:120] == pytest.approx(minutes.tolist())
+        assert minutes.std() > 0.0

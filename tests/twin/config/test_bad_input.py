@@ -57,7 +57,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("start outside", TAKT, TAKT.replace("start: 90", "start: 50"), "start 50.0 lies outside the operator limits", "takt_s"),
     ("not positive", "shift_h: 8", "shift_h: 0", "greater than 0", "shift_h"),
     ("text for a number", "shift_h: 8", "shift_h: eight", "valid number", "shift_h"),
-    ("number with an exponent", "backlog_eur_per_part: {value: 60.0", "backlog_eur_per_part: {value: 6e1", "valid number", "backlog_eur_per_part"),
+    ("number with an exponent", "backlog_eur_per_part: {value: 200.0", "backlog_eur_per_part: {value: 2e2", "valid number", "backlog_eur_per_part"),
     ("yes for a number", "deadline_s: 4", "deadline_s: yes", "valid number", "deadline_s"),
     ("unknown kind", "kind: mix", "kind: mixed", "'mix'", "kind: mixed"),
     ("a mix of nothing", "    choices: [40, 60, 90]\n", "", "a mix needs its choices", "part_mass_kg"),
@@ -121,7 +121,7 @@ def test_hints_name_what_is_known(tmp_path: Path) -> None:
         ("    inspects: true", "    inspect: true", "did you mean 'inspects'?"),
         ("value: 6, range", "valeu: 6, range", "known here: class, range, source, value"),
         ("takes_from: coated", "takes_from: painted", "known: hung, coated"),
-        ("value: 60.0", "value: 6e1", "write 1000.0 or 1.0e+3"),
+        ("value: 200.0", "value: 2e2", "write 1000.0 or 1.0e+3"),
     ):
         path.write_text(changed(PAINT, old, new), encoding="utf-8")
         assert hint in refusal(path).hint

@@ -85,6 +85,7 @@ BY_HAND = {
     "backlog_end": 50.0,
     "tool_life_used_end": 1.25,
     "heat_owed_kwh_end": 1.0,
+    "gas_owed_kwh_end": 0.0,
     # Of the line: that of turning, which was at work, changed over or repaired for 5,800 s.
     "line.bottleneck_position": 1.0,
     "line.allocation_efficiency": 6200.0 / 7200.0,

@@ -211,18 +211,18 @@ def test_a_recorded_line_gives_ambient_and_material_in_the_plants_own_spread() -
     for name in wanted:
         spec = plant.disturbances[name].recorded
         assert spec is not None
-        recorded[name] = pq.read_table(LIVELINE, columns=[spec.column])[0].to_numpy()[::60]
-    rows = len(recorded["ambient_c"])
+        recorded[name] = pq.read_table(LIVELINE, columns=[spec.column])[0].to_numpy()
+    rows = len(recorded["ambient_c"]) // 60
     table = build_table(plant, 1, draws.PLANT, (rows - 1) / 60.0, recorded=recorded)
     names = list(plant.disturbances)
     columns = np.array(table).reshape(-1, len(names) + 2)
     for name in wanted:
         course = columns[:, names.index(name)]
         spec_of = plant.disturbances[name]
-        assert course.mean() == pytest.approx(float(spec_of.mean), rel=1e-6)
+        assert course.mean() == pytest.approx(float(spec_of.mean), rel=1e-3)
         assert course.std() == pytest.approx(spec_of.sd, rel=0.1)
     lots = columns[:, names.index("viscosity_rel")]
-    assert len(np.unique(lots)) == 3  # two changes of the material
+    assert 3 <= len(np.unique(lots)) <= 5  # two changes of the material, within a minute each
 
 
 @pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]], ids=["none", "nan", "inf"])

@@ -60,7 +60,14 @@ GROUPS = (
         (*(f"line.{name}" for name in STATION_KPIS), "line.bottleneck_position"),
     ),
 )
-STOCKS = ("wip_end", "backlog_end", "tool_life_used_end", "heat_owed_kwh_end", "stock_change_eur")
+STOCKS = (
+    "wip_end",
+    "backlog_end",
+    "tool_life_used_end",
+    "heat_owed_kwh_end",
+    "gas_owed_kwh_end",
+    "stock_change_eur",
+)
 HEADLINES = (
     ("energy_kwh_per_good_part", "electricity per good part"),
     ("cost_eur_per_good_part", "cost per good part"),
