@@ -10,15 +10,25 @@ from __future__ import annotations
 from twin.line.flow import touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
 from twin.line.schema import (
+    E_FLOATS,
+    E_INTS,
+    EK,
     FAILURE_RATE,
     GRID,
     K_DISTURBANCE_F,
     K_DISTURBANCES,
+    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     ORDERED,
+    PROCESSING,
+    STATE,
+    STATION,
+    TO_FAILURE_S,
+    WORK_LEFT_S,
+    WORK_SINCE_S,
 )
-from twin.line.transitions import change_failure_rate
+from twin.line.transitions import work
 
 ROW_S = 60.0
 
@@ -43,3 +53,23 @@ def environment(
         i[line + ORDERED] = ordered
         touch(0, i, k)
     schedule(e, GRID, (int(now / ROW_S + 0.5) + 1) * ROW_S, f, i, journal)
+
+
+def change_failure_rate(
+    e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal
+) -> None:
+    """All failures of a station come so many times as often from now on.
+
+    What is left until the next ones shrinks accordingly: exact for exponential times.
+    """
+    a = e * E_FLOATS
+    working = k[k[K_ELEMENT_K] + e * EK] == STATION and i[e * E_INTS + STATE] == PROCESSING
+    if working:
+        worked = now - f[a + WORK_SINCE_S]
+        f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, 0.0)
+        f[a + TO_FAILURE_S] = max(f[a + TO_FAILURE_S] - worked, 0.0)
+        f[a + TO_FAILURE_S + 1] = max(f[a + TO_FAILURE_S + 1] - worked, 0.0)
+    f[a + TO_FAILURE_S] /= times
+    f[a + TO_FAILURE_S + 1] /= times
+    if working:
+        work(e, now, f, i, journal)

@@ -1,4 +1,4 @@
-"""The luck of a station: when it fails, how long repairs take, how long an edge lasts.
+"""The luck of a station: when it fails, how long repairs take, how long an edge lasts, bad starts.
 
 Every draw is keyed by the element and by what is drawn for the how-manieth time, see
 ``twin.kernels.draws``.
@@ -11,25 +11,32 @@ from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import lognormal as draw_lognormal
 from twin.line.hooks import Constants, Floats, Ints, Structure
 from twin.line.schema import (
+    BAD_STARTS,
     C_BETWEEN_S,
     C_CYCLE_CV,
     C_CYCLE_LAW,
     C_REPAIR_CV,
     C_REPAIR_LAW,
     C_REPAIR_S,
+    C_RESTART_AFTER_S,
     C_TOOL_LIFE_CV,
     CYCLE_KWH,
     CYCLE_S,
+    DEFECTIVE,
     E_FLOATS,
     E_INTS,
     EC,
+    EK,
     EXPONENTIAL,
     FAILURE_RATE,
     FOREVER,
     K_ELEMENT_C,
+    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     LOGNORMAL,
+    REST_SINCE_S,
+    RESTART_SCRAP,
     SEED,
     TOOLS,
     WORLD,
@@ -85,3 +92,21 @@ def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
         return 1.0
     tools = i[e * E_INTS + TOOLS]
     return draw_lognormal(i[line + SEED], i[line + WORLD], e, TOOL_LIFE, tools, 1.0, cv)
+
+
+def restart(
+    e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants, k: Structure
+) -> None:
+    """After a long rest, whatever its reason, the first parts are scrap; this may be one of them.
+
+    The part that waited inside for a repair (not a ``new_part``) is the first of them.
+    """
+    b = e * E_INTS
+    bad = k[k[K_ELEMENT_K] + e * EK + RESTART_SCRAP]
+    long_s = c[k[K_ELEMENT_C] + e * EC + C_RESTART_AFTER_S]
+    cold = bad > 0 and now - f[e * E_FLOATS + REST_SINCE_S] > long_s
+    if cold:
+        i[b + BAD_STARTS] = bad
+    if i[b + BAD_STARTS] > 0 and (new_part or cold):
+        i[b + BAD_STARTS] -= 1
+        i[b + DEFECTIVE] = 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def _minutes(
     spec = plant.disturbances[name].recorded
     every_s = ROW_S if spec is None else spec.every_s
     first = np.floor(np.arange(rows + 1) * ROW_S / every_s).astype(int)
-    inside = [range(a, max(b, a + 1)) for a, b in zip(first, first[1:], strict=False)]
+    inside = [range(a, max(b, a + 1)) for a, b in pairwise(first)]
     return np.array([values.take(minute, mode="wrap").mean() for minute in inside])
 
 

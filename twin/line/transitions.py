@@ -25,13 +25,11 @@ from twin.line.flow import (
     touch,
 )
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, record, run_cycle, schedule
-from twin.line.luck import repair_s, scatter, to_failure_s, tool_factor
+from twin.line.luck import repair_s, restart, scatter, to_failure_s, tool_factor
 from twin.line.schema import (
-    BAD_STARTS,
     BLOCKED,
     BOOKED_S,
     C_IDLE_KW,
-    C_RESTART_AFTER_S,
     C_STANDBY_KW,
     C_TOOL_CHANGE_S,
     C_TOOL_LIFE_MM,
@@ -85,7 +83,6 @@ from twin.line.schema import (
     PROCESSING,
     REPAIRED,
     REST_SINCE_S,
-    RESTART_SCRAP,
     RESUME,
     SCRAPPED,
     SEED,
@@ -97,7 +94,6 @@ from twin.line.schema import (
     STANDBY_AFTER_S,
     STANDBY_ASKED,
     STATE,
-    STATION,
     TAKES_FROM,
     TIME_S,
     TIMED_OUT,
@@ -224,24 +220,6 @@ def start(
     work(e, now, f, i, journal)
 
 
-def restart(
-    e: int, new_part: bool, now: float, f: Floats, i: Ints, c: Constants, k: Structure
-) -> None:
-    """After a long rest, whatever its reason, the first parts are scrap; this may be one of them.
-
-    The part that waited inside for a repair (not a ``new_part``) is the first of them.
-    """
-    b = e * E_INTS
-    bad = k[k[K_ELEMENT_K] + e * EK + RESTART_SCRAP]
-    long_s = c[k[K_ELEMENT_C] + e * EC + C_RESTART_AFTER_S]
-    cold = bad > 0 and now - f[e * E_FLOATS + REST_SINCE_S] > long_s
-    if cold:
-        i[b + BAD_STARTS] = bad
-    if i[b + BAD_STARTS] > 0 and (new_part or cold):
-        i[b + BAD_STARTS] -= 1
-        i[b + DEFECTIVE] = 1
-
-
 def _cycle_kw(e: int, f: Floats) -> float:
     a = e * E_FLOATS
     return f[a + CYCLE_KWH] / f[a + CYCLE_S] * 3600.0
@@ -280,26 +258,6 @@ def fail(
     f[a + TO_FAILURE_S + mode] = to_failure_s(e, mode, i[b + FAILURES + mode], f, i, c, k)
     enter(e, DOWN, c[cc + C_IDLE_KW], now, f, i, k, journal)
     schedule(e, REPAIRED, now + repair, f, i, journal)
-
-
-def change_failure_rate(
-    e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal
-) -> None:
-    """All failures of a station come so many times as often from now on.
-
-    What is left until the next ones shrinks accordingly: exact for exponential times.
-    """
-    a = e * E_FLOATS
-    working = k[k[K_ELEMENT_K] + e * EK] == STATION and i[e * E_INTS + STATE] == PROCESSING
-    if working:
-        worked = now - f[a + WORK_SINCE_S]
-        f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, 0.0)
-        f[a + TO_FAILURE_S] = max(f[a + TO_FAILURE_S] - worked, 0.0)
-        f[a + TO_FAILURE_S + 1] = max(f[a + TO_FAILURE_S + 1] - worked, 0.0)
-    f[a + TO_FAILURE_S] /= times
-    f[a + TO_FAILURE_S + 1] /= times
-    if working:
-        work(e, now, f, i, journal)
 
 
 def finish(

@@ -99,7 +99,9 @@ def test_a_steel_plant_becomes_the_load_of_the_site() -> None:
     column = list(shift.plant.disturbances).index("site_load_kw")
     per_row = len(later) // 121
     loads = later[column::per_row]
-    assert loads[:31] == pytest.approx([*([4.0 * raw[0]] * 15), *([4.0 * raw[1]] * 15), 4.0 * raw[2]])
+    assert loads[:31] == pytest.approx(
+        [*([4.0 * raw[0]] * 15), *([4.0 * raw[1]] * 15), 4.0 * raw[2]]
+    )
 
 
 @pytest.mark.needs_data
