@@ -180,8 +180,11 @@ def _station(
     own_elapsed_s = f[a + s.CYCLE_S] - f[a + s.WORK_LEFT_S]
     if before == s.PROCESSING:
         own_elapsed_s += now - f[a + s.WORK_SINCE_S]
+    finished = i[b + s.OPS]
     _copy_status(line, e, seen, f, i, now)
     state = i[b + s.STATE]
+    if state == s.PROCESSING or before == s.PROCESSING or i[b + s.OPS] != finished:
+        f[a + s.REST_SINCE_S] = now if state == s.PROCESSING else f[a + s.SINCE_S]
     i[b + s.SLOT] = -1
     if part:
         _part(slot, part, f, i, k, products, _product_now(f, k))

@@ -306,6 +306,8 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         msg = f"{path}: there is no audit; is this the folder of a run?"
         raise StoreError(msg)
     uri = f"{path.resolve().as_uri()}?mode=ro"
+    if not path.with_name(f"{path.name}-wal").exists():
+        uri += "&immutable=1"  # nobody writes: then reading leaves no side files behind
     database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
         database.execute("select count(*) from intents").fetchone()

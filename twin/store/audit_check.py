@@ -40,12 +40,19 @@ def audit_findings(database: sqlite3.Connection) -> list[Finding]:
     """
     (state,) = database.execute("pragma integrity_check(1)").fetchone()
     findings = [] if state == "ok" else [Finding("file", str(state))]
+    try:
+        return findings + _of_rows(database)
+    except (ValueError, KeyError, TypeError) as error:
+        return [*findings, Finding("file", f"a row is not as it was written: {error!r}")]
+
+
+def _of_rows(database: sqlite3.Connection) -> list[Finding]:
     outcomes = {conclusion.sequence: conclusion.outcome for conclusion in read_outcomes(database)}
     intents = list(read_intents(database))
     known = {intent.sequence for intent in intents}
     unsent = {number for number, outcome in outcomes.items() if outcome in NOTHING_LEFT}
     excused, answered = _of_cycles(read_cycles(database))
-    findings += _of_intents(intents, outcomes, unsent | excused)
+    findings = _of_intents(intents, outcomes, unsent | excused)
     findings += [
         Finding(f"outcome {number}", f"{outcome} without an intent")
         for number, outcome in outcomes.items()

@@ -308,3 +308,18 @@ def test_the_next_failures_of_the_twin_are_its_own() -> None:
         mine += [twin.floats[column] for column in a]
         plants += [state.floats[column] for column in a]
     assert abs(np.corrcoef(np.log(mine), np.log(plants))[0, 1]) < 0.07
+
+
+def test_a_long_rest_is_known_to_spoil_the_first_parts() -> None:
+    changes = {"stations__0__restart_scrap_parts": 3, "stations__0__restart_after_s": 50.0}
+    line = line_of(fixed(5.0, 5.0), [3], **changes)
+    plant = Run(line)
+    plant.simulator.prime(plant.state)
+    twin = initial_state(line, 9, TWIN)
+    rest = s.E_FLOATS + s.REST_SINCE_S
+    for n in range(1, 30):
+        plant.to(6.0 * n, line__takt_s=6.0 if n < 10 else 1000.0)
+        assert synchronise(line, twin, observed(line, plant.state), n)
+        if plant.state.ints[s.E_INTS + s.STATE] != s.PROCESSING:
+            assert twin.floats[rest] == pytest.approx(plant.state.floats[rest])
+    assert twin.now_s - twin.floats[rest] > 50.0

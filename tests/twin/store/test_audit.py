@@ -184,6 +184,9 @@ def test_others_may_read_while_the_loop_writes(tmp_path: Path) -> None:
             assert [one.sequence for one in reader.outcomes()] == [1]
             with pytest.raises(StoreError, match="do not write"):
                 reader.intend(decision(2, line__takt_s=60.0), UTC)
+    with Audit(path, read_only=True) as reader:
+        assert [intent.sequence for intent in reader.intents()] == [1]
+    assert [found.name for found in tmp_path.iterdir()] == ["audit.sqlite"]  # and no side files
     path.write_bytes(b"no database " * 500)
     with pytest.raises(StoreError, match="cannot be read"):
         Audit(path, read_only=True)
@@ -210,6 +213,7 @@ TAMPERED = [
     ("update intents set time_us = 1 where sequence = 3", "plant time went back"),
     ("update intents set mode = 'ADVISORY' where sequence = 3", "setpoints left in mode ADVISORY"),
     ("update intents set setpoints = '{\"a\":1e999}' where sequence = 3", "not finite"),
+    ("update cycles set record = 'cut off' where number = 3", "not as it was written"),
 ]
 
 
