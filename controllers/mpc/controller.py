@@ -37,17 +37,14 @@ PROGRESS_EUR = 0.3
 """Worth of carrying one part through the whole line beyond the energy it takes: time in hand against
 the breakdowns to come; assumption."""
 RESERVE = 1.25
-"""When the time left is less than this many times what the open orders need, an order missed is
-what counts."""
+"""When the time left is less than this many times what the open orders need, beside their way
+through the line, an order missed is what counts."""
 WORLDS = 6
 """What-if worlds in which each plan is driven."""
 EDGE_SAFETY = 0.98
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
-FEEDBACK = 0.0
-"""How strongly buffers move a station's cycle: share of the cycle for a buffer from empty to full;
-tuned on tuning seeds."""
-FASTEST, SLOWEST = 0.82, 1.25
-"""Cycle times that the buffers may ask for, as shares of the steady one."""
+FASTEST = 0.82
+"""How fast a station may catch up in a plan: share of its steady cycle; assumption."""
 SPARE = 0.97
 """Share of the time left that the steady pace may use for the open orders."""
 
@@ -83,7 +80,6 @@ class Mpc:
         # What a conveyor empties lies outside the flow model of the per-part stations.
         carried = {st.takes_from for st in plant.stations if st.step_s is not None}
         room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
-        self._room = room
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
         self._line = LineLayer(
@@ -136,7 +132,10 @@ class Mpc:
         fresh = self._line.solve(outlook, rates, prices)
         n = len(self._cells)
         steady = LinePlan(
-            np.ones((BLOCKS, n), dtype=bool), np.full((BLOCKS, n), np.nan), "steady pace"
+            np.ones((BLOCKS, n), dtype=bool),
+            np.full((BLOCKS, n), np.nan),
+            max(point.pace_s, self._takt_lo_s),
+            "steady pace",
         )
         plans = [fresh, steady]
         late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
@@ -144,7 +143,7 @@ class Mpc:
             plans.append(memory.plan.shifted())
         different: dict[bytes, LinePlan] = {}
         for plan in plans:  # those that ask for the same need not be driven
-            different.setdefault(plan.ready.tobytes(), plan)
+            different.setdefault(plan.ready.tobytes() + np.float64(plan.takt_s).tobytes(), plan)
         plans, costs = list(different.values()), [0.0]
         if len(plans) > 1:
             costs = [self._driven(situation, prices, plan, rates) for plan in plans]
@@ -155,15 +154,26 @@ class Mpc:
         sleep = f"; standby: {', '.join(asleep)}" if asleep else ""
         memory.reason = f"pace {point.pace_s:.1f} s a part{sleep}"
 
+    def _left_s(self, situation: Situation) -> float:
+        """Time of this shift that may be used for the open orders."""
+        shift_s = self._plant.shift_h * 3600.0
+        return max(SPARE * shift_s - situation.time_s % shift_s, 60.0)
+
+    def _missing(self, situation: Situation) -> float:
+        """Orders that are open."""
+        seen = situation.observation
+        return max(seen["line.ordered_count"] - seen["line.good_count"], 0.0)
+
     def _pace_most_s(self, situation: Situation) -> float:
         """The slowest pace that still makes the open orders before the shift ends."""
-        seen = situation.observation
-        shift_s = self._plant.shift_h * 3600.0
-        left_s = SPARE * shift_s - situation.time_s % shift_s
-        missing = seen["line.ordered_count"] - seen["line.good_count"]
-        if missing < 1.0:
-            return 1e4
-        return max(left_s, 60.0) / missing
+        missing = self._missing(situation)
+        return 1e4 if missing < 1.0 else self._left_s(situation) / missing
+
+    def _is_late(self, situation: Situation, pace_s: float) -> bool:
+        """Whether the open orders need what time is left, asleep as the line may be."""
+        way_s = sum(cell.warm_up_s for cell in self._cells) + pace_s * len(self._cells)
+        work_s = RESERVE * pace_s * self._missing(situation) + way_s
+        return work_s > self._left_s(situation)
 
     def _budget_eur(self, situation: Situation) -> float:
         """What edges may cost per part from here on, in the model's own money.
@@ -190,7 +200,7 @@ class Mpc:
 
     def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
         """What a part earns at each station: its own readiness for one pace, and its progress."""
-        late = self._pace_most_s(situation) < RESERVE * SPARE * point.pace_s
+        late = self._is_late(situation, point.pace_s)
         progress = prices.backlog_eur if late else PROGRESS_EUR
         rates = []
         for m, cell in enumerate(self._cells):
@@ -239,9 +249,12 @@ class Mpc:
             total += prices.energy_eur_per_kwh * (
                 after["line.energy_kwh"] - before["line.energy_kwh"]
             )
+            # A part that is scrapped has to be made again, at every station.
+            lost = after["line.scrap_count"] - before["line.scrap_count"]
+            total += lost * prices.scrap_eur
             for m, cell in enumerate(self._cells):
                 name = cell.name
-                ops = after[f"{name}.op_count"] - before[f"{name}.op_count"]
+                ops = after[f"{name}.op_count"] - before[f"{name}.op_count"] - cell.share * lost
                 # Work done is not work to do: it earns the energy beyond standby that it takes.
                 total -= ops * (rates[m].margin_eur + self._busy_eur(cell, prices, after))
         return total / WORLDS
@@ -263,7 +276,7 @@ class Mpc:
 
     def _block(self, plan: LinePlan, k: int) -> dict[str, float]:
         """The setpoints of one block of a plan, at the steady pace."""
-        asked = dict(self._steady) if k == 0 else {}
+        asked = {"line.takt_s": plan.takt_s, **self._steady} if k == 0 else {}
         for m, cell in enumerate(self._cells):
             if cell.spec.standby:
                 asked[f"{cell.name}.standby"] = 0.0 if plan.ready[k, m] else 1.0
@@ -287,26 +300,11 @@ class Mpc:
                 finished.append(cell.name)
         return finished
 
-    def _target_s(self, situation: Situation, m: int) -> float:
-        """The cycle time that a station should keep: the steady one, moved by its buffers.
-
-        Full in front and empty behind: faster. Empty in front or full behind: slower, which saves
-        edges, since nobody waits for the part.
-        """
-        cell, point = self._cells[m], self._memory.point
+    def _target_s(self, m: int) -> float:
+        """The cycle time that a station should keep: that of the steady pace."""
+        point = self._memory.point
         assert point is not None
-        steady = point.pace_s / cell.share * cell.availability
-        before = self._fill(situation, cell.takes_from)
-        behind = self._fill(situation, cell.gives_to)
-        factor = 1.0 - FEEDBACK * (before - behind)
-        return steady * min(max(factor, FASTEST), SLOWEST)
-
-    def _fill(self, situation: Situation, buffer: str) -> float:
-        """How full a buffer is, 0 to 1; a half where there is none, or it is the source's own."""
-        if buffer not in self._room or buffer == self._plant.source.gives_to:
-            return 0.5
-        level = situation.observation[f"{buffer}.level"]
-        return 0.5 if math.isnan(level) else level / self._room[buffer]
+        return point.pace_s / self._cells[m].share * self._cells[m].availability
 
     # --- station layer -------------------------------------------------------------------------
 
@@ -319,6 +317,7 @@ class Mpc:
         if memory.plan is None or memory.point is None:
             return asked
         block_s = self._plant.control.line_period_s
+        asked["line.takt_s"] = memory.plan.takt_s
         k = min(int((situation.time_s - memory.planned_s) / block_s + 1e-9), BLOCKS - 1)
         for m, cell in enumerate(self._cells):
             if cell.spec.standby:
@@ -326,7 +325,7 @@ class Mpc:
         for m in self._moving:
             point = memory.point
             move = self._stations[m].solve(
-                situation, prices, point.edge_factor, point.defect_eur, self._target_s(situation, m)
+                situation, prices, point.edge_factor, point.defect_eur, self._target_s(m)
             )
             if move.usable:
                 asked |= self._cells[m].unscaled(move.z)

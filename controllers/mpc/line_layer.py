@@ -13,7 +13,7 @@ A flow model on blocks of the line period, solved as a mixed-integer program by 
 that work done now is worth later: the same cost, plus the station's own readiness for one pace,
 which will have to be paid whenever the part is made. So a station that gets work runs, one that has
 none for long enough sleeps, and when nothing is left to do everything sleeps. How fast a station
-runs is not decided here but by the buffers around it, see ``controllers.mpc.controller``.
+runs is not decided here but by the steady pace, see ``controllers.mpc.operating_point``.
 """
 
 from __future__ import annotations
@@ -49,10 +49,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinePlan:
-    """Block by block: which stations are ready, and how many parts each makes."""
+    """Block by block: which stations are ready, how many parts each makes; and the release takt."""
 
     ready: NDArray[np.bool_]
     parts: NDArray[np.float64]
+    takt_s: float
     status: str
 
     def shifted(self) -> LinePlan:
@@ -60,6 +61,7 @@ class LinePlan:
         return LinePlan(
             np.vstack([self.ready[1:], self.ready[-1:]]),
             np.vstack([self.parts[1:], self.parts[-1:]]),
+            self.takt_s,
             "shifted",
         )
 
@@ -89,7 +91,7 @@ class LineLayer:
         self._cells = cells
         self._room = dict(room)
         self._source_to = source_to
-        self._source_most = block_s / takt_lo_s
+        self._takt_lo_s = takt_lo_s
         self._block_s = block_s
 
     def solve(self, outlook: Outlook, rates: tuple[Rate, ...], prices: Prices) -> LinePlan:
@@ -119,11 +121,11 @@ class LineLayer:
         milp.add_variable(1.0, 1.0, -hour_eur)
         solution = milp.solve(node_limit=NODES, gap=GAP)
         if not solution.usable:
-            return LinePlan(
-                np.ones((BLOCKS, n), dtype=bool), np.zeros((BLOCKS, n)), str(solution.reason)
-            )
+            always, none = np.ones((BLOCKS, n), dtype=bool), np.zeros((BLOCKS, n))
+            return LinePlan(always, none, self._takt_lo_s, str(solution.reason))
         parts = solution.x[np.array(flows)]
-        return LinePlan(solution.x[ready] > 0.5, parts, f"highs: {solution.status}")
+        status = f"highs: {solution.status}"
+        return LinePlan(solution.x[ready] > 0.5, parts, self._takt_lo_s, status)
 
     def _flow(
         self,
@@ -148,7 +150,7 @@ class LineLayer:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
         for k in range(BLOCKS):
-            release = milp.add_variable(0.0, self._source_most, 1e-5 * k)
+            release = milp.add_variable(0.0, self._block_s / self._takt_lo_s, 1e-5 * k)
             source[release] = 1.0
             if self._source_to in levels:
                 levels[self._source_to][release] = 1.0

@@ -1,7 +1,7 @@
 """The station layer: process setpoints of one per-part station, decided from part to part.
 
     min_u  price (e(u) - idle c(u)) + nu defect(u) + mu edges(u) + band violations + |z - z_now|^2
-    s.t.   c(u) <= target cycle (soft)
+    s.t.   c(u) <= target cycle (soft);  |z - z_now| <= what the rate limits allow in one cycle
 
 A second saved here is a second spent waiting, so only the energy beyond that of waiting counts. The
 prices ``mu`` of edges and ``nu`` of defects are the shadow prices of the operating point. The model's
@@ -28,7 +28,7 @@ MOVE_EUR = 2e-4
 """Price of moving a setpoint across its whole range; keeps ties from wandering; assumption."""
 BAND_EUR = 5.0
 """Price of leaving a quality band by its own width; assumption."""
-BACK_OFF = 2.0
+BACK_OFF = 3.0
 """Standard deviations of the sensor by which a band is kept clear; assumption."""
 
 
@@ -59,11 +59,11 @@ class StationLayer:
         ]
         self._bands = bands
         x = unknowns("x", n + 1 + len(bands))
-        p = unknowns("p", 6 + n + len(bands) + len(cell.d))
+        p = unknowns("p", 6 + 2 * n + len(bands) + len(cell.d))
         z, late, out = x[:n], x[n], x[n + 1 :]
         price, scrap_eur, edge_factor, target, r_c, r_e = (p[k] for k in range(6))
-        before, offsets = p[6 : 6 + n], p[6 + n : 6 + n + len(bands)]
-        d = p[6 + n + len(bands) :]
+        before, reach = p[6 : 6 + n], p[6 + n : 6 + 2 * n]
+        offsets, d = p[6 + 2 * n : 6 + 2 * n + len(bands)], p[6 + 2 * n + len(bands) :]
         wear = MEAN_WEAR_SHARE * cell.life_mm
         c, e, defect, edges, y, _ = cell.equations(cell.lo + z * (cell.hi - cell.lo), d, wear)
         c, e = c * r_c, e * r_e
@@ -83,6 +83,9 @@ class StationLayer:
             g_hi += [0.0, 0.0]
             cost += BAND_EUR * out[k]
         move = z - before
+        rows += [move - reach, -move - reach]
+        g_lo += [-np.inf] * (2 * n)
+        g_hi += [0.0] * (2 * n)
         total = cost + LATE_EUR_PER_S * late + MOVE_EUR * (move.T @ move)
         self._n = n
         self._cost_scale = 100.0
@@ -124,6 +127,7 @@ class StationLayer:
             cell.ratio(situation, "last_cycle_s"),
             cell.ratio(situation, "last_energy_kwh"),
             *before,
+            *(cell.rates_per_s * target_s),
             *offsets,
             *cell.disturbances(situation),
         ]

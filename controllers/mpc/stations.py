@@ -39,6 +39,8 @@ class Cell:
     outputs: tuple[str, ...]
     lo: NDArray[np.float64]
     hi: NDArray[np.float64]
+    rates_per_s: NDArray[np.float64]
+    """How fast the setpoints may move, scaled as they are."""
     p: NDArray[np.float64]
     d: NDArray[np.float64]
     d_signals: tuple[tuple[int, str], ...]
@@ -127,7 +129,10 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
         names = [q.name for q in model.dvs]
         beside = [st for st in plant.stations if st.takes_from == spec.takes_from]
         down = sum(float(f.mean_repair_s) / float(f.mean_between_s) for f in spec.failures.values())
-        operator = [spec.setpoints[mv].operator for mv in element.setpoints]
+        operator = np.array([spec.setpoints[mv].operator for mv in element.setpoints])
+        operator = operator.reshape(-1, 2)
+        span = np.where(operator[:, 1] > operator[:, 0], operator[:, 1] - operator[:, 0], 1.0)
+        rates = np.array([spec.setpoints[mv].rate_per_s for mv in element.setpoints])
         cc = e * s.EC
         found.append(
             Cell(
@@ -137,8 +142,9 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
                 model=model,
                 mvs=element.setpoints,
                 outputs=element.outputs,
-                lo=np.array([pair[0] for pair in operator]),
-                hi=np.array([pair[1] for pair in operator]),
+                lo=operator[:, 0],
+                hi=operator[:, 1],
+                rates_per_s=rates / span,
                 p=np.array(line.c[p_c : p_c + n_p]),
                 d=np.array(line.c[p_c + 2 * n_p : p_c + 2 * n_p + n_d]),
                 d_signals=tuple(

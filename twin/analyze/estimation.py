@@ -36,6 +36,8 @@ class EstimateMemory:
     parts: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     inside: dict[str, Inside] = field(default_factory=dict)
+    awaited: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    """What the model says of parts whose measurement is still on its way: when it comes, value."""
 
 
 class OffsetEstimator:
@@ -83,6 +85,10 @@ class _Station:
         self.noise = {
             name: spec.noise_sd for name, spec in line.plant.stations[e - 1].sensors.items()
         }
+        self.delay_us = {
+            name: round(spec.delay_s * 1e6)
+            for name, spec in line.plant.stations[e - 1].sensors.items()
+        }
         self.scatters = line.plant.stations[e - 1].cycle_scatter is not None
 
     def update(self, seen: Observation, twin: LineState, memory: EstimateMemory) -> None:
@@ -94,6 +100,8 @@ class _Station:
         before, begun = memory.ops.get(name), memory.inputs.get(name)
         memory.ops[name] = ops
         self._begin(seen, (*u, f[a + s.WEAR]), memory)
+        for output in self.outputs:
+            self._measure(output, seen, memory)
         if before is None or ops <= before:
             return
         # A part that came and went between two observations was made with what is in force now.
@@ -106,13 +114,25 @@ class _Station:
         if not self.scatters:
             self._learn(f"{name}.last_cycle_s", seen, self.out[0], memory)
         for n, output in enumerate(self.outputs):
-            signal = f"{name}.{output}"
-            measured = seen[signal]
-            if math.isnan(measured):
-                continue
-            noise = self.noise.get(output, 0.0) or 1e-3 * max(abs(self.out[5 + n]), 1e-3)
-            offset = memory.offsets.setdefault(signal, Offset(0.0, 25.0 * noise * noise))
-            offset.update(measured - self.out[5 + n], 0.1 * noise, noise)
+            due_us = seen.time_us + self.delay_us.get(output, 0)
+            awaited = memory.awaited.setdefault(f"{name}.{output}", [])
+            awaited.append((due_us, float(self.out[5 + n])))
+            self._measure(output, seen, memory)
+
+    def _measure(self, output: str, seen: Observation, memory: EstimateMemory) -> None:
+        """Compare the newest part whose measurement has come; it shows one part at a time."""
+        signal = f"{self.name}.{output}"
+        awaited = memory.awaited.get(signal, [])
+        come = [modelled for due_us, modelled in awaited if due_us <= seen.time_us]
+        measured = seen[signal]
+        if not come:
+            return
+        del awaited[: len(come)]
+        if math.isnan(measured):
+            return
+        noise = self.noise.get(output, 0.0) or 1e-3 * max(abs(come[-1]), 1e-3)
+        offset = memory.offsets.setdefault(signal, Offset(0.0, 25.0 * noise * noise))
+        offset.update(measured - come[-1], 0.1 * noise, noise)
 
     def _begin(self, seen: Observation, inputs: tuple[float, ...], memory: EstimateMemory) -> None:
         """Note under what the part in work was begun: setpoints that come later do not touch it."""

@@ -183,7 +183,7 @@ def _station(
     finished = i[b + s.OPS]
     _copy_status(line, e, seen, f, i, now)
     state = i[b + s.STATE]
-    if state == s.PROCESSING or before == s.PROCESSING or i[b + s.OPS] != finished:
+    if s.PROCESSING in (state, before) or i[b + s.OPS] != finished:
         f[a + s.REST_SINCE_S] = now if state == s.PROCESSING else f[a + s.SINCE_S]
     i[b + s.SLOT] = -1
     if part:

@@ -6,10 +6,20 @@ import math
 
 import pytest
 
-from tests.twin.analyze.in_step import nominal, observed, plant_of, without_luck
+from tests.twin.analyze.in_step import (
+    drive,
+    loop_of,
+    nominal,
+    observed,
+    plant_of,
+    plc_of,
+    without_luck,
+)
+from tests.twin.line.small_lines import changed
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import present
+from twin.cycle import Action, Situation
 from twin.kernels.draws import PLANT, TWIN
 from twin.line.model import Line, build_line
 from twin.line.simulator import Simulator, initial_state
@@ -118,3 +128,28 @@ def test_what_is_not_told_is_not_learned_and_breaks_nothing() -> None:
     for _ in range(60):
         learning.turn()
     assert learning["turning.last_cycle_s"] == pytest.approx(1.0, abs=1e-9)
+
+
+class Alternating:
+    """Jumps between two packing pressures."""
+
+    def decide(self, situation: Situation) -> Action:
+        bar = 350.0 if situation.time_s // 600.0 % 2 else 450.0
+        asked = {f"molding_{m}.packing_pressure_bar": bar for m in (1, 2)}
+        return Action({"line.takt_s": 20.0, **asked}, "to and fro")
+
+
+def test_a_measurement_that_comes_a_shot_later_belongs_to_the_part_before() -> None:
+    plant = plant_of("molding_cell")
+    noise = {
+        f"stations.{n}.sensors.{sensor}.noise_sd": 1e-6
+        for n, station in enumerate(plant.stations)
+        for sensor in station.sensors
+    }
+    line = build_line(changed(plant, noise))
+    loop = loop_of(Alternating(), line=line)
+    drive(plc_of(line), loop, 258)  # until shortly after a jump
+    for m in (1, 2):
+        for output in ("weight_pct", "shrinkage_pct"):
+            offset = loop.memory.estimate.offsets[f"molding_{m}.{output}"].value
+            assert offset == pytest.approx(0.0, abs=0.02), (m, output)
