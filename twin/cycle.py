@@ -8,6 +8,7 @@ integer microseconds of plant time. Arrays are aligned with the plant's tuple of
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -232,14 +233,14 @@ class Cycle:
     decision: Decision
 
     def to_json(self) -> str:
-        """One line of JSON; floats keep all their digits, NaN becomes null."""
+        """One line of JSON; floats keep all their digits, what is no number becomes null."""
         reading = self.reading
         decision = self.decision
         record: dict[str, Any] = {
             "number": self.number,
             "time_us": reading.time_us,
             "step": reading.step,
-            "values": [None if v != v else v for v in reading.values.tolist()],  # noqa: PLR0124
+            "values": [_number(value) for value in reading.values.tolist()],
             "source_us": reading.source_us.tolist(),
             "status": reading.status.tolist(),
             "part_ids": {name: list(ids) for name, ids in reading.part_ids.items()},
@@ -250,7 +251,7 @@ class Cycle:
             else {
                 "sequence": self.acknowledged.sequence,
                 "outcome": self.acknowledged.outcome,
-                "active": dict(self.acknowledged.active),
+                "active": {n: _number(value) for n, value in self.acknowledged.active.items()},
                 "detail": self.acknowledged.detail,
             },
             "decision": decision_record(decision),
@@ -273,9 +274,17 @@ class Cycle:
         )
         answer = record["acknowledged"]
         acknowledged = answer and Acknowledgement(
-            answer["sequence"], Outcome(answer["outcome"]), answer["active"], answer["detail"]
+            answer["sequence"],
+            Outcome(answer["outcome"]),
+            {name: math.nan if v is None else v for name, v in answer["active"].items()},
+            answer["detail"],
         )
         return reading, tuple(record["commands"]), acknowledged
+
+
+def _number(value: float) -> float | None:
+    """The value, or None where it is not finite: JSON has no word for the others."""
+    return value if math.isfinite(value) else None
 
 
 def decision_record(decision: Decision) -> dict[str, Any]:

@@ -7,9 +7,10 @@ bit. ``twin.runtime`` brings the readings and carries out the decisions.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
-from twin.act.guard import Guard, GuardMemory, stand_in
+from twin.act.guard import FAILED, Guard, GuardMemory, stand_in
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.forecasting import Forecaster, ForecastMemory
 from twin.analyze.synchronise import synchronise
@@ -35,6 +36,8 @@ from twin.protocols import Controller
 from twin.sense.fusion import Fusion, SenseMemory
 from twin.signals import UNUSABLE, Role
 from twin.state import LineState
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -126,12 +129,19 @@ class ControlLoop:
         )
 
     def decide(self, situation: Situation | None) -> Action:
-        """What the controller asks for; nothing while the line cannot be seen."""
+        """What the controller asks for; nothing while the line cannot be seen.
+
+        A controller that fails asks for nothing, and the guard holds.
+        """
         if situation is None:
             return stand_in({}, "the line cannot be seen: nothing is asked")
         if self.mode is Mode.OFF:
             return stand_in({}, "the loop is off")
-        return self.controller.decide(situation)
+        try:
+            return self.controller.decide(situation)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the line must not feel it)
+            _log.debug("the controller failed", exc_info=True)
+            return stand_in({}, f"the controller failed: {error!r}", FAILED)
 
     def act(
         self,

@@ -9,6 +9,7 @@ of plug-ins over theirs.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -98,7 +99,7 @@ def _checked(action: object, situation: Situation, where: str) -> Action:
     for name, value in asked.items():
         if name not in known:
             _fail(f"{where}: {name!r} is no MV of this plant; it has: {', '.join(sorted(known))}")
-        if not isinstance(value, float | int) or not math.isfinite(value):
+        if not isinstance(value, float | int) or not abs(value) <= sys.float_info.max:
             _fail(f"{where}: {name} = {value!r} is not a finite number")
     return action
 

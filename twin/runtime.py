@@ -145,8 +145,16 @@ class Runtime:
     ) -> None:
         """Turn after turn from one plant time to another, both included; then release the line.
 
-        Between the turns of its rhythm a paced line gets one for each operator's command.
+        Between the turns of its rhythm a paced line gets one for each operator's command. Whatever
+        ends the run, the line is released if it can be reached.
         """
+        try:
+            await self._turns(from_us, until_us, on_cycle)
+        finally:
+            self._close_gap(self._last_us)
+            await self.release()
+
+    async def _turns(self, from_us: int, until_us: int, on_cycle: Callable[[Cycle], None]) -> None:
         period_us = round(self.loop.line.plant.control.period_s * 1e6)
         due_us, has_come = from_us, True
         while True:
@@ -159,13 +167,10 @@ class Runtime:
                 if self._paced:  # a turn that came late does not make the next ones hurry
                     due_us += (max(0, self._clock.now_us() - due_us) // period_us) * period_us
             has_come = await self._wait(due_us)
-        self._close_gap(self._last_us)
-        await self.release()
 
     async def release(self) -> None:
-        """Give the line back to its PLC if we have it."""
-        if self.loop.mode in (Mode.INIT, Mode.CLOSED, Mode.HOLD):
-            await self._command("ReleaseRemote")
+        """Give the line back to its PLC if we have it, or may have it."""
+        await self._command("ReleaseRemote")
 
     async def turn(self, time_us: int) -> Cycle:
         """One turn of the loop at a plant time that has come."""
@@ -197,7 +202,7 @@ class Runtime:
         if batch.setpoints:
             refused = self._refusal(decision, batch)
             if refused:
-                self._acknowledged = Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused)
+                self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused))
                 return
             try:
                 self._timed("audit", lambda: self._intend(decision))
@@ -214,13 +219,20 @@ class Runtime:
             answer = Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, str(error))
         self.timings.add("write", cpu_s() - began_cpu, wall_s() - began)
         if batch.setpoints:
-            self._acknowledged = answer
-            if self._record is not None:
-                record = self._record
-                self._timed("audit", lambda: record.conclude(answer, utc_now()))
+            self._answered(answer)
+
+    def _answered(self, answer: Acknowledgement) -> None:
+        """What became of a batch with setpoints: for the next turn, and on record."""
+        self._acknowledged = answer
+        if self._record is not None:
+            record = self._record
+            self._timed("audit", lambda: record.conclude(answer, utc_now()))
 
     def _refusal(self, decision: Decision, batch: Batch) -> str:
-        """Why a granted batch must not leave after all; empty if it may."""
+        """Why a granted batch must not leave after all; empty if it may.
+
+        Its deadline counts from the reading on which it rests, so it stands for freshness too.
+        """
         for command in self._commands:
             if command.partition(":")[0] in ("open", "off"):
                 return "the operator has taken authority back"
@@ -287,10 +299,12 @@ class Runtime:
     async def _command(self, verb: str) -> None:
         if verb == "ReleaseRemote" and not self._has_remote:
             return  # somebody else's: an advisory loop takes nothing away
+        if verb == "RequestRemote":
+            self._has_remote = True  # even if the answer is lost: it may have been granted
         try:
             await self._equipment.command(verb)
-            if verb in ("RequestRemote", "ReleaseRemote"):
-                self._has_remote = verb == "RequestRemote"
+            if verb == "ReleaseRemote":
+                self._has_remote = False
         except (ConnectionError, TimeoutError):
             pass  # the mode table sees the effect, or its absence, in the next reading
 

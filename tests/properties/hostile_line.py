@@ -154,7 +154,8 @@ class BadCompany:
         self.book.log.append(("intent", decision.batch.sequence))
 
     def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
-        self.book.log.append(("outcome", acknowledgement.sequence))
+        skipped = acknowledgement.outcome is Outcome.SKIPPED
+        self.book.log.append(("skipped" if skipped else "outcome", acknowledgement.sequence))
 
     # --- what happens --------------------------------------------------------------------------
 

@@ -114,14 +114,17 @@ def moving_the_forecast(situation: Situation) -> Action:
     return Action({})
 
 
-@pytest.mark.parametrize(
-    "what", [forgetting_to_copy, writing_into_the_observation, moving_the_forecast]
-)
+@pytest.mark.parametrize("what", [forgetting_to_copy, moving_the_forecast])
 def test_a_situation_is_for_looking_only(what: Callable[[Situation], Action]) -> None:
     situations.cache_clear()  # these are not fit for another test
     with pytest.raises(ControllerError, match="changes the situation"):
         check(what)
     situations.cache_clear()
+
+
+def test_the_observation_cannot_be_written_into() -> None:
+    with pytest.raises(ControllerError, match="read-only"):
+        check(writing_into_the_observation)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "80"])

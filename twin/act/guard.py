@@ -19,6 +19,10 @@ from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
 
 REMOTE = 3.0
 """The PLC's mode in which it takes setpoints from outside."""
+FAILED = "failed"
+"""Status of the action that stands in for a controller that failed."""
+MOST_SEQUENCE = 2.0**53
+"""No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
 INIT_PERIODS = 5
 
@@ -62,7 +66,7 @@ class Guard:
         are the operator's, and faults that the runtime reports as ``fault: …``.
         """
         asked = _in_numbers(action)
-        self._settle(observation, commands, acknowledged, memory)
+        self._settle(action, observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
         command = self._request(memory, observation)
         if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
@@ -74,7 +78,8 @@ class Guard:
         memory.heartbeat += 1
         if setpoints:
             echoed = observation["control.echo_seq"]
-            memory.sequence = max(memory.sequence, int(echoed) if echoed >= 0 else 0) + 1
+            known = int(echoed) if 0.0 <= echoed < MOST_SEQUENCE else 0
+            memory.sequence = max(memory.sequence, known) + 1
             for setpoint in setpoints:
                 memory.written_us[setpoint.signal] = time_us
         deadline_us = time_us + round(self._control.deadline_s * 1e6)
@@ -85,6 +90,7 @@ class Guard:
 
     def _settle(
         self,
+        action: Action,
         observation: Observation,
         commands: tuple[str, ...],
         acknowledged: Acknowledgement | None,
@@ -99,6 +105,8 @@ class Guard:
                 events["hard"] = reason.strip()
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+        if action.status == FAILED:
+            events["transient"] = conditions["controller"] = action.reason
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
@@ -231,7 +239,7 @@ class Guard:
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
-            if not math.isfinite(asked):
+            if not _is_number(asked):
                 clips.append(Clip(name, 0.0, None, "not a finite number"))
                 continue
             if signal is None:
@@ -277,12 +285,19 @@ class Guard:
 
 def _in_numbers(action: Action) -> Action:
     """The action as it goes on record: what is not a number stands in the clips alone."""
-    if all(map(math.isfinite, action.setpoints.values())):
+    if all(map(_is_number, action.setpoints.values())):
         return action
-    asked = {name: value for name, value in action.setpoints.items() if math.isfinite(value)}
+    asked = {name: value for name, value in action.setpoints.items() if _is_number(value)}
     return replace(action, setpoints=asked)
 
 
-def stand_in(active: Mapping[str, float], reason: str) -> Action:
+def _is_number(asked: float) -> bool:
+    try:
+        return math.isfinite(asked)
+    except OverflowError:  # an integer too large for any setpoint
+        return False
+
+
+def stand_in(active: Mapping[str, float], reason: str, status: str = "held") -> Action:
     """The action of no action: everything stays where it is."""
-    return Action(dict(active), reason, "held")
+    return Action(dict(active), reason, status)

@@ -8,6 +8,7 @@ given up; the noisy power sensor is weighed against the exact energy meter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,14 @@ class Fusion:
     def __init__(self, signals: tuple[Signal, ...], stale_after_s: float) -> None:
         self._cleaner = Cleaner(signals, stale_after_s)
         self.index = {signal.name: n for n, signal in enumerate(signals)}
-        # Where a setpoint stands is known or it is not: rates are counted from there.
-        self._carried = np.array([not s.critical and s.role is not Role.MV for s in signals])
+        # Where a setpoint stands is known or it is not: rates are counted from there. And what the
+        # PLC permitted a while ago is no permit.
+        self._carried = np.array(
+            [
+                not (s.critical or s.role is Role.MV or s.name.startswith("control."))
+                for s in signals
+            ]
+        )
         self._carry_us = round(stale_after_s * 1e6)
         stations = [name[: -len(".power_kw")] for name in self.index if name.endswith(".power_kw")]
         stations = [name for name in stations if name != "line"]
@@ -68,12 +75,15 @@ class Fusion:
             quality[carried] = int(Quality.JUMP)  # usable, but not of this moment
             values[unusable & ~carried] = np.nan
         self._weigh_power(values, fresh, reading.time_us, memory)
+        # The guard decides by this same observation: nobody may write into it in between.
+        values.setflags(write=False)
+        quality.setflags(write=False)
         return Observation(
             reading.time_us,
             reading.step,
             values,
             quality,
-            reading.part_ids,
+            MappingProxyType(dict(reading.part_ids)),
             reading.events,
             self.index,
         )

@@ -1,0 +1,118 @@
+"""Every installed controller keeps the contract on every shipped plant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+
+from tests.twin.analyze.in_step import PLANTS, drive, loop_of, nominal, plc_of, tampered, true
+from twin.config import plant_names, untuned
+from twin.cycle import Action, Reading, Situation
+from twin.plugins import ControllerError, check_controller, controller_names, find_controller
+from twin.signals import Quality
+
+TURNS = 10
+
+
+class Keeping:
+    """A simple controller that keeps what it has seen."""
+
+    def __init__(self) -> None:
+        self.seen: list[Situation] = []
+
+    def decide(self, situation: Situation) -> Action:
+        self.seen.append(situation)
+        takt_s = situation.active["line.takt_s"]
+        return Action({"line.takt_s": takt_s + 1.0})
+
+
+@cache
+def situations(plant: str) -> tuple[Situation, ...]:
+    """Those of a short closed course: from the first moment on, with instruments that fail."""
+    keeping = Keeping()
+    loop, plc = loop_of(keeping, line=nominal(plant)), plc_of(true(plant))
+    names = [s.name for s in loop.signals if s.name.endswith((".power_kw", ".last_cycle_s"))]
+
+    def ill(n: int, reading: Reading) -> Reading:
+        return tampered(loop, reading, status=dict.fromkeys(names, Quality.BAD) if n == 5 else {})
+
+    drive(plc, loop, TURNS, tamper=ill)
+    return tuple(keeping.seen)
+
+
+def maker(name: str, plant: str) -> Callable[[], object]:
+    line = nominal(plant)
+    return lambda: find_controller(name)(line, untuned(line.plant))
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", controller_names())
+def test_an_installed_controller_keeps_the_contract(name: str, plant: str) -> None:
+    before = len(situations(plant))
+    assert before == TURNS
+    check_controller(maker(name, plant), situations(plant))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", controller_names())
+def test_it_asks_and_says_why(name: str, plant: str) -> None:
+    controller = find_controller(name)(nominal(plant), untuned(nominal(plant).plant))
+    action = controller.decide(situations(plant)[0])
+    assert action.setpoints
+    assert action.reason
+    assert action.status
+
+
+def test_every_shipped_plant_is_tried() -> None:
+    assert set(PLANTS) == set(plant_names())
+
+
+class Late:
+    """Well behaved for a while, then it does ``what``."""
+
+    def __init__(self, what: Callable[[Situation], Action]) -> None:
+        self._what, self._turns = what, 0
+
+    def decide(self, situation: Situation) -> Action:
+        self._turns += 1
+        return self._what(situation) if self._turns > 6 else Action({})
+
+
+def tampering(situation: Situation) -> Action:
+    situation.active["line.takt_s"] += 1.0  # type: ignore[index]
+    return Action({})
+
+
+@pytest.mark.parametrize(
+    ("what", "complaint"),
+    [
+        (lambda _: Action({"line.takt_s": math.nan}), "nan is not a finite number"),
+        (lambda _: Action({"line.good_count": 5.0}), "is no MV of this plant"),
+        (tampering, "changes the situation"),
+        (lambda _: Action({"line.takt_s": 1.0 / 0.0}), "raises ZeroDivisionError"),
+    ],
+)
+def test_a_fault_that_shows_late_is_found_with_its_time(
+    what: Callable[[Situation], Action], complaint: str
+) -> None:
+    situations.cache_clear()  # one of these spoils them
+    seen = situations("molding_cell")
+    at = rf"^at {seen[6].time_s:g} s: .*{complaint}"
+    with pytest.raises(ControllerError, match=at):
+        check_controller(lambda: Late(what), seen)
+    situations.cache_clear()
+
+
+def test_a_controller_that_counts_across_its_copies_is_found() -> None:
+    made: list[Late] = []
+
+    def make() -> Late:
+        takt_s = 80.0 + len(made)
+        made.append(Late(lambda _: Action({"line.takt_s": takt_s})))
+        return made[-1]
+
+    with pytest.raises(ControllerError, match="a second fresh controller asks for"):
+        check_controller(make, situations("machining_line"))
