@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import (
     BLOCKS,
     LineLayer,
@@ -282,24 +283,6 @@ class Mpc:
                 asked[f"{cell.name}.standby"] = 0.0 if plan.ready[k, m] else 1.0
         return asked
 
-    def _finished(self, situation: Situation) -> list[str]:
-        """Stations that have seen the last part: no order is open and nothing is before them.
-
-        A scrapped part opens an order again; the line layer then wakes them.
-        """
-        seen = situation.observation
-        released = seen["line.released_count"] - seen["line.scrap_count"]
-        if seen["line.ordered_count"] - released > 0.5:
-            return []
-        supplied = {name for name in self._buffers if seen[f"{name}.level"] > 0.0}
-        finished = []
-        for cell in self._cells:
-            if cell.takes_from in supplied or seen[f"{cell.name}.part_id"] > 0.0:
-                supplied.add(cell.gives_to)
-            elif cell.spec.standby:
-                finished.append(cell.name)
-        return finished
-
     def _target_s(self, m: int) -> float:
         """The cycle time that a station should keep: that of the steady pace."""
         point = self._memory.point
@@ -331,8 +314,7 @@ class Mpc:
                 asked |= self._cells[m].unscaled(move.z)
             else:
                 memory.status = f"fallback: {self._cells[m].name} {move.status}, setpoints held"
-        for name in self._finished(situation):
-            asked[f"{name}.standby"] = 1.0
+        asked |= rests(self._cells, self._buffers, situation, memory.point.pace_s)
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
 
