@@ -26,7 +26,7 @@ from twin.kernels import draws
 from twin.line.model import build_line
 from twin.line.scenario import build_table
 from twin.line.simulator import Simulator, initial_state
-from twin.line.tags import TagReader
+from twin.line.tags import NO_CONTROL, TagReader
 from twin.objective import Objective, Stocks, Used
 
 TUNING_SEEDS = tuple(range(1001, 1021))
@@ -109,12 +109,12 @@ class Shift:
         energy_eur = last_kwh = peak_kw = 0.0
         quarters = round(hours * 4)
         at = self.reader.index
-        values = self.reader.read(state, (0.0,) * 7)
+        values = self.reader.read(state, NO_CONTROL)
         for quarter in range(quarters):
             price = values[at["env.price_eur_per_mwh"]]
             until_s = (quarter + 1) * 900.0
             simulator.advance(state, setpoints if quarter == 0 else {}, until_s)
-            values = self.reader.read(state, (0.0,) * 7)
+            values = self.reader.read(state, NO_CONTROL)
             kwh = float(values[at["line.energy_kwh"]])
             energy_eur += (kwh - last_kwh) * price * 1e-3
             site_kw = values[at["env.site_load_kw"]] if "env.site_load_kw" in at else 0.0

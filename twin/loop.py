@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from twin.act.guard import FAILED, Guard, GuardMemory, stand_in
+from twin.act.guard import FAILED, Guard, GuardMemory, as_asked, stand_in
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
+from twin.analyze.filled import filled
 from twin.analyze.forecasting import Forecaster, ForecastMemory
 from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import Forks, present
@@ -31,7 +32,7 @@ from twin.kernels.draws import TWIN
 from twin.line.model import Line
 from twin.line.scenario import held
 from twin.line.simulator import Simulator, initial_state
-from twin.line.tags import TagReader
+from twin.line.tags import NO_CONTROL, TagReader
 from twin.protocols import Controller
 from twin.sense.fusion import Fusion, SenseMemory
 from twin.signals import UNUSABLE, Role
@@ -121,7 +122,7 @@ class ControlLoop:
         return Situation(
             now_s,
             self.signals,
-            observation,
+            filled(observation, self.signals, self.tags.read(twin, NO_CONTROL)),
             Estimate(twin.copy(), offsets, drift),
             self._forecaster.forecast(observation, memory.forecast),
             active,
@@ -138,7 +139,7 @@ class ControlLoop:
         if self.mode is Mode.OFF:
             return stand_in({}, "the loop is off")
         try:
-            return self.controller.decide(situation)
+            return as_asked(self.controller.decide(situation))
         except Exception as error:  # noqa: BLE001  (whatever it is, the line must not feel it)
             _log.debug("the controller failed", exc_info=True)
             return stand_in({}, f"the controller failed: {error!r}", FAILED)
@@ -159,7 +160,7 @@ class ControlLoop:
 
     def _drift(self, expected: LineState, observation: Observation) -> dict[str, float]:
         """How far the twin's own course was from what happened: parts and energy, this turn."""
-        values = self.tags.read(expected, (0.0,) * 7)
+        values = self.tags.read(expected, NO_CONTROL)
         return {
             name: float(observation[name] - values[self.tags.index[name]])
             for name in ("line.good_count", "line.wip", "line.energy_kwh")

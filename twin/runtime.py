@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -175,6 +175,7 @@ class Runtime:
     async def turn(self, time_us: int) -> Cycle:
         """One turn of the loop at a plant time that has come."""
         reading = await self._read(time_us)
+        self._keep(reading)
         commands = tuple(self._commands)
         self._commands.clear()
         self._woken.clear()
@@ -187,31 +188,31 @@ class Runtime:
         self.timings.add("loop", cpu_s() - began_cpu, wall_s() - began)
         self.timings.decisions_s.append(wall_s() - began)
         self._acknowledged = None
-        self._store(reading, cycle)
+        if self._record is not None:
+            record = self._record
+            self._timed("audit", lambda: record.record_cycle(cycle))
         self.latest = cycle
         await self.execute(cycle.decision)
         return cycle
 
     async def execute(self, decision: Decision) -> None:
         """Carry a decision out: recheck, intent, write, read back, outcome."""
-        if decision.command:
+        if decision.command == "ReleaseRemote" or not self._is_taken_back():
             await self._command(decision.command)
         batch = decision.batch
-        if batch is None:
+        if batch is None or self._is_taken_back():
+            if batch is not None and batch.setpoints:
+                taken = "the operator has taken authority back"
+                self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, taken))
             return
         if batch.setpoints:
             refused = self._refusal(decision, batch)
             if refused:
                 self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused))
-                return
-            try:
-                self._timed("audit", lambda: self._intend(decision))
-            except StoreError as error:
-                self._commands.append(f"fault: {error}")
-                self._acknowledged = Acknowledgement(
-                    batch.sequence, Outcome.SKIPPED, {}, "its intent is not durable"
-                )
-                return
+            else:
+                refused = self._not_intended(decision)
+            if refused:
+                batch = replace(batch, setpoints=())  # the heartbeat goes on
         began_cpu, began = cpu_s(), wall_s()
         try:
             answer = await self._equipment.write(batch)
@@ -228,18 +229,31 @@ class Runtime:
             record = self._record
             self._timed("audit", lambda: record.conclude(answer, utc_now()))
 
-    def _refusal(self, decision: Decision, batch: Batch) -> str:
-        """Why a granted batch must not leave after all; empty if it may.
+    def _is_taken_back(self) -> bool:
+        """Whether the operator has taken authority back since the decision was made."""
+        return any(command.partition(":")[0] in ("open", "off") for command in self._commands)
 
-        Its deadline counts from the reading on which it rests, so it stands for freshness too.
+    def _refusal(self, decision: Decision, batch: Batch) -> str:
+        """Why granted setpoints must not leave after all; empty if they may.
+
+        Their deadline counts from the reading on which they rest, so it stands for freshness too.
         """
-        for command in self._commands:
-            if command.partition(":")[0] in ("open", "off"):
-                return "the operator has taken authority back"
         if decision.mode is not Mode.CLOSED:
             return f"the loop is {decision.mode}"
         if self._clock.now_us() > batch.deadline_us:
             return "too late: the deadline has passed"
+        return ""
+
+    def _not_intended(self, decision: Decision) -> str:
+        """Make the intent durable; why it could not be, or nothing."""
+        assert decision.batch is not None
+        try:
+            self._timed("audit", lambda: self._intend(decision))
+        except StoreError as error:
+            self._commands.append(f"fault: {error}")
+            why = "its intent is not durable"
+            self._acknowledged = Acknowledgement(decision.batch.sequence, Outcome.SKIPPED, {}, why)
+            return why
         return ""
 
     def _intend(self, decision: Decision) -> None:
@@ -297,7 +311,7 @@ class Runtime:
             self.timings.add("wait", cpu_s() - began_cpu, wall_s() - began)
 
     async def _command(self, verb: str) -> None:
-        if verb == "ReleaseRemote" and not self._has_remote:
+        if not verb or (verb == "ReleaseRemote" and not self._has_remote):
             return  # somebody else's: an advisory loop takes nothing away
         if verb == "RequestRemote":
             self._has_remote = True  # even if the answer is lost: it may have been granted
@@ -308,14 +322,11 @@ class Runtime:
         except (ConnectionError, TimeoutError):
             pass  # the mode table sees the effect, or its absence, in the next reading
 
-    def _store(self, reading: Reading, cycle: Cycle) -> None:
-        if self._samples is not None:
+    def _keep(self, reading: Reading) -> None:
+        """Put what was read into the historian, before anybody makes anything of it."""
+        if self._samples is not None and self._lost_since_us is None:
             samples = self._samples
-            if self._lost_since_us is None:
-                self._timed("historian", lambda: samples.append(reading, monotonic_us()))
-        if self._record is not None:
-            record = self._record
-            self._timed("audit", lambda: record.record_cycle(cycle))
+            self._timed("historian", lambda: samples.append(reading, monotonic_us()))
 
     def _timed(self, stage: str, work: Callable[[], object]) -> None:
         began_cpu, began = cpu_s(), wall_s()

@@ -216,7 +216,12 @@ def test_nobody_orders_what_only_the_line_can_show(verb: str) -> None:
         (Guard, "_within", lambda *told: (told[2], ""), {}),
         (Guard, "_equipment", lambda *_: None, {8: Happening.NO_PERMIT}),
         (Guard, "_answers", lambda *_: None, dict.fromkeys(range(4, 20), Happening.LANDED)),
-        (Runtime, "_refusal", lambda *_: "", dict.fromkeys(range(4, 20), Happening.LATE_OPEN)),
+        (
+            Runtime,
+            "_is_taken_back",
+            lambda *_: False,
+            dict.fromkeys(range(4, 20), Happening.LATE_OPEN),
+        ),
         (Runtime, "_refusal", lambda *_: "", dict.fromkeys(range(4, 20), Happening.LATE_CLOCK)),
         (Runtime, "_intend", lambda *_: None, {}),
     ],

@@ -268,3 +268,27 @@ def test_a_controller_that_fails_is_held_not_obeyed() -> None:
     assert modes[-1] is Mode.SHED
     assert "no pace" in cycles[4].decision.reasons[0]
     assert all(row.time_us <= 90_000_000 for row in plc.written)
+
+
+@pytest.mark.parametrize("answer", [None, Action({"line.takt_s": "60"})])  # type: ignore[dict-item]
+def test_an_answer_that_is_no_action_is_held_not_obeyed(answer: Action) -> None:
+    class Odd:
+        def decide(self, situation: Situation) -> Action:
+            return answer if situation.time_s > 100.0 else Action({"line.takt_s": 70.0})
+
+    cycles = drive(plc_of(nominal("machining_line")), loop_of(Odd()), 6)
+    assert [cycle.decision.mode for cycle in cycles[3:]] == [Mode.CLOSED, Mode.HOLD, Mode.HOLD]
+    assert "the controller failed" in cycles[-1].decision.reasons[0]
+
+
+def test_the_mpc_goes_on_without_a_counter_and_a_level() -> None:
+    lost = {"line.ordered_count": Quality.BAD, "b_turned.level": Quality.BAD}
+    loop = loop_of("mpc")
+    cycles = drive(
+        plc_of(nominal("machining_line")),
+        loop,
+        20,
+        tamper=lambda n, reading: tampered(loop, reading, status=lost) if n > 5 else reading,
+    )
+    assert {cycle.decision.mode for cycle in cycles[3:]} == {Mode.CLOSED}
+    assert cycles[-1].decision.asked.setpoints

@@ -75,7 +75,7 @@ async def test_a_decision_without_a_batch_writes_nothing() -> None:
 async def test_setpoints_of_any_mode_but_closed_are_skipped(mode: Mode) -> None:
     runtime, line, _ = driven()
     await runtime.execute(granted(mode))
-    assert line.log == ["conclude 1"]  # as skipped
+    assert line.log == ["conclude 1", "beat"]  # as skipped
     (cycle,) = await turns(runtime, line, 1)
     assert cycle.acknowledged is not None
     assert cycle.acknowledged.outcome is Outcome.SKIPPED
@@ -144,7 +144,7 @@ async def test_an_intent_that_is_not_durable_keeps_the_write_and_sheds() -> None
     runtime, line, stores = await closed()
     line.failing = {"intend": StoreError("audit.sqlite: disk full")}
     await turns(runtime, line, 1)
-    assert line.log == ["read", "intend 2"]
+    assert line.log == ["read", "intend 2", "beat"]
     line.failing, before = {}, len(line.plc.written)
     (cycle,) = await turns(runtime, line, 1)
     assert cycle.commands == ("fault: audit.sqlite: disk full",)
@@ -152,7 +152,7 @@ async def test_an_intent_that_is_not_durable_keeps_the_write_and_sheds() -> None
     assert cycle.acknowledged.outcome is Outcome.SKIPPED
     assert cycle.decision.mode is Mode.SHED
     assert cycle.decision.reasons == ("audit.sqlite: disk full",)
-    assert line.log[2:] == ["read", "ReleaseRemote"]
+    assert line.log[3:] == ["read", "ReleaseRemote"]
     assert len(line.plc.written) == before == 1
     assert [outcome.sequence for outcome in stores.outcomes] == [1]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from twin.act.modes import OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
@@ -38,6 +39,8 @@ class GuardMemory:
     written_us: dict[str, int] = field(default_factory=dict)
     bad_reads: int = 0
     mismatches: int = 0
+    was_lost: bool = False
+    """Whether the line was out of sight since it was last in remote control."""
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)
@@ -63,7 +66,8 @@ class Guard:
         """One cycle: settle the mode, then clip what was asked, or refuse it.
 
         ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
-        are the operator's, and faults that the runtime reports as ``fault: …``.
+        are the operator's, and what the runtime reports: ``fault: …``, and ``gap: …`` if the line
+        was out of sight since the last reading.
         """
         asked = _in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
@@ -103,6 +107,9 @@ class Guard:
             if verb == "fault":
                 conditions["audit"] = reason.strip()
                 events["hard"] = reason.strip()
+            elif verb == "gap":
+                memory.was_lost = True
+                events["transient"] = reason.strip()
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
         if action.status == FAILED:
@@ -161,6 +168,7 @@ class Guard:
             memory.bad_reads = 0
             return
         lost = len(bad) == len(self._critical)
+        memory.was_lost = memory.was_lost or lost
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
         memory.bad_reads += 1
@@ -189,8 +197,14 @@ class Guard:
         elif math.isnan(shed):
             conditions["plc_not_shed"] = "it is not known whether the PLC has shed"
             events.setdefault("transient", conditions["plc_not_shed"])
-        elif memory.mode is Mode.CLOSED and observation["control.mode"] != REMOTE:
-            events.setdefault("transient", "the PLC is no longer in remote")
+        plc = observation["control.mode"]
+        if plc == REMOTE:
+            memory.was_lost = False
+        elif memory.mode in (Mode.CLOSED, Mode.HOLD) and not memory.was_lost:
+            if math.isnan(plc):
+                events.setdefault("transient", "it is not known who controls the PLC")
+            else:  # somebody took it on purpose: nobody asks for it again but an operator
+                events["hard"] = "the PLC is no longer in remote control"
         for name, signal in self._mvs.items():
             value, quality = observation[name], observation.quality[observation.index[name]]
             beyond = signal.validity is not None and not signal.validity.holds(value)
@@ -281,6 +295,19 @@ class Guard:
                 value = signal.validity.clip(value)  # rounding must not carry it over the edge
             why = why or f"rate limit {signal.rate_per_s:g}/s"
         return value, why
+
+
+def as_asked(action: object) -> Action:
+    """The answer of a controller as an action in plain numbers. Raises ``TypeError`` for another."""
+    if not isinstance(action, Action):
+        msg = f"decide() returned {type(action).__name__}, not an Action"
+        raise TypeError(msg)
+    asked: Mapping[Any, Any] = action.setpoints
+    for name, value in asked.items():
+        if not isinstance(name, str) or not isinstance(value, float | int):
+            msg = f"{name!r} = {value!r} is not a setpoint"
+            raise TypeError(msg)
+    return action
 
 
 def _in_numbers(action: Action) -> Action:

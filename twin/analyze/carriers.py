@@ -91,7 +91,8 @@ class CarrierEstimator:
         places = seen.part_ids.get(self.name)
         zone_c = np.array([seen[f"{self.name}.zone_temp_{z + 1}_c"] for z in range(self._zones)])
         phase, ambient = seen[f"{self.name}.conveyor_phase"], self._ambient(seen)
-        if places is None or not np.isfinite(zone_c).all() or math.isnan(phase):
+        told = (*zone_c, phase, seen[f"{self.name}.op_count"])
+        if places is None or not np.isfinite(told).all():
             return
         now_s = seen.time_us / 1e6
         if not math.isnan(inside.time_s) and now_s > inside.time_s:

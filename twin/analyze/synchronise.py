@@ -37,16 +37,16 @@ def synchronise(line: Line, state: LineState, observation: Observation, ticket: 
     state.now_s = now
     f, i, k = state.floats, state.ints, line.k
     _clear_parts(i, k)
-    products, inside = _products(f, i, k), _inside(line, i, k)
-    slot = _place_buffers(line, observation, f, i, k, products)
+    known, inside = _known(f, i, k), _inside(line, i, k)
+    slot = _place_buffers(line, observation, f, i, k, known)
     for n, element in enumerate(line.stations):
         e = n + 1
         if element.kind == s.CONVEYOR:
-            slot = _conveyor(line, e, observation, f, i, k, slot, ticket, products)
+            slot = _conveyor(line, e, observation, f, i, k, slot, ticket, known)
         else:
             part = int(_told(observation, f"{element.name}.part_id", inside[n]))
             own = part == inside[n]
-            slot = _station(line, e, observation, f, i, k, slot, part, own, ticket, products)
+            slot = _station(line, e, observation, f, i, k, slot, part, own, ticket, known)
     _free_the_rest(slot, i, k)
     _line_record(line, observation, f, i, k, now)
     return True
@@ -91,13 +91,14 @@ def _clear_parts(i: list[int], k: tuple[int, ...]) -> None:
         i[e * s.E_INTS + s.TOUCHED] = 0
 
 
-def _products(f: list[float], i: list[int], k: tuple[int, ...]) -> dict[int, float]:
-    """What the twin already knows of the parts in the line: their product, by part number."""
+def _known(f: list[float], i: list[int], k: tuple[int, ...]) -> dict[int, tuple[float, float]]:
+    """What the twin already knows of the parts in the line: product and material, by part number."""
     known = {}
     for slot in range(k[s.K_SLOTS]):
         part = i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID]
         if part:
-            known[part] = f[k[s.K_PART_F] + slot * s.P_FLOATS + s.PRODUCT]
+            at = k[s.K_PART_F] + slot * s.P_FLOATS
+            known[part] = f[at + s.PRODUCT], f[at + s.PART_MATERIAL_KG]
     return known
 
 
@@ -119,13 +120,14 @@ def _part(
     f: list[float],
     i: list[int],
     k: tuple[int, ...],
-    products: dict[int, float],
+    known: dict[int, tuple[float, float]],
     now_product: float,
 ) -> None:
     at = k[s.K_PART_I] + slot * s.P_INTS
     i[at + s.PART_ID], i[at + s.PART_DEFECTIVE] = part, 0
     at = k[s.K_PART_F] + slot * s.P_FLOATS
-    f[at + s.PRODUCT] = products.get(part, now_product)
+    blank = now_product, f[s.MATERIAL_KG]
+    f[at + s.PRODUCT], f[at + s.PART_MATERIAL_KG] = known.get(part, blank)
     f[at + s.PART_ENERGY_KWH] = 0.0
 
 
@@ -140,7 +142,7 @@ def _place_buffers(
     f: list[float],
     i: list[int],
     k: tuple[int, ...],
-    products: dict[int, float],
+    known: dict[int, tuple[float, float]],
 ) -> int:
     for n, name in enumerate(line.disturbances):
         value = observation[f"env.{name}"]
@@ -154,7 +156,7 @@ def _place_buffers(
         parts = observation.part_ids.get(name, ())[: k[k[s.K_BUFFER_K] + 2 * b]]
         i[at + s.LEVEL], i[at + s.HEAD] = len(parts), 0
         for place, part in enumerate(parts):
-            _part(slot, part, f, i, k, products, fresh)
+            _part(slot, part, f, i, k, known, fresh)
             i[ring + place] = slot
             slot += 1
     return slot
@@ -171,7 +173,7 @@ def _station(
     part: int,
     own: bool,
     ticket: int,
-    products: dict[int, float],
+    known: dict[int, tuple[float, float]],
 ) -> int:
     """``own``: the twin has begun this part itself, and so knows its cycle."""
     name = line.elements[e].name
@@ -187,7 +189,7 @@ def _station(
         f[a + s.REST_SINCE_S] = now if state == s.PROCESSING else f[a + s.SINCE_S]
     i[b + s.SLOT] = -1
     if part:
-        _part(slot, part, f, i, k, products, _product_now(f, k))
+        _part(slot, part, f, i, k, known, _product_now(f, k))
         i[b + s.SLOT] = slot
         slot += 1
     since, elapsed = f[a + s.SINCE_S], _told(seen, f"{name}.elapsed_work_s", own_elapsed_s)
@@ -317,7 +319,7 @@ def _conveyor(
     k: tuple[int, ...],
     slot: int,
     ticket: int,
-    products: dict[int, float],
+    known: dict[int, tuple[float, float]],
 ) -> int:
     """Zones are measured; what is inside the parts only the twin knows, so that stays."""
     name, ek = line.elements[e].name, k[s.K_ELEMENT_K] + e * s.EK
@@ -327,7 +329,7 @@ def _conveyor(
     places, first = k[ek + s.PLACES], k[ek + s.PLACES_I]
     for place, part in enumerate(seen.part_ids.get(name, (0,) * places)[:places]):
         if part:
-            _part(slot, part, f, i, k, products, _product_now(f, k))
+            _part(slot, part, f, i, k, known, _product_now(f, k))
             i[first + place] = slot
             slot += 1
         else:

@@ -11,10 +11,8 @@ from twin.line import schema as s
 from twin.line.model import Line
 from twin.line.scenario import held
 from twin.line.simulator import Simulator
-from twin.line.tags import TagReader
+from twin.line.tags import NO_CONTROL, TagReader
 from twin.state import LineState
-
-_NO_CONTROL = (0.0,) * 7
 
 
 class Fork:
@@ -31,7 +29,7 @@ class Fork:
 
     def meters(self) -> Mapping[str, float]:
         """All tags of the twin by name."""
-        values = self._reader.read(self.state, _NO_CONTROL).tolist()
+        values = self._reader.read(self.state, NO_CONTROL).tolist()
         return {
             signal.name: value for signal, value in zip(self._reader.signals, values, strict=True)
         }

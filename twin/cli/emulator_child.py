@@ -14,6 +14,8 @@ from twin.cli.problems import UNREACHABLE, Problem
 START_S = 120.0
 """How long it may take to come up, compiling included."""
 STOP_S = 10.0
+GONE_S = 2.0
+"""How long a process that hung up may take to be gone."""
 
 
 @asynccontextmanager
@@ -35,8 +37,20 @@ async def emulator(arguments: Sequence[str], log: Path) -> AsyncIterator[str]:
         )
         try:
             yield await _endpoint(process, log)
+        except ConnectionError as error:
+            await _blame(process, log, error)
+            raise
         finally:
             await _stop(process)
+
+
+async def _blame(process: asyncio.subprocess.Process, log: Path, error: Exception) -> None:
+    """A connection that ended because the emulator did is told as that."""
+    with suppress(TimeoutError):
+        code = await asyncio.wait_for(process.wait(), GONE_S)
+        msg = f"the emulator of this run ended (exit code {code}): {_last_words(log)}"
+        hint = f"all it said: {log}; what there is of the run: twin report"
+        raise Problem("unreachable", msg, hint, code=UNREACHABLE) from error
 
 
 async def _endpoint(process: asyncio.subprocess.Process, log: Path) -> str:

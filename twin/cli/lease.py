@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import ipaddress
 import os
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from twin.cli.problems import CONFLICT, Problem
 
@@ -14,7 +17,7 @@ class Lease:
     """The right to close a loop over one endpoint. The kernel gives it back when we end."""
 
     def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
+        self._endpoint, self._server = endpoint, _server_of(endpoint)
         self._handle = -1
 
     def take(self) -> None:
@@ -39,5 +42,18 @@ class Lease:
     def _path(self) -> Path:
         folder = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache") / "takttwin"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = hashlib.sha256(self._endpoint.encode()).hexdigest()[:16]
+        name = hashlib.sha256(self._server.encode()).hexdigest()[:16]
         return folder / f"{name}.lock"
+
+
+def _server_of(endpoint: str) -> str:
+    """Address and port behind an endpoint, however it is written; as it stands if nobody knows."""
+    place = urlsplit(endpoint)
+    try:
+        found = socket.getaddrinfo(place.hostname, place.port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return endpoint
+    addresses = sorted(str(each[4][0]) for each in found)
+    if any(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+        return f"loopback:{place.port}"
+    return f"{addresses[0]}:{place.port}"

@@ -119,6 +119,12 @@ Disturbances = Annotated[
         help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable.",
     ),
 ]
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN]", show_default=False, help="Folder of a run, or its name; else the newest."
+    ),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of all runs.")]
 Pki = Annotated[
     Path | None,

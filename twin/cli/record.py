@@ -59,14 +59,17 @@ class RunRecord:
         return build_line(self.plant, variant=self.arguments["variant"])
 
 
-def run_of(given: str, root: Path) -> RunRecord:
-    """A run by its name under ``root`` or by its folder. ``Problem`` for one that is damaged."""
-    path = Path(given)
+def run_of(given: str | None, root: Path) -> RunRecord:
+    """A run by its name under ``root`` or by its folder; the newest under ``root`` for None.
+
+    ``Problem`` for one that is damaged, and where there is none.
+    """
+    path = _newest(root) if given is None else Path(given)
     if (path / "manifest.json").is_file():
         folder = RunFolder(path.resolve())
     else:
         try:
-            folder = open_run(root, given)
+            folder = open_run(root, str(path))
         except StoreError as error:
             raise Problem("usage", str(error), "give --out or the run's folder") from error
     try:
@@ -82,6 +85,13 @@ def run_of(given: str, root: Path) -> RunRecord:
         msg = f"{folder.folder}: plant.yaml or manifest.json was changed after the run"
         raise Problem("damaged", msg, "restore the folder from a copy", code=DAMAGED)
     return found
+
+
+def _newest(root: Path) -> Path:
+    found = [path.parent for path in root.glob("*/manifest.json")]
+    if not found:
+        raise Problem("usage", f"there is no run in {root}", "give --out, or a run's folder")
+    return max(found, key=lambda folder: ((folder / "manifest.json").stat().st_mtime_ns, folder))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +172,12 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     own = turns[first]
     arguments = record.arguments
     facts = ("seed", "scenario", "utilisation", "variant")
-    doubts = (arguments["doubt"],) if arguments.get("doubt") else ()
+    doubts = [arguments["doubt"]] if arguments.get("doubt") else []
+    doubts += [
+        f"{name} was stopped at {found.until_us / 3.6e9:.2f} h of {arguments['hours']:g} h."
+        for name, found in turns.items()
+        if arguments.get("hours") and found.until_us < round(arguments["hours"] * 3.6e9)
+    ]
     return ReportData(
         plant=record.plant,
         signals=line_signals(record.line),
@@ -179,7 +194,7 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         decisions=own.count,
         statuses=own.statuses,
         outcomes=own.outcomes,
-        limitations=(*LIMITATIONS, *doubts),
+        limitations=(*doubts, *LIMITATIONS),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from twin.cli.record import RunRecord
 
 NAME = "replay"
-NEEDS_ARGUMENTS = True
+NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
+  twin replay
   twin replay runs/machining_line-1a2b3c4d-001
   twin replay machining_line-1a2b3c4d-001 --out runs --json"""
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or its name.")],
+    run: options.Run = None,
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
 ) -> None:

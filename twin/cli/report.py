@@ -11,15 +11,16 @@ from twin.cli import options
 from twin.cli.problems import DAMAGED, Problem
 
 NAME = "report"
-NEEDS_ARGUMENTS = True
+NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
+  twin report
   twin report runs/machining_line-1a2b3c4d-001
   twin report machining_line-1a2b3c4d-001 --csv > kpis.csv"""
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder of a run, or its name.")],
+    run: options.Run = None,
     out: options.Out = Path("runs"),
     csv: Annotated[
         bool, typer.Option("--csv", help="All figures as CSV on standard output.")

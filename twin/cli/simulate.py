@@ -86,7 +86,7 @@ def simulated(shift: Shift, *, saturated: bool, truth: bool) -> Kpis:
     from twin.line.model import build_line
     from twin.line.scenario import build_table, scenario_of
     from twin.line.simulator import Simulator, initial_state
-    from twin.line.tags import TagReader
+    from twin.line.tags import NO_CONTROL, TagReader
 
     plant = shift.plant
     true = load_truth(shift.place, plant) if truth else None
@@ -105,7 +105,7 @@ def simulated(shift: Shift, *, saturated: bool, truth: bool) -> Kpis:
     for now_s in np.append(np.arange(0.0, shift.hours * 3600.0, READ_S), shift.hours * 3600.0):
         simulator.advance(state, {}, float(now_s))
         time_us = round(now_s * 1e6)
-        values = reader.read(state, (0.0,) * 7)
+        values = reader.read(state, NO_CONTROL)
         ledger.book(Reading(time_us, 0, values, np.full(status.size, time_us), status))
     return evaluate(ledger)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+LONGEST_TEXT = 160
 KeyPath = tuple[str | int, ...]
 
 
@@ -28,7 +29,7 @@ class PlantError(ValueError):
         self.hint = hint
         self.file = file
         self.line = line
-        self.text = text
+        self.text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
     @property
     def place(self) -> str:

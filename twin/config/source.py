@@ -7,6 +7,7 @@ people and must mean what it shows.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import yaml
 from twin.config.errors import KeyPath, PlantError
 
 LONGEST_FILE_BYTES = 512 * 1024
+_OTHER_BASE = re.compile(r"[-+]?(0[0-9_]+|0[bx].*|.*[:_].*)")
+"""YAML 1.1 takes 010 for eight, 8:00 for four hundred and eighty, 1_0 for ten: nobody means that."""
 DEEPEST_NESTING = 12
 
 
@@ -144,6 +147,10 @@ def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
         return result
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, k), lines) for k, item in enumerate(node.value)]
+    if node.tag.endswith((":int", ":float")) and _OTHER_BASE.fullmatch(str(node.value)):
+        hint = "write it in plain decimals, or put the text in quotes"
+        message = f"{str(node.value)[:40]!r} would be read as a number of another base"
+        raise PlantError(path, message, hint)
     try:
         value = yaml.SafeLoader("").construct_object(node)
     except ValueError as error:

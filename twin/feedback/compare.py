@@ -53,7 +53,7 @@ class Comparison:
 
     ``value`` and ``baseline_value`` are means, ``difference`` their difference in ``unit``, with
     ``low`` to ``high`` as its 95 % interval where there is one; ``percent`` is relative to the
-    baseline, None where that is zero. ``shifts`` is the number of pairs.
+    baseline, None where that is not positive: a share of nothing, or of a gain, says nothing. ``shifts`` is the number of pairs.
     """
 
     controller: str
@@ -148,7 +148,7 @@ def _paired(
         value=value,
         baseline_value=baseline_value,
         difference=mean,
-        percent=100.0 * mean / baseline_value if baseline_value else None,
+        percent=100.0 * mean / baseline_value if baseline_value > 0.0 else None,
         low=low,
         high=high,
         verdict=_direction(mean),

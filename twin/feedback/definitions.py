@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twin.feedback import iso22400
 from twin.feedback.account import Account, UndefinedError
@@ -62,10 +62,20 @@ def _running_cost_eur(account: Account) -> float:
 
 
 def _stock_change_eur(account: Account) -> float:
-    """Both ends at the mean price of the window, so that a moving price is no stock."""
+    """Both ends at the mean price of the window, so that a moving price is no stock.
+
+    Orders that are open at the start are the window's task and no stock that it was given: making
+    them earns nothing, and those that are open at the end are missing.
+    """
     objective, price = Objective.of(account.plant), account.price_eur_per_mwh
-    after = objective.stocks_eur(account.stocks_at_end(), price)
-    return after - objective.stocks_eur(account.stocks_at_start(), price)
+    before = replace(account.stocks_at_start(), backlog=0.0)
+    return objective.stocks_eur(account.stocks_at_end(), price) - objective.stocks_eur(
+        before, price
+    )
+
+
+def _ordered_parts(account: Account) -> float:
+    return account.stocks_at_start().backlog + account.growth("line.ordered_count")
 
 
 def _cost_eur(account: Account) -> float:
@@ -117,7 +127,13 @@ def _bottleneck_position(account: Account) -> float:
 LINE_KPIS = (
     Definition("good_parts", "1", "higher", "good parts made", _growth("line.good_count")),
     Definition("scrap_parts", "1", "lower", "parts scrapped", _growth("line.scrap_count")),
-    Definition("ordered_parts", "1", "", "good parts ordered", _growth("line.ordered_count")),
+    Definition(
+        "ordered_parts",
+        "1",
+        "",
+        "good parts to be made: open at the start, and ordered since",
+        _ordered_parts,
+    ),
     Definition(
         "throughput_parts_per_h",
         "1/h",
@@ -175,7 +191,7 @@ LINE_KPIS = (
         "stock_change_eur",
         "EUR",
         "lower",
-        "change of backlog, parts in the line and heat owed, priced",
+        "orders missing at the end, and the change of parts in the line and of heat owed, priced",
         _stock_change_eur,
     ),
     Definition(

@@ -45,12 +45,9 @@ from twin.line.schema import (
     IDLE,
     K_ELEMENT_C,
     K_ELEMENT_K,
-    K_LINE_F,
     K_LINE_I,
     K_PART_F,
     K_PART_I,
-    LINE_SCRAP_KG,
-    MATERIAL_KG,
     NEVER_S,
     OPS,
     OUTPUT,
@@ -231,8 +228,7 @@ def deliver(e: int, slot: int, defect_probability: float, f: Floats, i: Ints, k:
     scrapped = i[part + PART_DEFECTIVE]
     if scrapped:
         i[b + SCRAPPED] += 1
-        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[MATERIAL_KG]
-    part_leaves(slot, scrapped, i, k)
+    part_leaves(slot, scrapped, f, i, k)
     touch(0, i, k)
 
 

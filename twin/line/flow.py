@@ -20,19 +20,23 @@ from twin.line.schema import (
     K_ELEMENTS,
     K_FED_K,
     K_FREE_I,
+    K_LINE_F,
     K_LINE_I,
     K_PART_F,
     K_PART_I,
     K_QUEUE_I,
     K_RING_I,
     LEVEL,
+    LINE_SCRAP_KG,
     LINE_SCRAPPED,
+    MATERIAL_KG,
     NEXT_PART,
     P_FLOATS,
     P_INTS,
     PART_DEFECTIVE,
     PART_ENERGY_KWH,
     PART_ID,
+    PART_MATERIAL_KG,
     PRODUCT,
     QUEUE_HEAD,
     QUEUE_LENGTH,
@@ -149,12 +153,15 @@ def new_part(now: float, product: float, f: Floats, i: Ints, k: Structure) -> in
     f[at + PRODUCT] = product
     f[at + PART_ENERGY_KWH] = 0.0
     f[at + BORN_S] = now
+    f[at + PART_MATERIAL_KG] = f[MATERIAL_KG]  # of the source: the blank
     return slot
 
 
-def part_leaves(slot: int, scrapped: int, i: Ints, k: Structure) -> None:
-    """A part leaves the line for good or as scrap; its slot is free again."""
+def part_leaves(slot: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
+    """A part leaves the line for good or as scrap, with all that it is made of; its slot is free."""
     line = k[K_LINE_I]
+    if scrapped:
+        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[k[K_PART_F] + slot * P_FLOATS + PART_MATERIAL_KG]
     i[line + (LINE_SCRAPPED if scrapped else GOOD)] += 1
     i[k[K_PART_I] + slot * P_INTS + PART_ID] = 0
     i[k[K_FREE_I] + i[line + FREE_SLOTS]] = slot

@@ -139,9 +139,9 @@ B_INTS = 2
 LEVEL, HEAD = range(B_INTS)
 
 # --- parts in the line -------------------------------------------------------------------------
-P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s")
+P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s", "material_kg")
 P_FLOATS = len(P_FLOAT_COLUMNS)
-PRODUCT, PART_ENERGY_KWH, BORN_S = range(P_FLOATS)
+PRODUCT, PART_ENERGY_KWH, BORN_S, PART_MATERIAL_KG = range(P_FLOATS)
 P_INT_COLUMNS = ("id", "defective")
 P_INTS = len(P_INT_COLUMNS)
 PART_ID, PART_DEFECTIVE = range(P_INTS)

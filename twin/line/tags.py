@@ -27,6 +27,8 @@ CONTROL_TAGS = (
     ("control.result", "Control/ApplyResult"),
     ("control.watchdog_ok", "Control/WatchdogOk"),
 )
+NO_CONTROL = (0.0,) * len(CONTROL_TAGS)
+"""What stands in their place where there is no PLC: in a twin."""
 
 _COUNTERS = (
     ("state", "1", "Status/StateCurrent"),

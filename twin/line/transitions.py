@@ -66,7 +66,6 @@ from twin.line.schema import (
     LAST_CYCLE_S,
     LAST_ENERGY_KWH,
     LINE_MATERIAL_KG,
-    LINE_SCRAP_KG,
     MATERIAL_KG,
     N_Y,
     NEVER_S,
@@ -79,6 +78,7 @@ from twin.line.schema import (
     PART_DEFECTIVE,
     PART_ENERGY_KWH,
     PART_ID,
+    PART_MATERIAL_KG,
     POWER_KW,
     PROCESSING,
     REPAIRED,
@@ -280,6 +280,7 @@ def finish(
         f[a + OUTPUT + n] = f[a + NEXT + n]
     slot = i[b + SLOT]
     f[k[K_PART_F] + slot * P_FLOATS + PART_ENERGY_KWH] += f[a + CYCLE_KWH]
+    f[k[K_PART_F] + slot * P_FLOATS + PART_MATERIAL_KG] += f[a + MATERIAL_KG]
     f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
     part = k[K_PART_I] + slot * P_INTS
     if i[b + DEFECTIVE]:
@@ -311,11 +312,10 @@ def pass_on(
 def let_go(e: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
     """The part leaves the line; the source may have to make up for it."""
     b = e * E_INTS
-    part_leaves(i[b + SLOT], scrapped, i, k)
+    part_leaves(i[b + SLOT], scrapped, f, i, k)
     i[b + SLOT] = -1
     if scrapped:
         i[b + SCRAPPED] += 1
-        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[MATERIAL_KG]  # the source's mass of one blank
     touch(0, i, k)
 
 

@@ -335,9 +335,25 @@ def test_nobody_commands_what_only_the_line_can_show(verb: str) -> None:
     for mode in Mode:
         turns = Turns(mode)
         seen = observation(0.0, control__mode=2.0)
-        expected = Mode.HOLD if mode is Mode.CLOSED else mode  # the PLC is not in remote
+        # The PLC is not in remote: somebody took it.
+        expected = Mode.SHED if mode in (Mode.CLOSED, Mode.HOLD) else mode
         assert turns.grant({}, seen, verb).mode is expected
 
 
 def test_to_stand_still_is_to_ask_for_what_is_active() -> None:
     assert stand_in({TAKT: 72.0}, "why") == Action({TAKT: 72.0}, "why", "held")
+
+
+def test_who_takes_the_plc_by_hand_keeps_it() -> None:
+    turns = Turns()
+    taken = turns.grant({TAKT: 80.0}, observation(600.0, control__mode=2.0))
+    assert (taken.mode, taken.command, taken.batch) == (Mode.SHED, "", None)
+    assert taken.reasons == ("the PLC is no longer in remote control",)
+
+
+def test_a_plc_that_was_out_of_sight_is_asked_again() -> None:
+    turns = Turns()
+    unseen = turns.grant({TAKT: 80.0}, observation(600.0, control__mode=2.0), "gap: restarted")
+    assert (unseen.mode, unseen.command) == (Mode.HOLD, "RequestRemote")
+    again = turns.grant({TAKT: 80.0}, observation(630.0, control__mode=3.0))
+    assert (again.mode, written(again)) == (Mode.CLOSED, {TAKT: 80.0})

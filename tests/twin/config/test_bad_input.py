@@ -58,6 +58,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("not positive", "shift_h: 8", "shift_h: 0", "greater than 0", "shift_h"),
     ("text for a number", "shift_h: 8", "shift_h: eight", "valid number", "shift_h"),
     ("number with an exponent", "backlog_eur_per_part: {value: 200.0", "backlog_eur_per_part: {value: 2e2", "valid number", "backlog_eur_per_part"),
+    ("minutes and seconds", "shift_h: 8", "shift_h: 8:00", "number of another base", "shift_h"),
+    ("leading zero", "shift_h: 8", "shift_h: 010", "number of another base", "shift_h"),
     ("yes for a number", "deadline_s: 4", "deadline_s: yes", "valid number", "deadline_s"),
     ("unknown kind", "kind: mix", "kind: mixed", "'mix'", "kind: mixed"),
     ("a mix of nothing", "    choices: [40, 60, 90]\n", "", "a mix needs its choices", "part_mass_kg"),

@@ -58,12 +58,12 @@ TOOLS_EUR = 4.0 * (3.25 + 0.75 + 0.5)
 CHARGE_EUR = 0.2375 * GOOD  # the budget of 80 good parts, which the edges stay under
 RUNNING_EUR = 60.0 * 0.2 + 8.0 * 0.055 + 400.0 * 1.4 - 76.0 * 0.25 + CHARGE_EUR
 PART_EUR = 3.8 * 1.4 + 0.5
-STOCKS_EUR = 20.0 * 20.0 - 3.0 * PART_EUR + 1.0 * 0.2  # backlog 30 to 50, WIP 5 to 8, 1 kWh owed
+STOCKS_EUR = 50.0 * 20.0 - 3.0 * PART_EUR + 1.0 * 0.2  # 50 orders missing, WIP 5 to 8, 1 kWh owed
 
 BY_HAND = {
     "good_parts": GOOD,
     "scrap_parts": 20.0,
-    "ordered_parts": 100.0,
+    "ordered_parts": 130.0,
     "throughput_parts_per_h": 40.0,
     "energy_kwh": 60.0,
     "gas_kwh": 8.0,

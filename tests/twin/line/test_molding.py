@@ -59,6 +59,7 @@ def test_a_shift_makes_its_orders_at_a_plausible_cost(*, true: bool) -> None:
     good, scrap = shift["line.good_count"], shift["line.scrap_count"]
     assert good == shift["line.ordered_count"] == 1182
     assert 0.01 < scrap / (good + scrap) < 0.06
+    assert shift["line.scrap_kg"] == pytest.approx(0.120 * scrap, rel=0.02)
     assert 0.10 < shift["line.energy_kwh"] / good < 0.14
     assert shift["line.gas_kwh"] == 0.0
     machines_kwh = math.fsum(shift[f"{machine}.energy_kwh"] for machine in MACHINES)
