@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -53,6 +53,24 @@ class Record(Protocol):
 
     def record_cycle(self, cycle: Cycle) -> None:
         """A whole turn, for replay."""
+        ...
+
+
+class Interruption(Protocol):
+    """A stretch of plant time in which the connection was lost, or values were."""
+
+    from_us: int
+    until_us: int
+    reason: str
+    was_lost: bool
+
+
+@runtime_checkable
+class Interrupted(Protocol):
+    """Equipment behind a connection, which may break and be back between two turns."""
+
+    def drain_gaps(self) -> Sequence[Interruption]:
+        """The gaps that have ended since the last call, oldest first."""
         ...
 
 
@@ -270,10 +288,22 @@ class Runtime:
                 self._lost_reason = str(error)
             reading = lost_reading(self.loop.signals, max(time_us, self._last_us + 1))
         else:
+            self._note_gaps()
             self._close_gap(reading.time_us)
         self.timings.add("read", cpu_s() - began_cpu, wall_s() - began)
         self._last_us = max(self._last_us, reading.time_us)
         return reading
+
+    def _note_gaps(self) -> None:
+        """Put on record what the connection went through, also where no turn has felt it."""
+        if not isinstance(self._equipment, Interrupted):
+            return
+        for gap in self._equipment.drain_gaps():
+            if gap.was_lost:
+                self._commands.append(f"gap: {gap.reason}")
+            felt = gap.was_lost and self._lost_since_us is not None
+            if self._samples is not None and not felt:
+                self._samples.record_gap(gap.from_us, gap.until_us, gap.reason)
 
     def _close_gap(self, until_us: int) -> None:
         """Put on record that nothing was read for a while, if so."""

@@ -10,6 +10,7 @@ from tests.twin.driven import PERIOD_US, TAKT, Noted, Stores, driven
 from twin import runtime as module
 from twin.clock import VirtualClock
 from twin.cycle import Action, Batch, Cycle, Decision, Mode, Outcome, Reading
+from twin.equipment.opcua import Gap
 from twin.runtime import Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError
@@ -360,3 +361,15 @@ async def test_a_paced_line_takes_a_turn_at_once_for_an_operators_word(
         await runtime.run(PERIOD_US, 9 * PERIOD_US, speak)
     assert [cycle.commands for cycle in stores.cycles] == [(), ("close",)]
     assert stores.cycles[-1].decision.mode is Mode.INIT
+
+
+async def test_a_break_between_two_turns_is_on_record_and_makes_the_loop_hold() -> None:
+    runtime, line, stores = await closed()
+    told = [Gap(31_000_000, 42_000_000, "connection lost, new session")]
+    told.append(Gap(40_000_000, 50_000_000, "the server dropped values", was_lost=False))
+    line.drain_gaps = lambda: [told.pop(0)] if told else []  # type: ignore[attr-defined]
+    hold, again, after = await turns(runtime, line, 3)
+    assert hold.commands == ("gap: connection lost, new session",)
+    assert (hold.decision.mode, again.decision.mode) == (Mode.HOLD, Mode.CLOSED)
+    assert after.commands == ()
+    assert [gap[:2] for gap in stores.gaps] == [(31_000_000, 42_000_000), (40_000_000, 50_000_000)]

@@ -24,6 +24,7 @@ MOST_CHILDREN = 200
 
 CONFIG_HASH = "Identification/ConfigHash"
 EPOCH, SPEED = "Simulation/Epoch", "Simulation/SpeedFactor"
+PLC_ALIVE = "Control/PlcAlive"
 SIM_TIME, STEP, LOCKSTEP = "Simulation/SimTime", "Simulation/StepNumber", "Simulation/Lockstep"
 ALIVE, REQUEST_SEQUENCE = "Control/ControllerAlive", "Control/RequestSeq"
 ENTITIES, LATEST, RECENT = "Events/Entities", "Events/Latest", "Events/Recent"
@@ -127,7 +128,7 @@ def value_path(signal: Signal) -> str:
 
 def is_instant(signal: Signal) -> bool:
     """Whether the value is itself a point in plant time."""
-    return signal.node.endswith("/StateSince")
+    return signal.node.endswith(("/StateSince", "/LastRelease"))
 
 
 def buffer_paths(signals: Sequence[Signal]) -> dict[str, str]:
@@ -137,6 +138,18 @@ def buffer_paths(signals: Sequence[Signal]) -> dict[str, str]:
         for signal in signals
         if signal.node.startswith("Buffers/") and signal.node.endswith("/Level")
     }
+
+
+def part_id_paths(signals: Sequence[Signal]) -> dict[str, str]:
+    """Where the parts inside stand: of buffers, and of continuous stations, which have a conveyor."""
+    phase = "/Process/conveyor_phase"
+    conveyors = {
+        signal.name.removesuffix(".conveyor_phase"): signal.node.removesuffix(phase)
+        for signal in signals
+        if signal.node.startswith("Stations/") and signal.node.endswith(phase)
+    }
+    found = {name: f"{path}/PartIds" for name, path in buffer_paths(signals).items()}
+    return found | {name: f"{path}/Status/PartIds" for name, path in conveyors.items()}
 
 
 def line_nodes(line: Line, signals: Sequence[Signal]) -> AddressSpace:
@@ -151,7 +164,8 @@ def line_nodes(line: Line, signals: Sequence[Signal]) -> AddressSpace:
     capacities = {b.name: round(float(b.capacity)) for b in plant.buffers}
     for name, path in buffer_paths(signals).items():
         variables.append(Variable(f"{path}/Capacity", DataType.INT64, capacities[name]))
-        variables.append(Variable(f"{path}/PartIds", DataType.INT64, [], array=True))
+    for path in part_id_paths(signals).values():
+        variables.append(Variable(path, DataType.INT64, [], array=True))
     space = AddressSpace("/".join(plant.path), levels, tuple(variables), _methods())
     _check_width(space)
     return space

@@ -10,7 +10,7 @@ from asyncua import Server, ua
 from asyncua.server.address_space import AttributeValue
 
 from twin.cycle import Reading
-from twin.equipment.address_space import SIM_TIME, STEP, AddressSpace, buffer_paths
+from twin.equipment.address_space import SIM_TIME, STEP, AddressSpace, part_id_paths
 from twin.equipment.opcua_types import TYPES, data_value, status
 from twin.equipment.server import CASTS
 from twin.signals import Quality, Signal
@@ -71,9 +71,7 @@ class Image:
             cell.convert = _Words(words) if words else CASTS[variable.data_type]
             cell.steady = bool(words) or (paced and not signals[variable.signal].sampled_s)
             self._cells.append((variable.signal, cell))
-        self._parts = {
-            name: self._others[f"{path}/PartIds"] for name, path in buffer_paths(signals).items()
-        }
+        self._parts = {name: self._others[path] for name, path in part_id_paths(signals).items()}
 
     def stamp(self, time_us: int) -> datetime:
         """Plant time as OPC UA carries it."""

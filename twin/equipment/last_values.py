@@ -29,11 +29,12 @@ def quality(code: int) -> Quality:
 class LastValues:
     """A table of the newest value, source time and status of each signal.
 
-    Places beyond the signals hold the part lists of the buffers, then the plant time, then the
+    Places beyond the signals hold the part lists, then the plant time, then the
     journal. A value with an older source time than the one held is late: counted, not shown.
+    ``alive_place`` is that of the counter that a living PLC moves, -1 if there is none.
     """
 
-    def __init__(self, found: Found, n_signals: int) -> None:
+    def __init__(self, found: Found, n_signals: int, alive_place: int = -1) -> None:
         self.found = found
         self.values = np.full(n_signals, np.nan)
         self.source_us = np.zeros(n_signals, dtype=np.int64)
@@ -41,19 +42,21 @@ class LastValues:
         self.part_ids: dict[str, tuple[int, ...]] = dict.fromkeys(found.part_ids, ())
         self.inbox = EventInbox(found.entities)
         self.time_us = 0
-        self.heard_us = monotonic_us()
-        """When the newest plant time came, by the monotonic clock."""
+        self.heard_us = self.beat_us = monotonic_us()
+        """When the newest plant time came, and the PLC last counted, by the monotonic clock."""
         self.news = asyncio.Event()
+        self.beat = asyncio.Event()
         self.overflows = self.late = 0
         self.complete = asyncio.Event()
-        self._buffers = tuple(found.part_ids)
+        self._holders = tuple(found.part_ids)
+        self._alive_place = alive_place
         self._begun = False
         self._awaited: set[int] = set()
 
     @property
     def time_place(self) -> int:
         """The place of the plant time; the journal has the next."""
-        return len(self.values) + len(self._buffers)
+        return len(self.values) + len(self._holders)
 
     def expect(self, places: Sequence[int]) -> None:
         """``complete`` is set once each of these places has been heard of."""
@@ -68,8 +71,8 @@ class LastValues:
         at = place - len(self.values)
         if at < 0:
             self._signal(place, held, code, value)
-        elif at < len(self._buffers):
-            self.part_ids[self._buffers[at]] = tuple(held or ())
+        elif at < len(self._holders):
+            self.part_ids[self._holders[at]] = tuple(held or ())
         elif place == self.time_place:
             self._passed(int(held or 0))
         hole = place > self.time_place and self._journal(held or ())
@@ -103,7 +106,11 @@ class LastValues:
             return
         mark = quality(code)
         empty = held is None or mark is Quality.BAD
+        before = self.values[place]
         self.values[place] = np.nan if empty else float(held or 0.0)
+        if place == self._alive_place and abs(self.values[place] - before) > 0.0:
+            self.beat_us = monotonic_us()
+            self.beat.set()
         self.source_us[place], self.status[place] = source_us, int(mark)
         self._passed(source_us)
 

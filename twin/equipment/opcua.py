@@ -35,11 +35,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of plant time, microseconds, of which samples are missing, and why."""
+    """A stretch of plant time, microseconds, of which samples are missing, and why.
+
+    ``was_lost``: the line was out of reach; otherwise only some of its values are missing.
+    """
 
     from_us: int
     until_us: int
     reason: str
+    was_lost: bool = True
 
 
 class OpcUaEquipment:
@@ -47,8 +51,8 @@ class OpcUaEquipment:
 
     While the line cannot be reached every method raises ``ConnectionError`` at once. Once a write
     has left, its loss is ``Outcome.UNKNOWN``, and nothing is ever sent again: after a return the
-    first thing to do is to read. ``gaps`` lists the interruptions so far, oldest first. Plant time
-    never goes back: that of a server which counts from zero after a restart is carried on.
+    first thing to do is to read. ``drain_gaps`` tells the interruptions. Plant time never goes back:
+    that of a server which counts from zero after a restart is carried on.
     """
 
     def __init__(
@@ -71,7 +75,8 @@ class OpcUaEquipment:
         self._why = f"not connected to {url}"
         self._refused: WrongServer | None = None
         self._change = asyncio.Condition()
-        self.gaps: list[Gap] = []
+        self._gaps: list[Gap] = []
+        self._drained_us = self._dropped = 0
 
     @classmethod
     @asynccontextmanager
@@ -99,6 +104,7 @@ class OpcUaEquipment:
         )
         equipment._session = await equipment._begin()
         equipment._clock = equipment._begin_clock()
+        equipment._drained_us = equipment._session.time_us
         equipment._online = True
         watching = asyncio.create_task(equipment._watch())
         try:
@@ -113,7 +119,7 @@ class OpcUaEquipment:
     @property
     def connected(self) -> bool:
         """Whether the line can be reached now."""
-        return self._online and self._session.live
+        return self._online and not self._session.trouble
 
     @property
     def lockstep(self) -> bool:
@@ -131,6 +137,16 @@ class OpcUaEquipment:
         """Values and events that the server reported to have dropped, in this session."""
         table = self._session.table
         return 0 if table is None else table.overflows + table.inbox.lost
+
+    def drain_gaps(self) -> tuple[Gap, ...]:
+        """The gaps that have ended since the last call, oldest first.
+
+        Values that the server reports to have dropped are a gap of their own, from the last call
+        to now: when exactly they were dropped nobody knows.
+        """
+        self._note_dropped()
+        gaps, self._gaps = tuple(self._gaps), []
+        return gaps
 
     def clock(self) -> Clock:
         """Plant time: of the last step read in lockstep, carried on between notifications if paced."""
@@ -157,11 +173,14 @@ class OpcUaEquipment:
         await self._reach().command(verb, argument)
 
     def _reach(self) -> LineSession:
-        if self.connected:
-            return self._session
         if self._refused is not None:
             raise WrongServer(str(self._refused))
-        raise ConnectionError(self._why)
+        if not self._online:
+            raise ConnectionError(self._why)
+        if trouble := self._session.trouble:
+            msg = f"{self._url}: {trouble}"
+            raise ConnectionError(msg)
+        return self._session
 
     def _begin_clock(self) -> Clock:
         if self.lockstep:
@@ -177,21 +196,37 @@ class OpcUaEquipment:
 
     async def _watch(self) -> None:
         """Notice each loss, and do not rest until the line is back."""
-        while True:
-            reason = await self._session.lost()
-            lost_us = self._session.time_us
-            self._why = f"{self._url}: {reason}"
+        try:
+            while True:
+                await self._lose_and_find(await self._session.lost())
+        except Exception as error:  # noqa: BLE001  (its end must not go unnoticed)
+            self._why = f"{self._url}: no longer watched: {error!r}"
+            _log.exception("%s", self._why)
             await self._turn(online=False)
-            _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
-            if not await self._session.returns(RETURN_S, self._plant_hash):
-                await self._session.end()
-                session = await self._begin_anew()
-                session.carry_on(self._session, self._clock.now_us())
-                self._session = session
-                reason += ", new session"
-            self.gaps.append(Gap(lost_us, self._session.time_us, reason))
-            await self._turn(online=True)
-            _log.warning("%s: back at %.3f s", self._url, self._session.time_us / 1e6)
+
+    async def _lose_and_find(self, reason: str) -> None:
+        lost_us = self._session.time_us
+        self._why = f"{self._url}: {reason}"
+        await self._turn(online=False)
+        _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
+        if not await self._session.returns(RETURN_S, self._plant_hash):
+            self._note_dropped()
+            await self._session.end()
+            session = await self._begin_anew()
+            session.carry_on(self._session, self._clock.now_us())
+            self._session, self._dropped = session, 0
+            reason += ", new session"
+        self._gaps.append(Gap(lost_us, self._session.time_us, reason))
+        await self._turn(online=True)
+        _log.warning("%s: back at %.3f s", self._url, self._session.time_us / 1e6)
+
+    def _note_dropped(self) -> None:
+        now_us, dropped = self._session.time_us, self.lost_notifications
+        if dropped > self._dropped:
+            self._gaps.append(
+                Gap(self._drained_us, now_us, "the server dropped values", was_lost=False)
+            )
+        self._drained_us, self._dropped = now_us, dropped
 
     async def _begin_anew(self) -> LineSession:
         delay_s = SHORTEST_DELAY_S
@@ -200,8 +235,9 @@ class OpcUaEquipment:
                 session = await self._begin()
             except WrongServer as error:
                 self._refused = error
-            except ConnectionError as error:
-                self._why = str(error)
+            except Exception as error:  # noqa: BLE001  (no foreign server may end our attempts)
+                known = isinstance(error, ConnectionError)
+                self._refused, self._why = None, str(error) if known else repr(error)
             else:
                 self._refused = None
                 return session

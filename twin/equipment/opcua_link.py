@@ -7,10 +7,11 @@ file that we know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlparse
 
 from asyncua import Client, ua
@@ -24,6 +25,7 @@ from twin.signals import Signal
 
 SESSION_MS = 30_000
 """A dead peer's session is released after this time."""
+_T = TypeVar("_T")
 _DEPTH = len(("enterprise", "site", "area", "line"))
 
 
@@ -88,6 +90,20 @@ async def request(client: Client, message: Any, timeout_s: float) -> Any:
     return await client.uaclient.protocol.send_request(message, timeout_s)
 
 
+async def unless(lost: Coroutine[Any, Any, str], wanted: Coroutine[Any, Any, _T]) -> _T:
+    """What is wanted; ``ConnectionError`` if ``lost`` returns first: it tells the reason."""
+    losing, asking = asyncio.create_task(lost), asyncio.create_task(wanted)
+    try:
+        await asyncio.wait((losing, asking), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise ConnectionError(losing.result())
+        return asking.result()
+    finally:
+        losing.cancel()
+        asking.cancel()
+        await asyncio.gather(losing, asking, return_exceptions=True)
+
+
 async def call(
     client: Client, found: Found, path: str, arguments: list[ua.Variant], timeout_s: float
 ) -> list[Any]:
@@ -113,20 +129,19 @@ async def find_line(client: Client, signals: Sequence[Signal], plant_hash: str |
         raise WrongServer(f"the server does not know the namespace {nodes.NAMESPACE}")
     index = names.index(nodes.NAMESPACE)
     root = await _root(client, index, plant_hash)
-    buffers = nodes.buffer_paths(signals)
+    parts = nodes.part_id_paths(signals)
     paths = [nodes.value_path(signal) for signal in signals]
-    parts = [f"{path}/PartIds" for path in buffers.values()]
     others = [nodes.SIM_TIME, nodes.STEP, nodes.EPOCH, nodes.SPEED, nodes.LOCKSTEP]
     others += [nodes.ENTITIES, nodes.LATEST, nodes.RECENT, nodes.APPLY, nodes.ADVANCE]
     others += [*nodes.VERBS.values(), "Control", nodes.CONFIG_HASH]
-    there = await _translate(client, root, [*paths, *parts, *others], index)
+    there = await _translate(client, root, [*paths, *parts.values(), *others], index)
     start = node_id(ua.ObjectIds.Server_ServerStatus_StartTime)
     given = await _values(client, there, start)
     epoch = given.get(nodes.EPOCH)
     return Found(
         root,
         tuple(there.get(path) for path in paths),
-        {name: there[part] for name, part in zip(buffers, parts, strict=True) if part in there},
+        {name: there[path] for name, path in parts.items() if path in there},
         {path: there[path] for path in others if path in there},
         tuple(given.get(nodes.ENTITIES) or ()),
         FILETIME_UNIX_US if epoch is None else ua.datetime_to_win_epoch(epoch) // 10,

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import Certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from twin.equipment.callers import Lobby
+
 SERVER_URI, CLIENT_URI = "urn:takttwin:emulator", "urn:takttwin:client"
 _CLIENT_POLICIES: dict[str, Any] = {
     "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
@@ -129,7 +131,7 @@ class Users:
 
 def open_server() -> Server:
     """A server for this machine alone: no encryption, no users."""
-    server = Server(user_manager=Users(None))  # type: ignore[arg-type]
+    server = Server(Lobby(user_manager=Users(None)))  # type: ignore[arg-type]
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     server.set_identity_tokens([ua.AnonymousIdentityToken])
     return server
@@ -140,7 +142,7 @@ def closed_server(security: ServerSecurity) -> Server:
     if not security.users:
         msg = "a secure server needs at least one user: give a file of users, or the environment"
         raise ValueError(msg)
-    server = Server(user_manager=Users(security.users))  # type: ignore[arg-type]
+    server = Server(Lobby(user_manager=Users(security.users)))  # type: ignore[arg-type]
     server.set_security_policy(_SERVER_POLICIES)
     server.set_identity_tokens([ua.UserNameIdentityToken])
     return server

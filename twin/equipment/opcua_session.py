@@ -18,13 +18,15 @@ from twin.equipment.address_space import DataType
 from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import later
 from twin.equipment.lockstep_read import StepReader
-from twin.equipment.opcua_link import Found, call, find_line, same_server
+from twin.equipment.opcua_link import Found, call, find_line, same_server, unless
 from twin.equipment.opcua_types import array, name_of, scalar
 from twin.equipment.subscriptions import Subscriptions
 from twin.signals import Signal
 
 ADVANCE_TIMEOUT_S = 3600.0
 """A long step may take its time; whether the server is alive is watched beside it."""
+_LOOK_S = 0.25
+"""How often a paced line is looked at for silence."""
 
 _REFUSALS = {
     ua.StatusCodes.BadUserAccessDenied,
@@ -63,6 +65,7 @@ class LineSession:
         self._steps: StepReader | None = None
         self.table: LastValues | None = None
         self._subscriptions: Subscriptions | None = None
+        self._counts = False
 
     @classmethod
     async def begin(
@@ -79,13 +82,17 @@ class LineSession:
         """
         states = client.uaclient.subscribe_state()
         await states.__aenter__()
+        session: LineSession | None = None
         try:
             found = await find_line(client, signals, plant_hash)
             session = cls(client, states, found, timeout_s)
             await session._get_ready(signals, fast_ms)
         except BaseException as error:
-            await states.__aexit__(None, None, None)
-            await _hang_up(client)
+            if session is not None:
+                await session.end()
+            else:
+                await states.__aexit__(None, None, None)
+                await _hang_up(client)
             if isinstance(error, ua.UaError | TimeoutError):
                 msg = f"the server does not show its line: {error!r}"
                 raise ConnectionError(msg) from error
@@ -98,11 +105,15 @@ class LineSession:
             self._steps = StepReader(self.client, self.found, self._timeout_s)
             await self._steps.begin()
             return
-        table = self.table = LastValues(self.found, len(signals))
+        places = {signal.node: n for n, signal in enumerate(signals)}
+        alive_place = places.get(nodes.PLC_ALIVE, -1)
+        self._counts = alive_place >= 0 and self.found.values[alive_place] is not None
+        table = self.table = LastValues(self.found, len(signals), alive_place)
         self._subscriptions = Subscriptions(self.client, table, fast_ms)
         await self._subscriptions.open(signals)
         async with asyncio.timeout(self._timeout_s):
-            await table.complete.wait()
+            await unless(self._subscriptions.lost(), table.complete.wait())
+        await self._refresh()
 
     def carry_on(self, before: LineSession, now_us: int) -> None:
         """Count on from ``now_us`` if the server's time began anew since the session before."""
@@ -111,9 +122,20 @@ class LineSession:
             self._began_us += now_us - self.time_us
 
     @property
-    def live(self) -> bool:
-        """Whether requests have a chance now."""
-        return self.client.state is UaClientState.CONNECTED
+    def trouble(self) -> str:
+        """Why requests have no chance now, or readings would be stale; empty if all is well."""
+        if self.client.state is not UaClientState.CONNECTED:
+            return "connection lost"
+        if self.table is None or self._subscriptions is None:
+            return ""
+        if self._subscriptions.trouble:
+            return self._subscriptions.trouble
+        now_us = monotonic_us()
+        if now_us - self.table.heard_us > self._timeout_s * 1e6:
+            return "the line fell silent"
+        if self._counts and now_us - self.table.beat_us > self._timeout_s * 1e6:
+            return "the PLC fell silent: its counter stands still"
+        return ""
 
     @property
     def time_us(self) -> int:
@@ -131,21 +153,23 @@ class LineSession:
         """Return when the connection is lost, or silent: what happened."""
         while True:
             with suppress(TimeoutError):
-                if await self._states.next_change(self._timeout_s) is not UaClientState.CONNECTED:
+                if await self._states.next_change(_LOOK_S) is not UaClientState.CONNECTED:
                     return "connection lost"
-            if self._silent_s() > self._timeout_s:
-                return "the line fell silent"
+            if trouble := self.trouble:
+                return trouble
 
     async def returns(self, within_s: float, plant_hash: str | None) -> bool:
         """Whether the connection comes back by itself in this time, to the same server."""
+        if self._subscriptions is not None and self._subscriptions.trouble:
+            return False
         try:
             await self._states.wait_for_state(UaClientState.CONNECTED, within_s)
             if not await same_server(self.client, self.found, plant_hash):
                 return False
             await self._refresh()
-        except (OSError, ua.UaError):
+        except Exception:  # noqa: BLE001  (whatever it is, a new session may still succeed)
             return False
-        return self.live
+        return not self.trouble
 
     async def end(self) -> None:
         """Close the session."""
@@ -157,9 +181,6 @@ class LineSession:
     async def read(self) -> Reading:
         """All signals: the table as it is, or everything of the last step in one request."""
         if self.table is not None:
-            if self._silent_s() > self._timeout_s:
-                msg = f"the line has not been heard of for {self._silent_s():.1f} s"
-                raise ConnectionError(msg)
             return later(self.table.reading(), self._began_us, self._instants)
         if self._steps is None:
             raise ConnectionError("the session has not begun")
@@ -184,13 +205,14 @@ class LineSession:
         ]
         try:
             outcome, detail, active = await self._call(nodes.APPLY, arguments)
+            pairs = zip(names, active or (), strict=True)
+            in_force = {name: float(v) for name, v in pairs if not math.isnan(v)}
+            return Acknowledgement(batch.sequence, Outcome(outcome), in_force, str(detail))
         except ua.UaStatusCodeError as error:
             result = Outcome.REJECTED if error.code in _REFUSALS else Outcome.UNKNOWN
             return Acknowledgement(batch.sequence, result, {}, name_of(error.code))
-        except (OSError, ua.UaError) as error:
+        except Exception as error:  # noqa: BLE001  (it has left: what it did is not known)
             return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, repr(error))
-        in_force = {n: v for n, v in zip(names, active or (), strict=True) if not math.isnan(v)}
-        return Acknowledgement(batch.sequence, Outcome(outcome), in_force, detail)
 
     async def command(self, verb: str, argument: float) -> None:
         """Call a method. Raises ``ValueError`` for one that the line does not have or refuses."""
@@ -214,10 +236,19 @@ class LineSession:
 
     async def _advance(self, until_us: int) -> None:
         until = scalar(until_us, DataType.INT64)
-        step, first, *columns = await self._call(nodes.ADVANCE, [until], ADVANCE_TIMEOUT_S)
+        answer = await unless(self._gone(), self._call(nodes.ADVANCE, [until], ADVANCE_TIMEOUT_S))
+        step, first, *columns = answer
         rows = zip(*(column or () for column in columns), strict=True)
         if self._steps is not None:
             self._steps.advanced(step, first, [Event(*row) for row in rows])
+
+    async def _gone(self) -> str:
+        """Return when the connection is lost, even if the library brings it back."""
+        async with self.client.uaclient.subscribe_state() as states:
+            while self.client.state is UaClientState.CONNECTED:
+                if await states.next_change() is not UaClientState.CONNECTED:
+                    break
+        return "connection lost"
 
     async def _call(
         self, path: str, arguments: list[ua.Variant], timeout_s: float | None = None
@@ -231,11 +262,11 @@ class LineSession:
             await self._steps.refresh()
         elif self.table is not None:
             self.table.news.clear()
+            self.table.beat.clear()
             async with asyncio.timeout(self._timeout_s):
                 await self.table.news.wait()
-
-    def _silent_s(self) -> float:
-        return (monotonic_us() - self.heard_us) / 1e6
+                if self._counts:
+                    await self.table.beat.wait()
 
 
 async def _hang_up(client: Client) -> None:

@@ -135,14 +135,20 @@ class Plc:
             self.now_us, self.step, values.copy(), source_us.copy(), status.copy(), parts, events
         )
 
-    def apply(self, batch: Batch) -> Acknowledgement:
-        """Take a batch: all of it or nothing. Values beyond the rate are moved as far as allowed."""
+    def apply(self, batch: Batch, *, stranger: bool = False) -> Acknowledgement:
+        """Take a batch: all of it or nothing. Values beyond the rate are moved as far as allowed.
+
+        A stranger is not the one who is in remote control: neither his setpoints nor his heartbeat
+        count.
+        """
         self._touched = True
-        if batch.heartbeat != self._heartbeat:
+        if not stranger and batch.heartbeat != self._heartbeat:
             self._heartbeat, self._heard_us = batch.heartbeat, self.now_us
         if not batch.setpoints:
+            if stranger:
+                return self._answer(batch, Outcome.REJECTED, Result.NOT_REMOTE.name)
             return self._answer(batch, Outcome.ACCEPTED, "heartbeat")
-        result = self._verdict(batch)
+        result = Result.NOT_REMOTE if stranger else self._verdict(batch)
         moved = {}
         if result is Result.OK:
             for setpoint in batch.setpoints:

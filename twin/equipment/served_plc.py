@@ -7,26 +7,34 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from asyncua import ua
+from asyncua.server.internal_session import InternalSession
 
 from twin.cycle import Batch
 from twin.equipment import address_space as nodes
 from twin.equipment.address_space import DataType
+from twin.equipment.callers import caller, lives
 from twin.equipment.image import Image
 from twin.equipment.journal import Journal
 from twin.equipment.opcua_types import array, scalar
-from twin.equipment.plc import Plc
+from twin.equipment.plc import Plc, PlcMode
 from twin.equipment.server import Action, Refused
 from twin.equipment.write_log import WriteLog
 from twin.signals import Role, Setpoint
 
+_OWNERS_VERBS = ("RequestRemote", "ReleaseRemote")
 LONG_ADVANCE_US = 3_600_000_000
 """Longer steps run beside the server's event loop, so that it goes on answering."""
 
 
 class ServedPlc:
-    """Methods, plain writes and scans of one PLC, and what they change in its image."""
+    """Methods, plain writes and scans of one PLC, and what they change in its image.
+
+    Remote control belongs to the session that requested it, until it ends in any way. Meanwhile
+    other sessions are strangers: they can take it over only once the owner's session is closed.
+    """
 
     def __init__(self, plc: Plc, write_log: Path | None, *, lockstep: bool) -> None:
         self.plc = plc
@@ -39,8 +47,9 @@ class ServedPlc:
         self._writable: dict[ua.NodeId, str] = {}
         self._alive = self._sequence = ua.NodeId()
         self._stale = False
-        self._asked: dict[str, float] = {}
+        self._asked: WeakKeyDictionary[InternalSession, dict[str, float]] = WeakKeyDictionary()
         self._heartbeat = -1
+        self._owner: InternalSession | None = None
 
     def actions(self) -> dict[str, Action]:
         """The methods by path."""
@@ -85,29 +94,35 @@ class ServedPlc:
 
     async def written(self, event: Any, service: Any) -> None:
         """Plain writes: requests wait for RequestSeq, which commits them; ControllerAlive counts."""
-        if not event.is_external:
+        session = caller()
+        if not event.is_external or session is None:
             return
-        commit, beat = -1, False
+        commit, heartbeat = -1, None
+        waiting = self._asked.setdefault(session, {})
         items = event.request_params.NodesToWrite
         for item, result in zip(items, event.response_params, strict=True):
             if not result.is_good() or item.AttributeId != ua.AttributeIds.Value:
                 continue
             value = item.Value.Value.Value
             if item.NodeId in self._writable:
-                self._asked[self._writable[item.NodeId]] = math.nan if value is None else value
+                waiting[self._writable[item.NodeId]] = math.nan if value is None else value
             elif value is not None and item.NodeId == self._sequence:
                 commit = value
             elif value is not None and item.NodeId == self._alive:
-                self._heartbeat, beat = value, True
-        if commit < 0 and not beat:
+                heartbeat = value
+        if commit < 0 and heartbeat is None:
             return
         asked: tuple[Setpoint, ...] = ()
         if commit >= 0:
-            asked = tuple(Setpoint(name, value) for name, value in self._asked.items())
-            self._asked = {}
+            asked = tuple(Setpoint(name, value) for name, value in waiting.items())
+            del self._asked[session]
         async with self._lock:
+            stranger = self._is_stranger(session)
+            if heartbeat is not None and not stranger:
+                self._heartbeat = heartbeat
             # A plain write carries no deadline: what has arrived is in time.
-            self.plc.apply(Batch(commit, self._heartbeat, asked, self.plc.now_us))
+            batch = Batch(commit, self._heartbeat, asked, self.plc.now_us)
+            self.plc.apply(batch, stranger=stranger)
             await self._changed()
 
     async def _apply(
@@ -122,8 +137,11 @@ class ServedPlc:
             raise Refused(ua.StatusCodes.BadInvalidArgument)
         setpoints = tuple(Setpoint(*pair) for pair in zip(names, values, strict=True))
         async with self._lock:
-            self._heartbeat = heartbeat
-            answer = self.plc.apply(Batch(sequence, heartbeat, setpoints, deadline_us))
+            stranger = self._is_stranger(caller())
+            if not stranger:
+                self._heartbeat = heartbeat
+            batch = Batch(sequence, heartbeat, setpoints, deadline_us)
+            answer = self.plc.apply(batch, stranger=stranger)
             for setpoint in setpoints:
                 if setpoint.signal in self.requests:
                     path = self.requests[setpoint.signal]
@@ -162,11 +180,27 @@ class ServedPlc:
     def _verb(self, verb: str) -> Callable[..., Awaitable[list[ua.Variant]]]:
         async def command(*arguments: bool) -> list[ua.Variant]:
             async with self._lock:
+                session = caller()
+                if verb in _OWNERS_VERBS and self._is_stranger(session):
+                    takes_over = verb == "RequestRemote" and not self._owner_lives()
+                    if not takes_over:
+                        raise Refused(ua.StatusCodes.BadUserAccessDenied)
                 self.plc.command(verb, float(any(arguments)))
+                if verb == "RequestRemote" and self.plc.mode is PlcMode.REMOTE:
+                    self._owner = session
                 await self._changed()
             return []
 
         return command
+
+    def _is_stranger(self, session: InternalSession | None) -> bool:
+        """Whether the PLC is in remote control by another session; any end of it forgets whose."""
+        if self.plc.mode is not PlcMode.REMOTE:
+            self._owner = None
+        return self._owner is not None and session is not self._owner
+
+    def _owner_lives(self) -> bool:
+        return self._owner is not None and lives(self._owner)
 
     async def _show(self) -> None:
         reading = self.plc.reading()

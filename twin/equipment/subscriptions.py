@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asyncua import Client, ua
-from asyncua.common.subscription import DataChangeEvent, OverflowPolicy, Subscription
+from asyncua.common.subscription import (
+    DataChangeEvent,
+    OverflowPolicy,
+    StatusChangeEvent,
+    Subscription,
+)
 
 from twin.equipment import address_space as nodes
 from twin.equipment.last_values import LastValues
@@ -16,6 +21,9 @@ from twin.signals import Signal
 _PENDING = 100_000
 """Notifications that may wait for us; beyond that we connect anew, and the gap is on record."""
 _KEEP_ALIVE_MS = 5_000
+_SLACK = 1.3
+"""A subscription is overdue after so many keep-alive times without a word; the library, which would
+replace it silently and lose what was reported meanwhile, waits for 1.5."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Subscriptions:
 
     Fast are process values and setpoints, slow the meters and the environment, audit states,
     counters, parts and the journal. Intervals are of wall time, shorter where plant time is faster.
+    If one of them ends that was not closed, the table grows old: ``trouble`` tells.
     """
 
     def __init__(self, client: Client, table: LastValues, fast_ms: float) -> None:
@@ -40,6 +49,8 @@ class Subscriptions:
             "audit": _Class(max(fast_ms, 500.0 / speed), 1000),
         }
         self._tasks: list[asyncio.Task[None]] = []
+        self._open: list[Subscription] = []
+        self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, signals: Sequence[Signal]) -> None:
         """Subscribe to all that the server has. Raises ``ConnectionError`` if it refuses."""
@@ -59,8 +70,22 @@ class Subscriptions:
             if wanted:
                 await self._subscribe(self._classes[name], wanted)
 
+    @property
+    def trouble(self) -> str:
+        """Why the table cannot be relied on; empty if it can."""
+        if self._ended.done():
+            return self._ended.result()
+        overdue = any(subscription.is_stale(_SLACK) for subscription in self._open)
+        return "a subscription fell silent" if overdue else ""
+
+    async def lost(self) -> str:
+        """Return when one of them ended: why."""
+        return await asyncio.shield(self._ended)
+
     async def close(self) -> None:
         """Stop listening; the server is told by the end of the session."""
+        if not self._ended.done():
+            self._ended.set_result("closed")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -79,7 +104,10 @@ class Subscriptions:
             queue_maxsize=_PENDING,
             overflow=OverflowPolicy.DISCONNECT,
         )
-        self._tasks.append(asyncio.create_task(self._listen(subscription)))
+        task = asyncio.create_task(self._listen(subscription))
+        task.add_done_callback(self._has_ended)
+        self._tasks.append(task)
+        self._open.append(subscription)
         created = await subscription.create_monitored_items(
             [_item(place, node, kind, sampled=sampled) for place, node, sampled in wanted]
         )
@@ -88,9 +116,17 @@ class Subscriptions:
                 msg = f"the server refuses to report {node.Identifier!s}: {answer.name}"
                 raise ConnectionRefusedError(msg)
 
+    def _has_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if not self._ended.done():
+            self._ended.set_result("a subscription ended" + (f": {error!r}" if error else ""))
+
     async def _listen(self, subscription: Subscription) -> None:
         table = self._table
         async for event in subscription:
+            if isinstance(event, StatusChangeEvent) and not event.notification.Status.is_good():
+                msg = f"the server says {event.notification.Status.name}"
+                raise ConnectionError(msg)
             if not isinstance(event, DataChangeEvent):
                 continue
             item = event.data.monitored_item

@@ -1,4 +1,4 @@
-"""Lines to connect to: the machining line with its PLC, in this process or in one of its own."""
+"""Lines to connect to: shipped plants with their PLC, in this process or in one of its own."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ from twin.line.scenario import scenario_of
 from twin.line.tags import line_signals
 from twin.signals import Role, Setpoint, Signal
 
+PLANTS = ("machining_line", "molding_cell", "paint_cure_line")
 PERIOD_US = 30_000_000
 SPEED, FEED = "turning.cutting_speed_m_per_min", "turning.feed_mm"
 
 
 @cache
-def plant() -> Plant:
-    return load_plant("machining_line")
+def plant(name: str = "machining_line") -> Plant:
+    return load_plant(name)
 
 
 @cache
-def signals() -> tuple[Signal, ...]:
-    return line_signals(build_line(plant()))
+def signals(name: str = "machining_line") -> tuple[Signal, ...]:
+    return line_signals(build_line(plant(name)))
 
 
 @cache
@@ -41,18 +42,18 @@ def index() -> dict[str, int]:
 
 
 @cache
-def mvs() -> tuple[Signal, ...]:
-    return tuple(signal for signal in signals() if signal.role is Role.MV)
+def mvs(name: str = "machining_line") -> tuple[Signal, ...]:
+    return tuple(signal for signal in signals(name) if signal.role is Role.MV)
 
 
 @cache
-def loaded(seed: int, scenario: str) -> Plc:
-    return load_plc("machining_line", seed, hours=4.0, scenario=scenario)
+def loaded(seed: int, scenario: str, name: str) -> Plc:
+    return load_plc(name, seed, hours=4.0, scenario=scenario)
 
 
-def plc(seed: int = 3, scenario: str = "nominal") -> Plc:
+def plc(seed: int = 3, scenario: str = "nominal", name: str = "machining_line") -> Plc:
     """A fresh one at plant time 0; line and table are read once."""
-    first = loaded(seed, scenario)
+    first = loaded(seed, scenario, name)
     table = list(first._simulator.table)
     return Plc(first.line, table, seed, scenario_of(first.line.plant, scenario))
 

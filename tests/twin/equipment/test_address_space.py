@@ -37,6 +37,20 @@ def test_only_requests_their_commit_and_the_heartbeat_can_be_written(space):
     assert writable == requests | {"Control/RequestSeq", "Control/ControllerAlive"}
 
 
+def test_points_in_plant_time_are_known():
+    names = {s.name for s in signals() if nodes.is_instant(s)}
+    since = {s.name for s in signals() if s.name.endswith(".state_since_s")}
+    assert len(since) == len(plant().stations)
+    assert names == since | {"line.last_release_s"}
+
+
+def test_a_conveyor_lists_its_carriers_beside_the_buffers(space):
+    assert set(nodes.part_id_paths(signals())) == set(nodes.buffer_paths(signals()))
+    paths = nodes.part_id_paths(signals("paint_cure_line"))
+    assert paths["oven"] == "Stations/oven/Status/PartIds"
+    assert set(paths) > set(nodes.buffer_paths(signals("paint_cure_line")))
+
+
 def test_a_setpoint_shows_its_limits(space):
     by_path = {v.path: v for v in space.variables}
     at = "Stations/turning/Setpoints/feed_mm"

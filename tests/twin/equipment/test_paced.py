@@ -58,7 +58,7 @@ async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
         with pytest.raises(ValueError, match="BadInvalidState"):
             await equipment.command("Advance", 1e12)
         assert equipment.lost_notifications == 0
-        assert equipment.gaps == []
+        assert equipment.drain_gaps() == ()
 
 
 async def test_no_transition_is_lost_when_the_wire_is_cut():
@@ -85,7 +85,7 @@ async def test_no_transition_is_lost_when_the_wire_is_cut():
             await equipment.write(batch(1, 0))
         wire.mend()
         await equipment.wait_connected()
-        (gap,) = equipment.gaps
+        (gap,) = equipment.drain_gaps()
         assert gap.reason == "connection lost"
         assert gap.from_us < gap.until_us
         await clock.sleep_until(clock.now_us() + 240_000_000)

@@ -19,6 +19,7 @@ from tests.twin.equipment.lines import (
     value,
 )
 from twin.cycle import Outcome
+from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.simulated import SimulatedEquipment
 
@@ -91,13 +92,14 @@ async def test_a_killed_server_is_noticed_and_its_successor_is_found(mode):
                 await equipment.command("RequestRemote")
             async with emulator_process(*mode, "--port", port):
                 await equipment.wait_connected()
-                (gap,) = equipment.gaps
+                (gap,) = equipment.drain_gaps()
                 assert before.time_us <= gap.from_us <= gap.until_us
                 assert gap.reason == "connection lost, new session"
                 after = await equipment.read()
                 assert value(after, "control.mode") == 2.0  # nobody is in remote control
                 assert after.time_us >= before.time_us  # plant time goes on
-                assert value(after, "milling.state_since_s") * 1e6 >= gap.from_us
+                for instant in ("milling.state_since_s", "line.last_release_s"):
+                    assert value(after, instant) * 1e6 >= gap.from_us
                 if equipment.lockstep:
                     assert (after.time_us, after.step) == (before.time_us, 0)
                     await equipment.command("Advance", float(21 * PERIOD_US))
@@ -130,3 +132,53 @@ async def test_a_write_without_an_answer_is_unknown_and_not_repeated(tmp_path):
         assert value(reading, SPEED) == 230.0
         rows = [json.loads(line) for line in log.read_text().splitlines()]
         assert [row["value"] for row in rows] == [230.0]
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["killed", "frozen"])
+async def test_a_server_that_dies_in_the_middle_of_a_step_does_not_hold_us(frozen):
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        emulator_process("--lockstep") as (process, told),
+        OpcUaEquipment.connect(
+            told["endpoint"], signals(), plant_hash=None, timeout_s=1.5
+        ) as equipment,
+    ):
+        os.kill(process.pid, signal.SIGSTOP)
+        step = asyncio.create_task(equipment.command("Advance", float(PERIOD_US)))
+        await asyncio.sleep(0.1)
+        assert not step.done()
+        if not frozen:
+            process.kill()
+        async with asyncio.timeout(6.0):
+            with pytest.raises(ConnectionError, match=r"(?i)connection (is closed|lost)"):
+                await step
+        assert not equipment.connected
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["PERHAPS", "OK", [230.0]],  # a word that we do not know
+        ["ACCEPTED", "OK", [230.0, 0.3]],  # more values than asked
+        ["ACCEPTED", "OK", None],
+        ["ACCEPTED", "OK", ["fast"]],
+        ["ACCEPTED"],
+        RuntimeError("undecodable"),
+    ],
+    ids=str,
+)
+async def test_an_odd_answer_to_a_write_is_unknown(monkeypatch, answer):
+    async def odd(*_: object) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async with (
+        Emulated(plc(), lockstep=True, insecure=True) as line,
+        OpcUaEquipment.connect(line.endpoint, signals(), plant_hash=None) as equipment,
+    ):
+        monkeypatch.setattr(equipment._session, "_call", odd)
+        told = await equipment.write(batch(1, 0, **{SPEED: 230.0}))
+        assert (told.sequence, told.outcome, told.active) == (1, Outcome.UNKNOWN, {})
+        assert told.detail
