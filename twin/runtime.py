@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from twin.act.modes import OPERATOR_EVENTS
-from twin.clock import cpu_s, monotonic_us, utc_now, wall_s
+from twin.clock import cpu_s, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Mode, Outcome, Reading
 from twin.loop import ControlLoop
 from twin.protocols import Clock, Equipment
@@ -355,8 +355,8 @@ class Runtime:
     def _keep(self, reading: Reading) -> None:
         """Put what was read into the historian, before anybody makes anything of it."""
         if self._samples is not None and self._lost_since_us is None:
-            samples = self._samples
-            self._timed("historian", lambda: samples.append(reading, monotonic_us()))
+            samples, received_us = self._samples, max(self._clock.now_us(), reading.time_us)
+            self._timed("historian", lambda: samples.append(reading, received_us))
 
     def _timed(self, stage: str, work: Callable[[], object]) -> None:
         began_cpu, began = cpu_s(), wall_s()

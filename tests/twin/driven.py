@@ -54,6 +54,8 @@ class Stores:
         self.outcomes: list[Acknowledgement] = []
 
     def append(self, reading: Reading, received_us: int) -> None:
+        assert received_us >= reading.time_us  # plant time, as that of the reading
+        assert received_us < reading.time_us + PERIOD_US
         self.readings.append(reading)
 
     def record_gap(self, from_us: int, until_us: int, reason: str) -> None:
