@@ -186,7 +186,7 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         series=courses_of(record, first, own.until_us),
         baseline_series={name: courses_of(record, name, turns[name].until_us) for name in others},
         events=own.events,
-        facts={name: str(arguments[name]) for name in facts},
+        facts={name: str(arguments[name]) for name in facts if arguments[name] is not None},
         versions=dict(record.manifest["versions"]),
         hashes={"plant": record.plant.config_hash},
         clips=own.clips,

@@ -82,6 +82,9 @@ def command(
         hint = "start without --close, look, then: twin loop close --reason …"
         msg = "a flag closes the loop on an emulator of the same command only"
         raise Problem("refused", msg, hint, code=REFUSED)
+    if kind == "endpoint" and (disturbances or scenario != "nominal"):
+        msg = "--scenario and --disturbances belong to the line, and this one is there already"
+        raise Problem("usage", msg, "give them to twin emulate")
     names = [name.strip() for name in compare.split(",")] if compare else [controller]
     for name in names:
         pick(name, controller_names(), "controller")

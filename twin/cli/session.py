@@ -111,7 +111,7 @@ class Session:
         return Job(
             name,
             "the emulator is this command's own" if own else "",
-            {**self._shift.facts(), **facts},
+            {**self._facts(), **facts},
             None if own else Lease(self._endpoint),
         )
 
@@ -168,6 +168,11 @@ class Session:
             return EquipmentClock(found, found.clock().now_us())
         return found.clock()
 
+    def _facts(self) -> dict[str, object]:
+        """What is known of the shift: the luck of a line that was there before us is not ours."""
+        facts = self._shift.facts()
+        return facts | {"seed": None, "scenario": None} if self._kind == "endpoint" else facts
+
     # --- the folder ----------------------------------------------------------------------------
 
     @cached_property
@@ -175,7 +180,7 @@ class Session:
         """The folder of the run, made when it is first needed."""
         shift, plant = self._shift, self._shift.plant
         arguments = {
-            **shift.facts(),
+            **self._facts(),
             "controllers": list(self._names),
             "equipment": self._endpoint or self._kind,
             "lockstep": self._is_lockstep,
@@ -217,7 +222,7 @@ class Session:
         kpis = {one.name: one.kpis for one in driven}
         window = driven[0].kpis.values
         hours = (window[0].until_us - window[0].from_us) / 3.6e9 if window else 0.0
-        record = kpi_file(self._shift.facts(), hours, kpis)
+        record = kpi_file(self._facts(), hours, kpis)
         folder = self._folder
         folder.write_json("kpi.json", record)
         folder.write_json("timings.json", timing_file({d.name: d.timings for d in driven}))

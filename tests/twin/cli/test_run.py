@@ -251,6 +251,8 @@ def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
             out, err = process.communicate(timeout=60)
         assert process.returncode == 143, err
         assert "good parts" in out
+        record = json.loads((only_run(tmp_path / "runs") / "kpi.json").read_text())
+        assert record["seed"] is record["scenario"] is None  # nobody told us
         emulator.send_signal(signal.SIGINT)
         emulator.communicate(timeout=60)
     assert emulator.returncode == 0
