@@ -69,6 +69,19 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of plant time, microseconds, of which samples are missing, and why.
+
+    ``was_lost``: the line was out of reach; otherwise only some of its values are missing.
+    """
+
+    from_us: int
+    until_us: int
+    reason: str
+    was_lost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What goes to the equipment in one write: setpoints with a number, and the heartbeat.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from twin.act.guard import FAILED, Guard, GuardMemory, as_asked, stand_in
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
-from twin.analyze.filled import filled
+from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory
 from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import Forks, present
@@ -68,6 +68,7 @@ class ControlLoop:
         self.signals = self.tags.signals
         self._mvs = tuple(s.name for s in self.signals if s.role is Role.MV)
         self._critical = [n for n, s in enumerate(self.signals) if s.critical]
+        self._own = own_course(self.signals)
         self._fusion = Fusion(self.signals, plant.control.stale_after_s)
         self._estimator = OffsetEstimator(line)
         self._forecaster = Forecaster(plant)
@@ -122,7 +123,7 @@ class ControlLoop:
         return Situation(
             now_s,
             self.signals,
-            filled(observation, self.signals, self.tags.read(twin, NO_CONTROL)),
+            filled(observation, self._own, lambda: self.tags.read(twin, NO_CONTROL)),
             Estimate(twin.copy(), offsets, drift),
             self._forecaster.forecast(observation, memory.forecast),
             active,

@@ -9,6 +9,7 @@ In lockstep the clock is the equipment itself: waiting for a time means advancin
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,13 @@ import numpy as np
 
 from twin.act.modes import OPERATOR_EVENTS
 from twin.clock import cpu_s, utc_now, wall_s
-from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Mode, Outcome, Reading
+from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
 from twin.loop import ControlLoop
 from twin.protocols import Clock, Equipment
 from twin.signals import Quality, Signal
 from twin.store.quarantine import StoreError
 
+_log = logging.getLogger(__name__)
 NEWS_S, NEWS_TRIES = 0.05, 80
 """How often a paced line is asked for news, and how many times: four seconds of wall time."""
 
@@ -56,20 +58,11 @@ class Record(Protocol):
         ...
 
 
-class Interruption(Protocol):
-    """A stretch of plant time in which the connection was lost, or values were."""
-
-    from_us: int
-    until_us: int
-    reason: str
-    was_lost: bool
-
-
 @runtime_checkable
 class Interrupted(Protocol):
     """Equipment behind a connection, which may break and be back between two turns."""
 
-    def drain_gaps(self) -> Sequence[Interruption]:
+    def drain_gaps(self) -> Sequence[Gap]:
         """The gaps that have ended since the last call, oldest first."""
         ...
 
@@ -218,10 +211,7 @@ class Runtime:
         if decision.command == "ReleaseRemote" or not self._is_taken_back():
             await self._command(decision.command)
         batch = decision.batch
-        if batch is None or self._is_taken_back():
-            if batch is not None and batch.setpoints:
-                taken = "the operator has taken authority back"
-                self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, taken))
+        if batch is None:
             return
         if batch.setpoints:
             refused = self._refusal(decision, batch)
@@ -231,6 +221,8 @@ class Runtime:
                 refused = self._not_intended(decision)
             if refused:
                 batch = replace(batch, setpoints=())  # the heartbeat goes on
+        if self._is_taken_back():
+            return
         began_cpu, began = cpu_s(), wall_s()
         try:
             answer = await self._equipment.write(batch)
@@ -256,6 +248,8 @@ class Runtime:
 
         Their deadline counts from the reading on which they rest, so it stands for freshness too.
         """
+        if self._is_taken_back():
+            return "the operator has taken authority back"
         if decision.mode is not Mode.CLOSED:
             return f"the loop is {decision.mode}"
         if self._clock.now_us() > batch.deadline_us:
@@ -349,8 +343,9 @@ class Runtime:
             await self._equipment.command(verb)
             if verb == "ReleaseRemote":
                 self._has_remote = False
-        except (ConnectionError, TimeoutError):
-            pass  # the mode table sees the effect, or its absence, in the next reading
+        except (ConnectionError, TimeoutError) as error:
+            # The mode table sees the effect, or its absence, in the next reading.
+            _log.warning("%s: %s", verb, error)
 
     def _keep(self, reading: Reading) -> None:
         """Put what was read into the historian, before anybody makes anything of it."""

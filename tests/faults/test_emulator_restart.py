@@ -18,8 +18,9 @@ from tests.twin.cli.shell import begin, only_run, twin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPEED = 20
-"""The hold time of 120 s is six seconds for whoever waits."""
+SPEED = 8
+"""The hold time of 120 s is fifteen seconds for whoever waits; a busy machine needs some of them to
+start a server."""
 
 
 @contextmanager

@@ -9,8 +9,7 @@ import pytest
 from tests.twin.driven import PERIOD_US, TAKT, Noted, Stores, driven
 from twin import runtime as module
 from twin.clock import VirtualClock
-from twin.cycle import Action, Batch, Cycle, Decision, Mode, Outcome, Reading
-from twin.equipment.opcua import Gap
+from twin.cycle import Action, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
 from twin.runtime import Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError

@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
-from twin.analyze.begun import begin_as_modelled
 from twin.cycle import Observation
 from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.conveyor import book
 from twin.line.model import Line
 from twin.line.schema import FOREVER
+from twin.line.simulator import begin_cycle
 from twin.state import LineState
 
 _SOON_S = 1e-3
@@ -201,7 +201,7 @@ def _station(
     seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
     _draw_failures(line, e, f, seed, world, ticket)
     if part and not own:
-        begin_as_modelled(line, e, now, f)
+        begin_cycle(line, e, now, f)
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
     due, pending = FOREVER, s.NOTHING

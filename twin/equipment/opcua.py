@@ -10,11 +10,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Self
 
 from twin.clock import VirtualClock
-from twin.cycle import Acknowledgement, Batch, Reading
+from twin.cycle import Acknowledgement, Batch, Gap, Reading
 from twin.equipment.asyncua_log import quiet_asyncua
 from twin.equipment.line_clock import LineClock
 from twin.equipment.lockstep_read import OutOfStep
@@ -24,26 +23,13 @@ from twin.equipment.opcua_session import LineSession
 from twin.protocols import Clock
 from twin.signals import Signal
 
-__all__ = ["Gap", "OpcUaEquipment", "OutOfStep", "WrongServer"]
+__all__ = ["OpcUaEquipment", "OutOfStep", "WrongServer"]
 
 RETURN_S = 10.0
 """How long the library may try to bring a session back before we begin a new one."""
 SHORTEST_DELAY_S, LONGEST_DELAY_S = 0.2, 2.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch of plant time, microseconds, of which samples are missing, and why.
-
-    ``was_lost``: the line was out of reach; otherwise only some of its values are missing.
-    """
-
-    from_us: int
-    until_us: int
-    reason: str
-    was_lost: bool = True
 
 
 class OpcUaEquipment:

@@ -307,6 +307,30 @@ class _Core:
         if self.drifts:
             np.multiply(self.p0, 1.0 + self.drift * (now / 3600.0), out=self.p)
 
+    def begin(self, e: int, now: float, f: list[float]) -> float:
+        """Fill the cycle's columns of a per-part station; returns the defect probability."""
+        self.load(e, now, f)
+        a = e * s.E_FLOATS
+        if self.wears:
+            self.x[0] = f[a + s.WEAR]
+        self.write(self.x, self.u, self.d, self.p, self.out)
+        out = self.out.tolist()
+        f[a + s.CYCLE_S], f[a + s.CYCLE_KWH], f[a + s.MATERIAL_KG] = out[0], out[1], out[2]
+        f[a + s.CYCLE_WEAR] = out[4]
+        for n in range(self.n_y):
+            f[a + s.NEXT + n] = out[5 + n]
+        return float(out[3])
+
+
+def begin_cycle(line: Line, e: int, now_s: float, f: list[float]) -> None:
+    """What the model says of the part in work at a station, when somebody else has begun it.
+
+    Wear, setpoints and disturbances in ``f`` must be up to date; they are those at the beginning of
+    the part unless they have moved since.
+    """
+    if line.elements[e].model is not None:
+        _Core(line, e).begin(e, now_s, f)
+
 
 def _bind(cores: list[_Core]) -> dict[str, Any]:
     """The transition functions with this engine's own ``run_cycle``, ``record``, ``schedule``."""
@@ -314,18 +338,7 @@ def _bind(cores: list[_Core]) -> dict[str, Any]:
     def run_cycle(
         e: int, now: float, f: list[float], i: list[int], c: list[float], k: list[int]
     ) -> float:
-        core = cores[e]
-        core.load(e, now, f)
-        a = e * s.E_FLOATS
-        if core.wears:
-            core.x[0] = f[a + s.WEAR]
-        core.write(core.x, core.u, core.d, core.p, core.out)
-        out = core.out.tolist()
-        f[a + s.CYCLE_S], f[a + s.CYCLE_KWH], f[a + s.MATERIAL_KG] = out[0], out[1], out[2]
-        f[a + s.CYCLE_WEAR] = out[4]
-        for n in range(core.n_y):
-            f[a + s.NEXT + n] = out[5 + n]
-        return float(out[3])
+        return cores[e].begin(e, now, f)
 
     names: dict[str, Any] = {"run_cycle": run_cycle, "record": _record, "schedule": _schedule}
     names["core_of"] = cores.__getitem__
