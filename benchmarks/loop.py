@@ -70,8 +70,8 @@ async def emulator(seed: int) -> AsyncIterator[str]:
     """The endpoint of an emulator in a process of its own, in lockstep."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "twin.equipment.emulator_process", PLANT, "--lockstep", "--insecure"),
-        *("--seed", str(seed), "--hours", "400", "--with-parent"),
+        *("-m", "twin.cli", "emulate", PLANT, "--lockstep", "--insecure", "--json", "--port", "0"),
+        *("--seed", str(seed), "--hours", "400h", "--with-parent"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

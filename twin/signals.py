@@ -20,6 +20,64 @@ class Role(StrEnum):
     """Any other process value: states, counters, meters."""
 
 
+UNITS = frozenset(
+    [
+        "1",
+        "%",
+        "%/K",
+        "%/MPa",
+        "%/s",
+        "Cel",
+        "K",
+        "K-1",
+        "s",
+        "min",
+        "h",
+        "h-1",
+        "mm",
+        "um",
+        "m",
+        "mm-1",
+        "m2",
+        "mm2/s",
+        "m/min",
+        "mm/s",
+        "deg",
+        "g",
+        "kg",
+        "kg/l",
+        "l",
+        "m3",
+        "m3/h",
+        "N",
+        "N/mm2",
+        "bar",
+        "MPa",
+        "kW",
+        "W",
+        "kW.h",
+        "MJ",
+        "kW.h/kg",
+        "kW/K",
+        "kW/bar",
+        "kJ/K",
+        "kJ/kg",
+        "kJ/mol",
+        "kJ/(kg.K)",
+        "kJ/(m3.K)",
+        "W/(m2.K)",
+        "V",
+        "A",
+        "Hz",
+        "1/min",
+        "EUR",
+        "EUR/MW.h",
+        "EUR/kW",
+    ]
+)
+"""The unit codes (UCUM) in use: of signals, of recorded columns, of process models."""
+
+
 class Quality(IntFlag):
     """What is wrong with a measurement; ``GOOD`` is nothing at all."""
 

@@ -26,7 +26,7 @@ from controllers.mpc.line_layer import (
 from controllers.mpc.operating_point import OperatingPoint, Point
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.station_layer import StationLayer
-from controllers.mpc.stations import Cell, Prices, cells_of, limits_at, prices_of
+from controllers.mpc.stations import Cell, Prices, cells_of, per_part_at, prices_of
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line import schema as s
@@ -69,6 +69,7 @@ class Mpc:
         self._cells = cells_of(line)
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
+        self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
         self._tuned = dict(tuned.setpoints)
@@ -86,14 +87,14 @@ class Mpc:
         self._line = LineLayer(
             self._cells, room, plant.source.gives_to, self._takt_lo_s, plant.control.line_period_s
         )
-        self._model_edges_eur, self._defects_most = limits_at(self._cells, tuned.setpoints)
+        self._tuned_part = per_part_at(self._cells, tuned.setpoints)
         self._edges_at_start: dict[str, float] = {}
         self._memory = _Memory()
 
     def decide(self, situation: Situation) -> Action:
         """Setpoints for this period."""
         memory = self._memory
-        prices = prices_of(self._objective, situation, float(self._plant.source.blank_kg))
+        prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         due = situation.time_s - memory.planned_s >= self._plant.control.line_period_s - 1e-6
         broke = [a == s.DOWN for a in states] != [b == s.DOWN for b in memory.states]
@@ -117,7 +118,7 @@ class Mpc:
             prices,
             self._pace_most_s(situation),
             self._budget_eur(situation),
-            self._defects_most,
+            self._tuned_part.defects,
         )
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
@@ -197,7 +198,7 @@ class Mpc:
         done = seen["line.good_count"] + 0.5 * seen["line.wip"]
         left = max(seen["line.ordered_count"] - done, 0.1 * seen["line.ordered_count"], 1.0)
         rest_eur = (budget * (done + left) - used) / left
-        return self._model_edges_eur * min(EDGE_SAFETY, max(rest_eur / expected, 0.2))
+        return self._tuned_part.edges_eur * min(EDGE_SAFETY, max(rest_eur / expected, 0.2))
 
     def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
         """What a part earns at each station: its own readiness for one pace, and its progress."""

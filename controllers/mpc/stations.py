@@ -106,11 +106,17 @@ class Prices:
     backlog_eur: float
 
 
-def prices_of(objective: Objective, situation: Situation, blank_kg: float) -> Prices:
-    """Prices of this moment; an unknown electricity price is taken as 100 EUR/MWh."""
+def prices_of(
+    objective: Objective, situation: Situation, blank_kg: float, added_kg: float
+) -> Prices:
+    """Prices of this moment; an unknown electricity price is taken as 100 EUR/MWh.
+
+    ``blank_kg`` is what a part weighs where it enters, ``added_kg`` what the stations add to it.
+    """
     price = situation.observation["env.price_eur_per_mwh"]
     energy = price if not math.isnan(price) else 100.0
-    scrap = objective.wip_eur_per_part - blank_kg * objective.scrap_eur_per_kg
+    worth = objective.wip_eur_per_part + added_kg * objective.material_eur_per_kg
+    scrap = worth - (blank_kg + added_kg) * objective.scrap_eur_per_kg
     # A negative price must not make waste worth while.
     return Prices(max(energy, 1.0) * 1e-3, max(scrap, 0.0), objective.backlog_eur_per_part)
 
@@ -166,15 +172,26 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
     return tuple(found)
 
 
-def limits_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> tuple[float, float]:
-    """Edges (EUR) and defects per part at given setpoints, by the nominal model."""
-    edges_eur = defects = 0.0
+@dataclass(frozen=True, slots=True)
+class PerPart:
+    """What one part takes at given setpoints, by the nominal model."""
+
+    edges_eur: float
+    defects: float
+    added_kg: float
+    """Material that the stations add to the blank."""
+
+
+def per_part_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> PerPart:
+    """Edges, defects and material of a part, each station by its share of the parts."""
+    edges_eur = defects = added_kg = 0.0
     for cell in cells:
         z = cell.scaled(setpoints)
         u = cell.lo + z * (cell.hi - cell.lo)
         x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
         y = cell.model.numbers()(x, u, cell.d, cell.p)
         defects += cell.share * y[3]
+        added_kg += cell.share * y[2]
         if cell.life_mm:
             edges_eur += cell.share * cell.edge_eur * y[4] / cell.life_mm
-    return edges_eur, defects
+    return PerPart(edges_eur, defects, added_kg)

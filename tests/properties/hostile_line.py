@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from twin.cli.shift import Shift
 from twin.config import load_plant
 from twin.cycle import Acknowledgement, Action, Batch, Cycle, Decision, Outcome, Reading, Situation
-from twin.equipment.emulator_process import load_plc
 from twin.equipment.plc import Plc, ShedReason
 from twin.equipment.simulated import SimulatedEquipment
 from twin.line.model import Line, build_line
@@ -221,7 +221,7 @@ def nominal(name: str) -> Line:
 
 @cache
 def _true(name: str) -> Plc:
-    return load_plc(name, 3, hours=1.0)
+    return Shift(name, 3, 1.0).plc()
 
 
 def fresh_plc(name: str) -> Plc:

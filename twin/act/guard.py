@@ -39,6 +39,8 @@ class GuardMemory:
     written_us: dict[str, int] = field(default_factory=dict)
     bad_reads: int = 0
     mismatches: int = 0
+    holds_us: list[int] = field(default_factory=list)
+    """When the loop has begun to hold, as far back as it counts."""
     was_lost: bool = False
     """Whether the line was out of sight since it was last in remote control."""
     may_reset: bool = False
@@ -118,8 +120,13 @@ class Guard:
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
         self._waiting(observation, memory, events, conditions)
+        self._flapping(observation.time_us, memory, events)
         mode, why = next_mode(memory.mode, events, conditions)
         if mode is not memory.mode:
+            if (memory.mode, mode) == (Mode.CLOSED, Mode.HOLD):
+                memory.holds_us.append(observation.time_us)
+            elif mode is Mode.INIT:
+                memory.holds_us.clear()
             memory.mode, memory.since_us = mode, observation.time_us
             memory.bad_reads = memory.mismatches = 0
             memory.reasons = (why,)
@@ -151,6 +158,17 @@ class Guard:
                 events["expired"] = f"hold time of {self._control.hold_s:g} s over: {why}"
             elif remote and not conditions and "transient" not in events:
                 events["recovered"] = "inputs good again"
+
+    def _flapping(self, time_us: int, memory: GuardMemory, events: dict[str, str]) -> None:
+        """A loop that comes back from HOLD and goes again does not control anything."""
+        control = self._control
+        window_us = control.holds_window_periods * self._period_us
+        memory.holds_us = [at for at in memory.holds_us if time_us - at < window_us]
+        if "transient" in events and len(memory.holds_us) >= control.holds_allowed:
+            events["flapping"] = (
+                f"more than {control.holds_allowed} holds in {window_us / 1e6:g} s: "
+                f"{events['transient']}"
+            )
 
     def _inputs(
         self,

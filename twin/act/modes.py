@@ -2,7 +2,7 @@
 
 Authority rises by an operator's command only: a start ends in ADVISORY, CLOSED is reached through
 INIT after ``close``, and a shed is latched until somebody acknowledges it. HOLD is the one state
-that returns by itself, within the hold time.
+that returns by itself, within the hold time and not over and over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ EVENTS = (
     "off",
     "open",
     "hard",
+    "flapping",
     "transient",
     "unfit",
     "expired",
@@ -63,6 +64,7 @@ TABLE = (
     Transition(Mode.CLOSED, "off", Mode.OFF),
     Transition(Mode.CLOSED, "open", Mode.ADVISORY),
     Transition(Mode.CLOSED, "hard", Mode.SHED),
+    Transition(Mode.CLOSED, "flapping", Mode.SHED),
     Transition(Mode.CLOSED, "transient", Mode.HOLD),
     Transition(Mode.HOLD, "off", Mode.OFF),
     Transition(Mode.HOLD, "open", Mode.ADVISORY),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
 
 from twin.cli import check, emulate, init, loop, replay, report, run, simulate, tune
-from twin.cli.problems import STOPPED, problem_of, show
+from twin.cli.problems import STOPPED, Problem, problem_of, show
 
 OF_THE_PARSER: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all usage errors, which the library shows by itself."""
@@ -20,9 +20,14 @@ class Verbs(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
+        as_json = "--json" in ctx.args  # the parser may stumble before it comes to that
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, OF_THE_PARSER):
+        except (typer.Exit, typer.Abort):
+            raise
+        except OF_THE_PARSER as error:
+            if as_json:
+                typer.echo(Problem("usage", cast("Any", error).format_message()).record())
             raise
         except KeyboardInterrupt:
             raise typer.Exit(STOPPED + 2) from None

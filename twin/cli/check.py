@@ -24,7 +24,12 @@ def command(
     plant: options.Plant = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="URL", show_default=False, help="A live line to compare with."),
+        typer.Option(
+            parser=options.endpoint,
+            metavar="URL",
+            show_default=False,
+            help="A live line to compare with.",
+        ),
     ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of plant files.")
@@ -34,7 +39,6 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
     ] = None,
-    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
     """Validate a plant file with its truth, and build the line."""
@@ -49,7 +53,7 @@ def command(
     shift = Shift(options.chosen_plant(plant))
     found = _described(shift)
     if against is not None:
-        trust = (pki, server_certificate, insecure)
+        trust = (pki, server_certificate)
         found["against"] = against
         found["problems"] = asyncio.run(_compared(shift, against, trust))
     if as_json:
@@ -96,9 +100,7 @@ def _described(shift: Shift) -> dict[str, Any]:
     }
 
 
-async def _compared(
-    shift: Shift, url: str, trust: tuple[Path | None, Path | None, bool]
-) -> list[str]:
+async def _compared(shift: Shift, url: str, trust: tuple[Path | None, Path | None]) -> list[str]:
     """What is wrong with the live line: another plant file, missing or unreadable nodes."""
     from twin.cli.session import client_security
     from twin.equipment.opcua import OpcUaEquipment, WrongServer
@@ -110,7 +112,7 @@ async def _compared(
     plant_hash, problems = shift.plant.config_hash, []
     try:
         async with OpcUaEquipment.connect(
-            url, signals, plant_hash=plant_hash, security=security, insecure=trust[2]
+            url, signals, plant_hash=plant_hash, security=security
         ) as line:
             missing = line.missing
             problems += [f"{name}: there is no such node" for name in missing]

@@ -11,7 +11,7 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,12 +52,21 @@ _REACHED = {
 
 
 class Desk:
-    """Takes the operator's commands for one loop. ``facts`` are shown with its status."""
+    """Takes the operator's commands for one loop.
+
+    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything.
+    """
 
     def __init__(
-        self, runtime: Runtime, audit: Audit, facts: Mapping[str, object], lease: Lease | None
+        self,
+        runtime: Runtime,
+        audit: Audit,
+        facts: Mapping[str, object],
+        lease: Lease | None,
+        trouble: Callable[[], str],
     ) -> None:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, facts, lease
+        self._trouble = trouble
         self._waiting: list[asyncio.Future[Cycle]] = []
 
     def command(self, verb: str, who: str, reason: str) -> str:
@@ -135,6 +144,8 @@ class Desk:
         """Where the loop stands after its last turn."""
         latest, loop = self._runtime.latest, self._runtime.loop
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
+        if trouble := self._trouble():
+            found["trouble"] = trouble
         if latest is not None:
             decision = latest.decision
             found |= {

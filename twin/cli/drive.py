@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from twin.loop import ControlLoop
 from twin.runtime import Runtime, Timings
 from twin.store.audit import Audit
 from twin.store.historian import Historian
+from twin.store.quarantine import StoreError
 from twin.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from twin.cli.screen import Screen
     from twin.protocols import Clock, Equipment
 
+_log = logging.getLogger(__name__)
+BATCH = 60
+"""Readings a commit in lockstep. A paced line has the time to make each durable at once."""
 SEGMENT_US = 900_000_000
 """Plant time between two segments of a paced run, for those who look on."""
 
@@ -73,14 +78,17 @@ async def drive(
     folder, root = run
     path = "/".join(loop.line.plant.path)
     with (
-        Historian(folder.historian, loop.signals, line_path=path) as historian,
+        Historian(
+            folder.historian, loop.signals, batch=1 if window.is_paced else BATCH, line_path=path
+        ) as historian,
         Audit(folder.audit, controller=job.name) as audit,
     ):
         equipment, clock = line
         runtime = Runtime(
             loop, equipment, clock, samples=historian, record=audit, paced=window.is_paced
         )
-        desk = Desk(runtime, audit, {**job.facts, "controller": job.name}, job.lease)
+        facts = {**job.facts, "controller": job.name}
+        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble)
         if job.close_reason:
             desk.command("close", "twin run", job.close_reason)
         watch = _Watch(audit, historian, folder, desk, screen, window)
@@ -125,7 +133,13 @@ class _Watch:
             self.audit.note(decision.time_us, decision.mode, decision.reasons, utc_now())
         if self.window.is_paced and decision.time_us - self.exported_us >= SEGMENT_US:
             self.exported_us = decision.time_us
-            self.historian.flush()
-            self.historian.export_parquet(self.folder.segments)
+            self._export()
         self.desk.turned(cycle)
         self.screen.turned(cycle)
+
+    def _export(self) -> None:
+        """Close a segment. A store that cannot is no reason to leave the line alone."""
+        try:
+            self.historian.export_parquet(self.folder.segments)
+        except (StoreError, OSError) as error:
+            _log.warning("no segment: %s", error)

@@ -48,7 +48,9 @@ def command(
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
     disturbances: options.Disturbances = None,
-    insecure: options.Insecure = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="No encryption and no users: this machine only.")
+    ] = False,
     pki: options.Pki = None,
     users: Annotated[
         Path | None,

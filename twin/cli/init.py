@@ -11,6 +11,8 @@ from twin.cli.problems import CONFLICT, Problem, pick
 
 NAME = "init"
 NEEDS_ARGUMENTS = True
+SCHEMA = "plant.schema.json"
+"""For editors: the first line of a plant file points to it."""
 EXAMPLES = """\b
 Examples:
   twin init demo
@@ -43,6 +45,7 @@ def command(
             source = plant_folder() / f"{template}.{kind}"
             if source.is_file():
                 shutil.copyfile(source, draft / f"plant.{kind}")
+        shutil.copyfile(plant_folder() / SCHEMA, draft / SCHEMA)
         names = sorted(path.name for path in draft.iterdir())
         draft.rename(folder)
     except OSError:

@@ -139,7 +139,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     reasons = "; ".join(answer.get("reasons", ()))
     typer.echo(f"{answer['mode']}  {reasons}")
-    for name in ("run", "plant", "controller", "endpoint", "turns", "asked", "solver"):
+    for name in ("trouble", "run", "plant", "controller", "endpoint", "turns", "asked", "solver"):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")
     if "plant_time_s" in answer:

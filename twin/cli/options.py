@@ -63,6 +63,17 @@ def utilisation(given: str | float) -> float:
     return share
 
 
+def endpoint(given: str) -> str:
+    """The address of an OPC UA server."""
+    from urllib.parse import urlparse
+
+    address = urlparse(given)
+    if address.scheme != "opc.tcp" or not address.hostname:
+        msg = f"{given!r} is no OPC UA address; write opc.tcp://HOST:PORT"
+        raise typer.BadParameter(msg)
+    return given
+
+
 def _json(ctx: typer.Context, value: bool) -> bool:
     ctx.meta["json"] = value
     return value
@@ -129,9 +140,6 @@ Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of all runs.")]
 Pki = Annotated[
     Path | None,
     typer.Option(metavar="DIR", show_default=False, help="Folder of certificates; see the docs."),
-]
-Insecure = Annotated[
-    bool, typer.Option("--insecure", help="No encryption and no users. For tests.")
 ]
 
 

@@ -30,12 +30,25 @@ def command(
     ] = False,
     endpoint: Annotated[
         str | None,
-        typer.Option(metavar="URL", show_default=False, help="A line that is there: opc.tcp://…"),
+        typer.Option(
+            parser=options.endpoint,
+            metavar="URL",
+            show_default=False,
+            help="A line that is there: opc.tcp://HOST:PORT",
+        ),
     ] = None,
     lockstep: Annotated[
         bool, typer.Option("--lockstep", help="As fast as it goes: the loop moves plant time.")
     ] = False,
-    speed: options.Speed = 1.0,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.positive,
+            metavar="N",
+            show_default=False,
+            help="Plant seconds in a wall second, with --emulate; else 1.",
+        ),
+    ] = None,
     shift: Annotated[
         float | None,
         typer.Option(
@@ -68,7 +81,6 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
     ] = None,
-    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
     """Run the loop on a line, and say what came of it."""
@@ -85,6 +97,9 @@ def command(
     if kind == "endpoint" and (disturbances or scenario != "nominal"):
         msg = "--scenario and --disturbances belong to the line, and this one is there already"
         raise Problem("usage", msg, "give them to twin emulate")
+    if speed is not None and (kind != "emulate" or lockstep):
+        msg = "--speed is the pace of this command's own emulator, and not in lockstep"
+        raise Problem("usage", msg, "leave it out, or add --emulate and leave out --lockstep")
     names = [name.strip() for name in compare.split(",")] if compare else [controller]
     for name in names:
         pick(name, controller_names(), "controller")
@@ -103,9 +118,9 @@ def command(
         endpoint=endpoint or "",
         hours=shift,
         is_lockstep=lockstep or kind == "in-process",
-        speed=speed,
+        speed=speed or 1.0,
         out=out,
-        trust=(pki, server_certificate, insecure),
+        trust=(pki, server_certificate),
         as_json=as_json,
     )
     code = asyncio.run(session.run())

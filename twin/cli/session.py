@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from twin.equipment.opcua_security import ClientSecurity
     from twin.protocols import Clock, Equipment
 
+SHORT_S = 0.5
+"""Wall time in which a solver and a write over the network may not be through."""
 FOREVER_US = 2**62
 """Until when a run on real equipment goes that nobody limited."""
-Trust = tuple[Path | None, Path | None, bool]
-"""Folder of certificates, the server's certificate, and whether to do without."""
+Trust = tuple[Path | None, Path | None]
+"""Folder of certificates, and the server's certificate."""
 
 
 class Session:
@@ -86,8 +88,8 @@ class Session:
         if driven and self._kind == "endpoint":
             self._write(driven)
         elif driven:
-            what_there_is = f"twin report {self._folder.folder}"
-            typer.echo(f"stopped before the end; what there is: {what_there_is}", err=True)
+            typer.echo("stopped before the end: no kpi.json, but what there is", err=True)
+            self._report()
         return interrupts.exit_code
 
     async def _drive(self, name: str, interrupts: Interrupts) -> Driven:
@@ -154,11 +156,18 @@ class Session:
             signals,
             plant_hash=plant.config_hash,
             security=client_security(self._trust),
-            insecure=self._trust[2],
         ) as found:
             if found.lockstep and not self._is_lockstep:
                 msg = f"the line at {endpoint} stands still between steps"
                 raise Problem("refused", msg, "add --lockstep to move it", code=REFUSED)
+            if self._is_lockstep and not found.lockstep:
+                msg = f"the line at {endpoint} goes by its own clock"
+                raise Problem("refused", msg, "leave out --lockstep", code=REFUSED)
+            deadline_s = plant.control.deadline_s / found.speed
+            if not found.lockstep and deadline_s < SHORT_S:
+                msg = f"note: at speed {found.speed:g} a decision has {deadline_s:.2g} s until its "
+                msg += "deadline; one that comes later is not written"
+                typer.echo(msg, err=True)
             if found.missing:
                 typer.echo(f"note: the line does not show {', '.join(found.missing)}", err=True)
             yield found
@@ -216,9 +225,6 @@ class Session:
 
     def _write(self, driven: Sequence[Driven]) -> None:
         """Results, timings beside them, the report; then say where they are."""
-        from twin.cli.record import finished_controllers, report_data, run_of
-        from twin.feedback.report import render
-
         kpis = {one.name: one.kpis for one in driven}
         window = driven[0].kpis.values
         hours = (window[0].until_us - window[0].from_us) / 3.6e9 if window else 0.0
@@ -226,14 +232,19 @@ class Session:
         folder = self._folder
         folder.write_json("kpi.json", record)
         folder.write_json("timings.json", timing_file({d.name: d.timings for d in driven}))
-        found = run_of(str(folder.folder), self._out)
-        page = folder.write_text(
-            "report.html", render(report_data(found, finished_controllers(found)))
-        )
         if self._as_json:
             typer.echo(stable_json(record), nl=False)
         else:
             show_kpis(kpis)
+        self._report()
+
+    def _report(self) -> None:
+        from twin.cli.record import finished_controllers, report_data, run_of
+        from twin.feedback.report import render
+
+        found = run_of(str(self._folder.folder), self._out)
+        html = render(report_data(found, finished_controllers(found)))
+        page = self._folder.write_text("report.html", html)
         typer.echo(f"report: {page}", err=True)
 
 
@@ -241,7 +252,7 @@ def client_security(trust: Trust) -> ClientSecurity | None:
     """What is needed to talk to a line that encrypts; the user comes from the environment."""
     from twin.equipment.opcua_security import ClientSecurity, users_from_environment
 
-    pki, certificate, _ = trust
+    pki, certificate = trust
     if pki is None and certificate is None:
         return None
     if pki is None or certificate is None:

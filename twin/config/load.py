@@ -41,8 +41,13 @@ def find_plant(name_or_path: str) -> Path:
     if name_or_path in plant_names():
         return plant_folder() / f"{name_or_path}.yaml"
     path = Path(name_or_path)
-    if path.is_dir() and (path / "plant.yaml").is_file():
-        return path / "plant.yaml"
+    if path.is_dir():
+        if (path / "plant.yaml").is_file():
+            return path / "plant.yaml"
+        hint = (
+            f"plant files here: {', '.join(sorted(f.name for f in path.glob('*.yaml'))) or 'none'}"
+        )
+        raise PlantError((), "there is no plant.yaml in this folder", hint, file=name_or_path)
     if not path.is_file():
         raise PlantError(
             (),

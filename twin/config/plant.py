@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from twin.config.errors import KeyPath, PlantError
 from twin.config.values import (
+    Count,
     Document,
     Interval,
     Name,
@@ -17,6 +18,7 @@ from twin.config.values import (
     Positive,
     Sourced,
     Spec,
+    Unit,
     ordered,
 )
 from twin.signals import Limits
@@ -127,7 +129,7 @@ class BufferSpec(Spec):
     """Room for parts between stations; without any, parts go from hand to hand."""
 
     name: Name
-    capacity: Sourced
+    capacity: Count
 
 
 class SourceSpec(Spec):
@@ -146,7 +148,7 @@ class SourceSpec(Spec):
 class DisturbanceSpec(Spec):
     """A disturbance that is measured: how it moves when nobody recorded it."""
 
-    unit: str
+    unit: Unit
     kind: Literal["constant", "daily", "lots", "walk", "tariff", "mix"]
     mean: Sourced
     sd: NotNegative = 0.0
@@ -193,6 +195,13 @@ class ScenarioSpec(Spec):
     model_mismatch: dict[str, Annotated[float, Field(gt=-1, lt=1)]] = {}
     """``station.parameter``: by this share the plant's own parameter is off."""
 
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.until_h <= self.from_h:
+            msg = f"until_h = {self.until_h:g} must come after from_h = {self.from_h:g}"
+            raise ValueError(msg)
+        return self
+
 
 class EnergySpec(Spec):
     """Prices and emissions."""
@@ -229,14 +238,28 @@ class ToolingSpec(Spec):
 class ControlSpec(Spec):
     """The rhythm of the loop and its patience."""
 
-    period_s: Positive
+    period_s: Annotated[float, Field(ge=0.1)]
     line_period_s: Positive
     watchdog_periods: Annotated[int, Field(ge=2)] = 3
     deadline_s: Positive
     hold_s: Positive
+    holds_allowed: Annotated[int, Field(ge=1)] = 20
+    holds_window_periods: Annotated[int, Field(ge=1)] = 60
+    """More holds than allowed in this window are no passing trouble: the loop sheds."""
     bad_reads_allowed: Annotated[int, Field(ge=0)] = 2
     stale_after_s: Positive
     on_shed: Literal["hold", "recipe"] = "recipe"
+
+    @model_validator(mode="after")
+    def _in_rhythm(self) -> Self:
+        turns = self.line_period_s / self.period_s
+        if turns < 1.0 or abs(turns - round(turns)) > 1e-9:
+            msg = (
+                f"line_period_s = {self.line_period_s:g} must be a whole number of periods "
+                f"(period_s = {self.period_s:g})"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class VariantSpec(Spec):
@@ -256,7 +279,7 @@ class Plant(Document):
     title: str
     path: Annotated[tuple[str, ...], Field(min_length=4, max_length=4)]
     """ISA-95: enterprise, site, area, line."""
-    shift_h: Positive
+    shift_h: Annotated[float, Field(gt=0, le=24)]
     control: ControlSpec
     demand: DemandSpec
     energy: EnergySpec

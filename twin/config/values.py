@@ -16,6 +16,7 @@ from pydantic import (
 
 from twin.config.errors import PlantError
 from twin.config.source import Source
+from twin.signals import UNITS
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Positive = Annotated[float, Field(gt=0)]
@@ -83,6 +84,22 @@ def ordered(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+def known_unit(code: str) -> str:
+    """The code itself, if it is one of the UCUM codes in use here."""
+    if code not in UNITS:
+        msg = f"{code!r} is no unit known here; UCUM codes in use: {', '.join(sorted(UNITS))}"
+        raise ValueError(msg)
+    return code
+
+
+def whole(value: Value) -> Value:
+    """The number itself, if it counts things: 0, 1, 2, and so on."""
+    if float(value) < 0.0 or not float(value).is_integer():
+        msg = f"{float(value):g} is no whole number, as a count must be"
+        raise ValueError(msg)
+    return value
+
+
 Interval = Annotated[tuple[float, float], AfterValidator(ordered)]
 """Low end and high end."""
 
@@ -96,3 +113,5 @@ def _number_as_value(given: Any) -> Any:
 
 
 Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
+Count = Annotated[Sourced, AfterValidator(whole)]
+Unit = Annotated[str, AfterValidator(known_unit)]

@@ -49,11 +49,10 @@ class OpcUaEquipment:
         timeout_s: float,
         security: ClientSecurity | None,
         *,
-        insecure: bool,
         fast_ms: float,
     ) -> None:
         self._url, self._signals, self._plant_hash = url, tuple(signals), plant_hash
-        self._timeout_s, self._security, self._insecure = timeout_s, security, insecure
+        self._timeout_s, self._security = timeout_s, security
         self._fast_ms = fast_ms
         self._session: LineSession
         self._clock: Clock
@@ -74,20 +73,17 @@ class OpcUaEquipment:
         plant_hash: str | None,
         timeout_s: float = 4.0,
         security: ClientSecurity | None = None,
-        insecure: bool = False,
         fast_ms: float = 100.0,
     ) -> AsyncIterator[Self]:
         """Connect, and stay connected as long as the context is open.
 
         ``plant_hash`` is the plant file's own, which the server must show (None: any line will do).
         ``fast_ms`` is the shortest publishing interval of a paced line. Without ``security`` only
-        this very machine is talked to, unless ``insecure``. Raises ``WrongServer`` for a server
+        this very machine is talked to. Raises ``WrongServer`` for a server
         with another plant, ``ConnectionError`` if nobody answers.
         """
         quiet_asyncua()
-        equipment = cls(
-            url, signals, plant_hash, timeout_s, security, insecure=insecure, fast_ms=fast_ms
-        )
+        equipment = cls(url, signals, plant_hash, timeout_s, security, fast_ms=fast_ms)
         equipment._session = await equipment._begin()
         equipment._clock = equipment._begin_clock()
         equipment._drained_us = equipment._session.time_us
@@ -111,6 +107,11 @@ class OpcUaEquipment:
     def lockstep(self) -> bool:
         """Whether plant time moves by ``Advance`` only."""
         return self._session.found.lockstep
+
+    @property
+    def speed(self) -> float:
+        """Plant seconds in a wall second; a real plant and a line in lockstep have 1."""
+        return self._session.found.speed
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -175,7 +176,7 @@ class OpcUaEquipment:
         return LineClock(heard, self._session.found.speed)
 
     async def _begin(self) -> LineSession:
-        client = await dial(self._url, self._timeout_s, self._security, insecure=self._insecure)
+        client = await dial(self._url, self._timeout_s, self._security)
         return await LineSession.begin(
             client, self._signals, self._plant_hash, self._timeout_s, self._fast_ms
         )

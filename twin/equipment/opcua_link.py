@@ -52,12 +52,10 @@ class Found:
     started: datetime | None
 
 
-async def dial(
-    url: str, timeout_s: float, security: ClientSecurity | None, *, insecure: bool
-) -> Client:
+async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> Client:
     """A connected client. Raises ``ConnectionError`` if nobody answers or we are refused."""
     host = urlparse(url).hostname or ""
-    if security is None and not (insecure or is_loopback(host)):
+    if security is None and not is_loopback(host):
         msg = f"refusing to talk to {host} without encryption: give certificates and a user"
         raise ConnectionRefusedError(msg)
     client = Client(

@@ -5,7 +5,7 @@ Each function raises ``PlantError`` with the path of the key at fault.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from twin.config import Plant, PlantError, StationSpec, Truth, Value
 from twin.config.errors import KeyPath
@@ -71,6 +71,19 @@ def check_limits(at: KeyPath, station: StationSpec, model: ProcessModel) -> None
                 message = f"{q.name} = {number:g} {q.unit} is out of range"
                 hint = f"{station.model} holds from {q.lo:g} to {q.hi:g}"
                 raise PlantError((*at, "parameters", q.name), message, hint)
+
+
+def check_units(plant: Plant, models: Iterable[ProcessModel]) -> None:
+    """A disturbance that somebody knows by name comes in the unit that they take it in."""
+    taken = {"price_eur_per_mwh": ("the objective", "EUR/MW.h"), "site_load_kw": ("the peak", "kW")}
+    for model in models:
+        taken |= {q.name: (model.name, q.unit) for q in model.dvs}
+    for name, disturbance in plant.disturbances.items():
+        who, unit = taken.get(name, ("nobody", disturbance.unit))
+        if disturbance.unit != unit:
+            message = f"{who} takes {name} in {unit}, not in {disturbance.unit}"
+            hint = f"write unit: {unit}, and its numbers in that"
+            raise PlantError(("disturbances", name, "unit"), message, hint)
 
 
 def check_grid(at: KeyPath, station: StationSpec, model: ProcessModel) -> None:

@@ -9,7 +9,7 @@ from twin.config import Plant, PlantError, StationSpec, Truth
 from twin.config.errors import KeyPath
 from twin.config.plant import VariantSpec
 from twin.line import schema as s
-from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth
+from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth, check_units
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
 
@@ -87,6 +87,7 @@ def build_line(
         elements.append(Element("env", s.ENVIRONMENT))
         models = {e.name: e.model for e in elements if e.model is not None}
         check_parameter_names(plant, models, mismatch or {})
+        check_units(plant, models.values())
         if truth is not None:
             check_truth(truth, models)
         return _columns(plant, tuple(elements), truth, plant.variants[variant], mismatch or {})
@@ -200,9 +201,6 @@ def _room(plant: Plant, n: int) -> int:
     """Places of a buffer; one without hands its part over, which a conveyor cannot take."""
     buffer = plant.buffers[n]
     room = round(float(buffer.capacity))
-    if room < 0:
-        message = f"buffer {buffer.name!r} has {room} places"
-        raise PlantError(("buffers", n, "capacity"), message, "give 0 or more")
     if room == 0:
         for station in plant.stations:
             if station.takes_from == buffer.name and station.step_s is not None:

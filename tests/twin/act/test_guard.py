@@ -251,6 +251,30 @@ def test_a_line_that_comes_back_within_the_hold_time_goes_on() -> None:
     assert written(back) == {TAKT: 80.0}
 
 
+def test_a_line_that_comes_and_goes_is_shed_in_the_end() -> None:
+    turns = Turns()
+    modes = [
+        turns.grant({}, observation(600.0 + 30.0 * n, [TEMP] if n % 2 else [])).mode
+        for n in range(2 * CONTROL.holds_allowed + 2)
+    ]
+    assert modes == [Mode.CLOSED, Mode.HOLD] * CONTROL.holds_allowed + [Mode.CLOSED, Mode.SHED]
+    (reason,) = turns.memory.reasons
+    assert reason == "more than 20 holds in 1800 s: critical input press.temp_c is not usable"
+
+
+def test_holds_far_apart_or_before_a_new_closing_do_not_count() -> None:
+    seldom = Turns()
+    for n in range(3 * CONTROL.holds_allowed):
+        bad = [TEMP] if n % 2 else []
+        assert seldom.grant({}, observation(600.0 + 60.0 * n, bad)).mode is not Mode.SHED
+    again = Turns()
+    again.memory.holds_us = [600_000_000] * CONTROL.holds_allowed
+    assert again.grant({}, observation(630.0), "open").mode is Mode.ADVISORY
+    assert again.grant({}, observation(660.0), "close").mode is Mode.INIT
+    assert again.grant({}, observation(690.0)).mode is Mode.CLOSED
+    assert again.grant({}, observation(720.0, [TEMP])).mode is Mode.HOLD
+
+
 def test_after_an_unanswered_write_the_line_is_read_first() -> None:
     turns = Turns()
     assert written(turns.grant({TAKT: 80.0}, observation(600.0))) == {TAKT: 80.0}

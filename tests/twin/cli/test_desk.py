@@ -59,8 +59,8 @@ def audit(tmp_path: Path) -> Iterator[Audit]:
         yield found
 
 
-def desk_of(line: Any, audit: Audit, lease: Lease | None = None) -> Desk:
-    return Desk(line, audit, {"run": "r-1"}, lease)
+def desk_of(line: Any, audit: Audit, lease: Lease | None = None, trouble: str = "") -> Desk:
+    return Desk(line, audit, {"run": "r-1"}, lease, lambda: trouble)
 
 
 async def asked(folder: Path, **request: object) -> dict[str, Any]:
@@ -79,6 +79,11 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
         assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
     assert not (tmp_path / SOCKET).exists()
     assert not is_served(tmp_path)
+
+
+def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
+    assert "trouble" not in desk_of(line, audit).status()
+    assert desk_of(line, audit, trouble="disk full").status()["trouble"] == "disk full"
 
 
 async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_turn(

@@ -73,6 +73,50 @@ def test_a_flag_never_closes_the_loop_on_a_line_that_is_not_our_own() -> None:
     assert "twin loop close" in err
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80", "127.0.0.1:4840", "opc.tcp://"])
+def test_an_address_of_something_else(url: str) -> None:
+    for verb in (["run", "--plant", "machining_line", "--endpoint"], ["check", "--against"]):
+        code, out, err = twin(*verb, url)
+        assert (code, out) == (2, "")
+        assert "write opc.tcp://HOST:PORT" in err
+
+
+def test_another_machine_is_not_talked_to_without_certificates(tmp_path: Path) -> None:
+    arguments = ["run", "--plant", "machining_line", "--controller", "rules"]
+    url = "opc.tcp://192.0.2.1:4840"
+    code, out, err = twin(*arguments, "--endpoint", url, "--out", tmp_path / "runs")
+    assert (code, out) == (4, "")
+    assert "refusing to talk to 192.0.2.1 without encryption" in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "line", [["--in-process"], ["--emulate", "--lockstep"], ["--endpoint", "opc.tcp://127.0.0.1:1"]]
+)
+def test_a_speed_that_nobody_would_heed(line: list[str]) -> None:
+    code, _, err = twin("run", "--plant", "machining_line", *line, "--speed", "2")
+    assert code == 2
+    assert "--speed is the pace of" in err
+
+
+def test_what_the_parser_refuses_is_json_too() -> None:
+    code, out, err = twin("run", "--plant", "machining_line", "--seed", "one", "--json")
+    assert code == 2
+    assert "valid integer" in err
+    told = json.loads(out)["error"]
+    assert (told["kind"], told["exit_code"]) == ("usage", 2)
+    assert "--seed" in told["message"]
+    assert twin("run", "--plant", "machining_line", "--seed", "one")[1] == ""
+
+
+def test_a_folder_without_a_plant(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\n")
+    code, _, err = twin("check", tmp_path)
+    assert code == 2
+    assert "there is no plant.yaml in this folder" in err
+    assert "mine.yaml" in err
+
+
 def test_a_line_out_of_reach_ends_with_3(tmp_path: Path) -> None:
     url = "opc.tcp://127.0.0.1:1"
     arguments = ["run", "--plant", "machining_line", "--controller", "rules", "--endpoint", url]

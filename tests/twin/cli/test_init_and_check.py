@@ -17,6 +17,7 @@ def test_a_copied_plant_is_the_shipped_one(template: str, tmp_path: Path) -> Non
     assert (code, out) == (0, "")
     assert f"twin check {folder}" in err
     shipped = {p.name.partition(".")[2] for p in plant_folder().glob(f"{template}.*")}
+    shipped |= {"schema.json"}
     assert {p.name.removeprefix("plant.") for p in folder.iterdir()} == shipped
     assert load_plant(str(folder)).config_hash == load_plant(template).config_hash
 
@@ -71,6 +72,7 @@ def test_the_schema_is_the_one_of_the_loader() -> None:
     code, out, _ = twin("check", "--schema")
     assert code == 0
     assert json.loads(out) == json.loads(json.dumps(plant_schema()))
+    assert (plant_folder() / "plant.schema.json").read_text("utf-8") == out
 
 
 def test_a_wrong_truth_is_found_too(tmp_path: Path) -> None:

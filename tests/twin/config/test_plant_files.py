@@ -15,7 +15,6 @@ from twin.line.model import build_line
 from twin.processes import load
 
 NAMES = plant_names()
-DRAWN = ("molding_cell", "paint_cure_line")
 
 
 def values_in(spec: Any, path: str = "") -> list[tuple[str, Value]]:
@@ -90,7 +89,7 @@ def test_every_station_has_an_effect_that_its_nominal_model_lacks(name: str) -> 
             assert float(value) > 0.0
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_truth_is_what_its_seed_draws(name: str) -> None:
     plant = load_plant(name)
     truth = load_truth(name, plant)
@@ -98,7 +97,7 @@ def test_the_truth_is_what_its_seed_draws(name: str) -> None:
     assert any(station.drift_per_h for station in truth.stations.values())
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", NAMES)
 def test_another_seed_draws_another_plant(name: str) -> None:
     plant = load_plant(name)
     truth = load_truth(name, plant)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from twin.cli.shift import Shift
 from twin.config import Plant, load_plant
 from twin.cycle import Batch, Reading
-from twin.equipment.emulator_process import load_plc
 from twin.equipment.plc import Plc
 from twin.line.model import build_line
 from twin.line.scenario import scenario_of
@@ -48,7 +48,7 @@ def mvs(name: str = "machining_line") -> tuple[Signal, ...]:
 
 @cache
 def loaded(seed: int, scenario: str, name: str) -> Plc:
-    return load_plc(name, seed, hours=4.0, scenario=scenario)
+    return Shift(name, seed, 4.0, scenario).plc()
 
 
 def plc(seed: int = 3, scenario: str = "nominal", name: str = "machining_line") -> Plc:
@@ -82,8 +82,8 @@ async def emulator_process(*options: str) -> AsyncIterator[tuple[asyncio.subproc
     """The emulator in a process of its own, and what it told of itself when it was ready."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-W", "error", "-m", "twin.equipment.emulator_process", "machining_line"),
-        *("--insecure", "--with-parent", "--hours", "4", *options),
+        *("-W", "error", "-m", "twin.cli", "emulate", "machining_line", "--json", "--port", "0"),
+        *("--insecure", "--with-parent", "--hours", "4h", *options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -63,13 +63,6 @@ async def test_it_does_not_outlive_its_parent():
         assert await process.wait() == 0
 
 
-async def test_a_plant_that_does_not_exist_is_told_without_a_traceback():
-    from twin.equipment import emulator_process as launcher
-
-    assert launcher.main(["no_such_plant", "--insecure"]) == 2
-    assert launcher.main(["machining_line", "--scenario", "nonsense"]) == 2
-
-
 @pytest.mark.parametrize("mode", [("--lockstep",), ("--speed", "60")], ids=["lockstep", "paced"])
 async def test_a_killed_server_is_noticed_and_its_successor_is_found(mode):
     async with asyncio.timeout(PATIENCE_S), emulator_process(*mode) as (process, told):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from benchmarks.anchor_lines import Machine, serial_plant
 from tests.twin.line.small_lines import Run, fixed, line_of, table_of
-from twin.config import PlantError
 from twin.cycle import Event
 from twin.kernels import draws
 from twin.kernels.draws import PLANT, TWIN, WHAT_IF
@@ -194,11 +193,6 @@ def test_a_setpoint_must_exist(name: str) -> None:
     with pytest.raises(KeyError, match=r"has no setpoint .*m0\.standby"):
         run.to(60.0, m0__standby=1.0, **{name: 1.0})
     assert run.state == before
-
-
-def test_room_is_not_negative() -> None:
-    with pytest.raises(PlantError, match="-1 places"):
-        line_of(fixed(5.0, 5.0), [1], buffers__1__capacity={"value": -1.0})
 
 
 # --- luck ----------------------------------------------------------------------------------------
