@@ -94,7 +94,9 @@ def problem_of(error: Exception) -> Problem:
     # Only a module that is loaded already can have raised.
     stores, sqlite = sys.modules.get("twin.store.quarantine"), sys.modules.get("sqlite3")
     if stores is not None and isinstance(error, stores.StoreError):
-        return Problem("store", str(error), code=DAMAGED)
+        full = "no space left" in str(error).lower() or "disk is full" in str(error).lower()
+        hint = "free space on the disk; what was acknowledged is safe" if full else ""
+        return Problem("store", str(error), hint, code=DAMAGED)
     if sqlite is not None and isinstance(error, sqlite.DatabaseError):
         return Problem("store", f"an audit cannot be read: {error}", code=DAMAGED)
     if isinstance(error, OSError):

@@ -18,6 +18,7 @@ from twin.config.values import (
     Positive,
     Sourced,
     Spec,
+    Title,
     Unit,
     ordered,
 )
@@ -100,7 +101,7 @@ class StationSpec(Spec):
     """One station: what it does (process model), where its parts come from and go to."""
 
     name: Name
-    title: str
+    title: Title
     model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)?$")]
     """A process model, or one of its variants: ``cutting.milling``."""
     takes_from: Name
@@ -182,7 +183,7 @@ class RecordedSpec(Spec):
 class ScenarioSpec(Spec):
     """A named course of events on top of the disturbances."""
 
-    title: str
+    title: Title
     from_h: NotNegative = 0.0
     until_h: Positive = 1e6
     demand_factor: Positive = 1.0
@@ -265,7 +266,7 @@ class ControlSpec(Spec):
 class VariantSpec(Spec):
     """A reading of the plant's parameters: how much it draws while it makes nothing."""
 
-    title: str
+    title: Title
     idle_power_factor: Positive = 1.0
     parameter_factors: dict[str, Positive] = {}
     """``station.parameter``: the same for what a process model takes without making parts."""
@@ -276,7 +277,7 @@ class Plant(Document):
 
     schema_version: Literal[1]
     name: Name
-    title: str
+    title: Title
     path: Annotated[tuple[str, ...], Field(min_length=4, max_length=4)]
     """ISA-95: enterprise, site, area, line."""
     shift_h: Annotated[float, Field(gt=0, le=24)]

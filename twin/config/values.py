@@ -100,6 +100,14 @@ def whole(value: Value) -> Value:
     return value
 
 
+def one_line(text: str) -> str:
+    """The text itself, if terminals and pages can show it as it is."""
+    if not text.isprintable():
+        msg = f"a title is one line of text without control characters, not {text!r}"
+        raise ValueError(msg)
+    return text
+
+
 Interval = Annotated[tuple[float, float], AfterValidator(ordered)]
 """Low end and high end."""
 
@@ -114,4 +122,5 @@ def _number_as_value(given: Any) -> Any:
 
 Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
 Count = Annotated[Sourced, AfterValidator(whole)]
+Title = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(one_line)]
 Unit = Annotated[str, AfterValidator(known_unit)]

@@ -173,7 +173,7 @@ def _columns(
             k += [len(near), *near, *[0] * (n_elements - len(near))]
     c = [0.0] * (n_elements * s.EC)
     k[s.K_ELEMENT_C] = 0
-    k[s.EK * 0 + k[s.K_ELEMENT_K] + s.KIND] = s.SOURCE
+    k[k[s.K_ELEMENT_K] + s.KIND] = s.SOURCE
     x_at = k[s.K_STATE_F]
     for e, element in enumerate(elements):
         ek = k[s.K_ELEMENT_K] + e * s.EK

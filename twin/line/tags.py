@@ -7,7 +7,6 @@ tags of the PLC (mode, permit, echo) come last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -249,6 +248,3 @@ class TagReader:
                     i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0 for slot in slots
                 )
         return found
-
-
-Reader = Callable[[LineState], NDArray[np.float64]]

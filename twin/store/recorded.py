@@ -82,6 +82,8 @@ def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, NDArray[np.floa
 def _column(
     reading: duckdb.DuckDBPyConnection, path: Path, column: str, kind: str
 ) -> NDArray[np.float64]:
+    if not reading.execute("select count(*) from recorded").fetchall()[0][0]:
+        raise PlantError((), f"column {column!r} has no rows", "give a longer one", file=str(path))
     if not kind.startswith(NUMERIC):
         hint = "write numbers with a dot, and leave unknown values empty to see where they are"
         msg = f"column {column!r} holds {kind}, not numbers"
@@ -89,8 +91,6 @@ def _column(
     quoted = column.replace('"', '""')
     query = f"select coalesce(\"{quoted}\"::double, 'nan'::double) as value from recorded"  # noqa: S608
     values = np.asarray(reading.execute(query).fetchnumpy()["value"], dtype=np.float64)
-    if values.size == 0:
-        raise PlantError((), f"column {column!r} has no rows", "give a longer one", file=str(path))
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         more = f" and {bad.size - 1} more rows" if bad.size > 1 else ""

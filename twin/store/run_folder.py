@@ -119,6 +119,9 @@ def create(
     }
     digest = hashlib.sha256(stable_json(manifest, "manifest").encode()).hexdigest()[:8]
     stem = f"{stamp}-{plant_name}-{digest}" if stamp else f"{plant_name}-{digest}"
+    if root.exists() and not root.is_dir():
+        msg = f"{root} is a file; runs need a folder"
+        raise StoreError(msg)
     root.mkdir(parents=True, exist_ok=True)
     draft = root / f".{stem}-{os.getpid()}.tmp"
     draft.mkdir(exist_ok=True)

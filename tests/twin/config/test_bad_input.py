@@ -61,6 +61,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("plans out of step", "line_period_s: 300", "line_period_s: 301", "must be a whole number of periods", "control:"),
     ("room below zero", "capacity: {value: 6, range: [3, 12], class: A}", "capacity: -1", "no whole number", "- {name: coated"),
     ("half a place", "capacity: {value: 6, range: [3, 12], class: A}", "capacity: 6.5", "no whole number", "- {name: coated"),
+    ("a title that moves the cursor", "title: Paint and cure line, booth and four-zone oven", 'title: "\\e[2J"', "without control characters", "title"),
     ("unknown unit", "unit: kg", "unit: furlong", "'furlong' is no unit known here", "unit: furlong"),
     ("unit of another kind", "unit: Cel", "unit: K", "oven takes ambient_c in Cel, not in K", "ambient_c"),
     ("unit of the price", "unit: EUR/MW.h", "unit: EUR", "takes price_eur_per_mwh in EUR/MW.h, not in EUR", "price_eur_per_mwh"),
