@@ -15,6 +15,7 @@ from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory
 from twin.analyze.synchronise import synchronise
+from twin.analyze.waiting import learned
 from twin.analyze.whatif import Forks, present
 from twin.cycle import (
     Acknowledgement,
@@ -72,7 +73,6 @@ class ControlLoop:
         self._fusion = Fusion(self.signals, plant.control.stale_after_s)
         self._estimator = OffsetEstimator(line)
         self._forecaster = Forecaster(plant)
-        self._forks = Forks(line, self.tags)
         self._twin = Simulator(line, held([0.0] * len(plant.disturbances), 0.0))
         self._guard = Guard(self.signals, plant.control)
         self.ledger = Ledger(plant, self.signals)
@@ -114,20 +114,23 @@ class ControlLoop:
             self._twin.advance(expected, {}, now_s)
         drift = self._drift(expected, observation)
         twin = expected
-        if not synchronise(self.line, twin, observation, memory.turns):
+        if not synchronise(
+            learned(self.line, memory.estimate.values), twin, observation, memory.turns
+        ):
             return None
         memory.twin = twin
         self._estimator.update(observation, twin, memory.estimate)
-        offsets = {name: offset.value for name, offset in memory.estimate.offsets.items()}
+        known = memory.estimate.values
+        forks = Forks(learned(self.line, known), self.tags)
         active = {name: observation[name] for name in self._mvs}
         return Situation(
             now_s,
             self.signals,
             filled(observation, self._own, lambda: self.tags.read(twin, NO_CONTROL)),
-            Estimate(twin.copy(), offsets, drift),
+            Estimate(twin.copy(), known, drift),
             self._forecaster.forecast(observation, memory.forecast),
             active,
-            lambda world: self._forks.fork(twin, world),
+            lambda world: forks.fork(twin, world),
         )
 
     def decide(self, situation: Situation | None) -> Action:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,10 @@ RESERVE = 1.25
 through the line, an order missed is what counts."""
 WORLDS = 6
 """What-if worlds in which each plan is driven."""
-EDGE_SAFETY = 0.98
+EDGE_SAFETY = 0.96
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
+EDGES_MOST = 1.5
+"""How many times that share may be planned with after a time of sparing; assumption."""
 FASTEST = 0.82
 """How fast a station may catch up in a plan: share of its steady cycle; assumption."""
 SPARE = 0.97
@@ -66,18 +68,18 @@ class Mpc:
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         plant = line.plant
         self._plant = plant
-        self._cells = cells_of(line)
+        self._nominal = self._cells = cells_of(line)
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
         self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
-        self._tuned = dict(tuned.setpoints)
+        self._time_outs = {
+            name: v for name, v in tuned.setpoints.items() if name.endswith("standby_after_s")
+        }
         self._tools_eur = tuned.tools_eur_per_part
-        self._operating = OperatingPoint(
-            self._cells, self._objective.tool_excess_factor, self._takt_lo_s
-        )
-        self._stations = {m: StationLayer(self._cells[m]) for m in self._moving}
+        self._operating = OperatingPoint(self._cells, self._takt_lo_s)
+        self._stations = {m: StationLayer(self._cells[m], m) for m in self._moving}
         self._ovens = ovens_of(line)
         # What a conveyor empties lies outside the flow model of the per-part stations.
         carried = {st.takes_from for st in plant.stations if st.step_s is not None}
@@ -85,7 +87,7 @@ class Mpc:
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
         self._line = LineLayer(
-            self._cells, room, plant.source.gives_to, self._takt_lo_s, plant.control.line_period_s
+            room, plant.source.gives_to, self._takt_lo_s, plant.control.line_period_s
         )
         self._tuned_part = per_part_at(self._cells, tuned.setpoints)
         self._edges_at_start: dict[str, float] = {}
@@ -94,6 +96,7 @@ class Mpc:
     def decide(self, situation: Situation) -> Action:
         """Setpoints for this period."""
         memory = self._memory
+        self._cells = tuple(cell.learned(situation) for cell in self._nominal)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         due = situation.time_s - memory.planned_s >= self._plant.control.line_period_s - 1e-6
@@ -110,6 +113,7 @@ class Mpc:
     def _plan(self, situation: Situation, prices: Prices) -> None:
         memory = self._memory
         point = self._operating.solve(
+            self._cells,
             [
                 (c.ratio(situation, "last_cycle_s"), c.ratio(situation, "last_energy_kwh"))
                 for c in self._cells
@@ -131,7 +135,7 @@ class Mpc:
         outlook = outlook_of(
             self._cells, self._buffers, situation.observation, self._down_blocks(situation)
         )
-        fresh = self._line.solve(outlook, rates, prices)
+        fresh = self._line.solve(self._cells, outlook, rates, prices)
         n = len(self._cells)
         steady = LinePlan(
             np.ones((BLOCKS, n), dtype=bool),
@@ -139,20 +143,26 @@ class Mpc:
             max(point.pace_s, self._takt_lo_s),
             "steady pace",
         )
-        plans = [fresh, steady]
+        plans = [fresh, replace(fresh, dozes=True, status="dozing"), steady]
         late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
         different: dict[bytes, LinePlan] = {}
         for plan in plans:  # those that ask for the same need not be driven
-            different.setdefault(plan.ready.tobytes() + np.float64(plan.takt_s).tobytes(), plan)
+            key = plan.ready.tobytes() + np.float64(plan.takt_s).tobytes() + bytes([plan.dozes])
+            different.setdefault(key, plan)
         plans, costs = list(different.values()), [0.0]
         if len(plans) > 1:
             costs = [self._driven(situation, prices, plan, rates) for plan in plans]
         best = int(np.argmin(costs))
         memory.plan, memory.planned_s = plans[best], situation.time_s
         memory.status = f"{point.status}; {fresh.status}; kept {plans[best].status}"
-        asleep = [c.name for m, c in enumerate(self._cells) if not memory.plan.ready[0, m]]
+        plan = memory.plan
+        asleep = (
+            []
+            if plan.dozes
+            else [c.name for m, c in enumerate(self._cells) if not plan.ready[0, m]]
+        )
         sleep = f"; standby: {', '.join(asleep)}" if asleep else ""
         memory.reason = f"pace {point.pace_s:.1f} s a part{sleep}"
 
@@ -181,8 +191,8 @@ class Mpc:
         """What edges may cost per part from here on, in the model's own money.
 
         As much as the tuned setpoints use under the same model, a little less for safety: edges
-        that turn out weak or strong then strike both alike. Less still when what has really been
-        used threatens the plant's own budget.
+        that turn out weak or strong then strike both alike. What has really been used more or less
+        than that by now is made up for by the parts to come, as many as there is time for.
         """
         seen = situation.observation
         tools = [c for c in self._cells if c.edge_eur > 0.0]
@@ -194,11 +204,11 @@ class Mpc:
             now = seen[f"{cell.name}.tool_changes"] + (0.0 if math.isnan(use) else use)
             self._edges_at_start.setdefault(cell.name, now)
             used += cell.edge_eur * (now - self._edges_at_start[cell.name])
-        budget, expected = self._objective.tool_budget_eur_per_part, max(self._tools_eur, 1e-9)
-        done = seen["line.good_count"] + 0.5 * seen["line.wip"]
-        left = max(seen["line.ordered_count"] - done, 0.1 * seen["line.ordered_count"], 1.0)
-        rest_eur = (budget * (done + left) - used) / left
-        return self._tuned_part.edges_eur * min(EDGE_SAFETY, max(rest_eur / expected, 0.2))
+        done, ordered = seen["line.good_count"] + 0.5 * seen["line.wip"], seen["line.ordered_count"]
+        pace_s = self._memory.point.pace_s if self._memory.point else self._takt_lo_s
+        left = max(min(ordered - done, self._left_s(situation) / pace_s), 0.1 * ordered, 1.0)
+        share = (done + left - used / max(self._tools_eur, 1e-9)) / left
+        return self._tuned_part.edges_eur * EDGE_SAFETY * min(max(share, 0.2), EDGES_MOST)
 
     def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
         """What a part earns at each station: its own readiness for one pace, and its progress."""
@@ -279,9 +289,19 @@ class Mpc:
     def _block(self, plan: LinePlan, k: int) -> dict[str, float]:
         """The setpoints of one block of a plan, at the steady pace."""
         asked = {"line.takt_s": plan.takt_s, **self._steady} if k == 0 else {}
+        return asked | self._sleep(plan, k)
+
+    def _sleep(self, plan: LinePlan, k: int) -> dict[str, float]:
+        """Who sleeps in one block of a plan, and who may doze off."""
+        asked: dict[str, float] = {}
         for m, cell in enumerate(self._cells):
-            if cell.spec.standby:
-                asked[f"{cell.name}.standby"] = 0.0 if plan.ready[k, m] else 1.0
+            if not cell.spec.standby:
+                continue
+            ready, (soonest_s, never_s) = plan.ready[k, m], cell.spec.standby_after_s.operator
+            after_s = cell.break_even_s if ready else soonest_s
+            after_s = min(max(after_s, soonest_s), never_s) if plan.dozes else never_s
+            asked[f"{cell.name}.standby_after_s"] = after_s
+            asked[f"{cell.name}.standby"] = 0.0 if ready or plan.dozes else 1.0
         return asked
 
     def _target_s(self, m: int) -> float:
@@ -294,8 +314,7 @@ class Mpc:
 
     def _asked(self, situation: Situation, prices: Prices) -> dict[str, float]:
         memory = self._memory
-        asked = {name: v for name, v in self._tuned.items() if name.endswith("standby_after_s")}
-        asked["line.takt_s"] = self._takt_lo_s
+        asked = {**self._time_outs, "line.takt_s": self._takt_lo_s}
         for oven in self._ovens:
             asked |= oven.asked(situation, prices)
         if memory.plan is None or memory.point is None:
@@ -303,13 +322,10 @@ class Mpc:
         block_s = self._plant.control.line_period_s
         asked["line.takt_s"] = memory.plan.takt_s
         k = min(int((situation.time_s - memory.planned_s) / block_s + 1e-9), BLOCKS - 1)
-        for m, cell in enumerate(self._cells):
-            if cell.spec.standby:
-                asked[f"{cell.name}.standby"] = 0.0 if memory.plan.ready[k, m] else 1.0
+        asked |= self._sleep(memory.plan, k)
         for m in self._moving:
-            point = memory.point
             move = self._stations[m].solve(
-                situation, prices, point.edge_factor, point.defect_eur, self._target_s(m)
+                situation, self._cells[m], prices, memory.point, self._target_s(m)
             )
             if move.usable:
                 asked |= self._cells[m].unscaled(move.z)

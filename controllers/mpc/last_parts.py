@@ -44,6 +44,8 @@ def rests(
     fed: set[str] = set()  # buffers to which parts are still on their way
     found = {}
     for cell in cells:
+        if cell.spec.standby:  # nobody dozes off: a time-out knows nothing of the parts to come
+            found[f"{cell.name}.standby_after_s"] = cell.spec.standby_after_s.operator[1]
         holds = cell.takes_from in filled or seen[f"{cell.name}.part_id"] > 0.0
         if holds or cell.takes_from in fed:
             fed.add(cell.gives_to)

@@ -49,12 +49,18 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinePlan:
-    """Block by block: which stations are ready, how many parts each makes; and the release takt."""
+    """Block by block: which stations are ready, how many parts each makes; and the release takt.
+
+    A station that is not ready sleeps whatever comes. In a plan that ``dozes`` it sleeps as soon as
+    it has nothing to do and wakes by itself when it has; those that are ready doze off after their
+    break-even time.
+    """
 
     ready: NDArray[np.bool_]
     parts: NDArray[np.float64]
     takt_s: float
     status: str
+    dozes: bool = False
 
     def shifted(self) -> LinePlan:
         """The same plan, one block later; the last block is repeated."""
@@ -63,6 +69,7 @@ class LinePlan:
             np.vstack([self.parts[1:], self.parts[-1:]]),
             self.takt_s,
             "shifted",
+            self.dozes,
         )
 
 
@@ -82,29 +89,29 @@ class LineLayer:
 
     def __init__(
         self,
-        cells: tuple[Cell, ...],
         room: Mapping[str, float],
         source_to: str,
         takt_lo_s: float,
         block_s: float,
     ) -> None:
-        self._cells = cells
         self._room = dict(room)
         self._source_to = source_to
         self._takt_lo_s = takt_lo_s
         self._block_s = block_s
 
-    def solve(self, outlook: Outlook, rates: tuple[Rate, ...], prices: Prices) -> LinePlan:
+    def solve(
+        self, cells: tuple[Cell, ...], outlook: Outlook, rates: tuple[Rate, ...], prices: Prices
+    ) -> LinePlan:
         """The best plan found; its status is HiGHS's own word."""
         milp = MilpProblem()
         hours = self._block_s / 3600.0
         price = prices.energy_eur_per_kwh
-        n = len(self._cells)
+        n = len(cells)
         ready = np.zeros((BLOCKS, n), dtype=int)
         flows: list[list[int]] = []
         for k in range(BLOCKS):
             row = []
-            for m, cell in enumerate(self._cells):
+            for m, cell in enumerate(cells):
                 gap_eur = price * (cell.idle_kw - cell.standby_kw) * hours
                 ready[k, m] = milp.add_variable(0.0, 1.0, gap_eur, integer=k < WHOLE_BLOCKS)
                 wake_eur = price * (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
@@ -113,11 +120,12 @@ class LineLayer:
                 before = {} if k == 0 else {int(ready[k - 1, m]): 1.0}
                 asleep = -1.0 if k == 0 and outlook.awake[m] else 0.0
                 milp.add_constraint({wake: 1.0, int(ready[k, m]): -1.0, **before}, lo=asleep)
-                row.append(self._flow(milp, k, m, rates[m], outlook, int(ready[k, m]), wake))
+                able = min(max(1.0 - (outlook.blocked_blocks[m] - k), 0.0), 1.0)
+                row.append(self._flow(milp, k, cell, able, rates[m], int(ready[k, m]), wake))
             flows.append(row)
-        self._buffers(milp, flows, outlook)
+        self._buffers(milp, cells, flows, outlook)
         # Costs less worths are near nothing; the gap is to be measured against the hour's energy.
-        hour_eur = price * sum(cell.idle_kw for cell in self._cells) * hours * BLOCKS
+        hour_eur = price * sum(cell.idle_kw for cell in cells) * hours * BLOCKS
         milp.add_variable(1.0, 1.0, -hour_eur)
         solution = milp.solve(node_limit=NODES, gap=GAP)
         if not solution.usable:
@@ -131,22 +139,27 @@ class LineLayer:
         self,
         milp: MilpProblem,
         k: int,
-        m: int,
+        cell: Cell,
+        able: float,
         rate: Rate,
-        outlook: Outlook,
         ready: int,
         wake: int,
     ) -> int:
-        """Parts of one station in one block."""
-        cell, h = self._cells[m], self._block_s
-        able = min(max(1.0 - (outlook.blocked_blocks[m] - k), 0.0), 1.0) * cell.availability
-        most = able * h / rate.cycle_s
+        """Parts of one station in one block, of which it is repaired for the share ``able``."""
+        h = self._block_s
+        most = able * cell.availability * h / rate.cycle_s
         parts = milp.add_variable(0.0, most, -rate.margin_eur * (1.0 - DELAY * k))
         lost = most * min(cell.warm_up_s / h, 1.0)
         milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
         return parts
 
-    def _buffers(self, milp: MilpProblem, flows: list[list[int]], outlook: Outlook) -> None:
+    def _buffers(
+        self,
+        milp: MilpProblem,
+        cells: tuple[Cell, ...],
+        flows: list[list[int]],
+        outlook: Outlook,
+    ) -> None:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
         for k in range(BLOCKS):
@@ -154,7 +167,7 @@ class LineLayer:
             source[release] = 1.0
             if self._source_to in levels:
                 levels[self._source_to][release] = 1.0
-            for m, cell in enumerate(self._cells):
+            for m, cell in enumerate(cells):
                 flow = flows[k][m]
                 if cell.takes_from in levels:
                     levels[cell.takes_from][flow] = -1.0

@@ -6,7 +6,7 @@ is paid for with them would be none.
 
     min    price sum_m  share_m e_m(u) + idle_m (T - share_m c_m(u)) - standby_m T   + slack
     s.t.   share_m c_m(u) <= availability_m T
-           T <= time left / parts left                         (soft: a missed order)
+           T (1 + defects) <= time left / parts left           (soft: a missed order)
            sum_m share_m defect_m(u)       <= defect limit     (soft; multiplier: EUR a defect)
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
 
@@ -28,18 +28,23 @@ from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
 
-SCRAP_FACTOR = 3.0
-"""How dear a defect beyond the limit is, against the part's worth; assumption."""
+HEAD = 5
+"""Parameters of a solve that stand before those of the stations."""
+OVER_FACTOR, BAD_EUR = 200.0, 300.0
+"""Prices of an EUR of edges and of a defect beyond their limits. Both are far above what an order
+missed is worth, so that a late line is not caught up with on the cost of tools and scrap; assumption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """The best steady course. ``edge_factor`` and ``defect_eur`` are shadow prices."""
+    """The best steady course. ``edge_factor``, ``defect_eur`` and ``second_eur`` are shadow prices."""
 
     pace_s: float
     z: tuple[NDArray[np.float64], ...]
     edge_factor: float
     defect_eur: float
+    second_eur: tuple[float, ...]
+    """What a second of each station's cycle is worth."""
     cost_eur: float
     usable: bool
     status: str
@@ -48,20 +53,19 @@ class Point:
 class OperatingPoint:
     """Built once for a line, solved at every turn of the line layer."""
 
-    def __init__(self, cells: tuple[Cell, ...], excess_factor: float, takt_lo_s: float) -> None:
+    def __init__(self, cells: tuple[Cell, ...], takt_lo_s: float) -> None:
         self._cells = cells
-        self._excess = excess_factor
         self._scale_s = max(takt_lo_s, 1.0)
         self._warm: Solution | None = None
         n_u = sum(len(cell.mvs) for cell in cells)
         n_d = sum(len(cell.d) for cell in cells)
         x = unknowns("x", 4 + n_u)
-        p = unknowns("p", 6 + 2 * len(cells) + n_d)
+        p = unknowns("p", HEAD + 4 * len(cells) + n_d)
         pace, late, over, bad = x[0] * self._scale_s, x[1], x[2], x[3]
-        price, scrap_eur, backlog_eur, pace_most, budget, defect_most = (p[n] for n in range(6))
-        cost = backlog_eur * late + excess_factor * over + SCRAP_FACTOR * scrap_eur * bad
+        price, backlog_eur, pace_most, budget, defect_most = (p[n] for n in range(HEAD))
+        cost = backlog_eur * late + OVER_FACTOR * over + BAD_EUR * bad
         pace_rows, edges_eur, defects = [], over * 0.0, over * 0.0
-        at_u, at_d = 4, 6 + 2 * len(cells)
+        at_u, at_d = 4, HEAD + 4 * len(cells)
         for m, cell in enumerate(cells):
             z = x[at_u : at_u + len(cell.mvs)]
             u = cell.lo + z * (cell.hi - cell.lo) if len(cell.mvs) else z
@@ -69,9 +73,12 @@ class OperatingPoint:
             at_u, at_d = at_u + len(cell.mvs), at_d + len(cell.d)
             wear = MEAN_WEAR_SHARE * cell.life_mm
             c, e, defect, edges, _, _ = cell.equations(u, d, wear)
-            c, e = c * p[6 + 2 * m], e * p[7 + 2 * m]
+            cycle_factor, energy_factor, idle_kw, standby_kw = (
+                p[HEAD + 4 * m + n] for n in range(4)
+            )
+            c, e = c * cycle_factor, e * energy_factor
             waits_s = pace - cell.share * c
-            gap_kw = cell.idle_kw * waits_s - cell.standby_kw * pace
+            gap_kw = idle_kw * waits_s - standby_kw * pace
             cost += price * (cell.share * e + gap_kw / 3600.0)
             defects += cell.share * defect
             pace_rows.append((cell.share * c / cell.availability - pace) / self._scale_s)
@@ -79,7 +86,7 @@ class OperatingPoint:
         self._rows = len(pace_rows)
         g = column(
             *pace_rows,
-            pace / pace_most - 1.0 - late,
+            pace * (1.0 + defects) / pace_most - 1.0 - late,
             edges_eur - budget - over,
             10.0 * (defects - defect_most - bad),
         )
@@ -97,6 +104,7 @@ class OperatingPoint:
 
     def solve(
         self,
+        cells: Sequence[Cell],
         factors: Sequence[tuple[float, float]],
         disturbances: Sequence[NDArray[np.float64]],
         prices: Prices,
@@ -106,19 +114,18 @@ class OperatingPoint:
     ) -> Point:
         """The point for this moment.
 
-        ``factors`` are the learned ones for cycle time and energy, ``disturbances`` the model's,
-        both by station.
+        ``cells`` are the stations as they are known by now, ``factors`` the learned ones for cycle
+        time and energy, ``disturbances`` the model's, all by station.
         """
         p = [
             prices.energy_eur_per_kwh,
-            prices.scrap_eur,
             prices.backlog_eur,
             max(pace_most_s, 1.0),
             budget_eur,
             defect_most,
         ]
-        for cycle, energy in factors:
-            p += [cycle, energy]
+        for cell, (cycle, energy) in zip(cells, factors, strict=True):
+            p += [cycle, energy, cell.idle_kw, cell.standby_kw]
         for d in disturbances:
             p += d.tolist()
         start = [1.2, 0.0, 0.0, 0.0, *[0.5] * self._n_u]
@@ -135,13 +142,18 @@ class OperatingPoint:
             at += len(cell.mvs)
         multipliers = solution.multipliers
         assert multipliers is not None
-        factor = min(max(float(multipliers[self._rows + 1]) / 100.0, 0.0), self._excess)
+        factor = min(max(float(multipliers[self._rows + 1]) / 100.0, 0.0), OVER_FACTOR)
         defect_eur = max(float(multipliers[self._rows + 2]) / 10.0, 0.0)
+        second_eur = tuple(
+            max(float(multipliers[m]), 0.0) / 100.0 * cell.share / cell.availability / self._scale_s
+            for m, cell in enumerate(self._cells)
+        )
         return Point(
             float(solution.x[0]) * self._scale_s,
             tuple(z),
             factor,
             defect_eur,
+            second_eur,
             solution.objective / 100.0,
             solution.usable,
             f"{solution.solver}: {solution.status}",

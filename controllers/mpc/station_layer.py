@@ -16,14 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.operating_point import Point
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices
 from twin.cycle import Situation
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
 
+HEAD = 8
+"""Parameters of a solve that stand before those of setpoints, bands and disturbances."""
 LATE_EUR_PER_S = 0.05
-"""Price of a cycle second beyond the target; any worth of a second in a plant is below; assumption."""
+LATE_FACTOR = 2.0
+"""Price of a cycle second beyond the target, at least, and against the operating point's own price of a
+second: a target is only missed where it cannot be met; assumption."""
 MOVE_EUR = 2e-4
 """Price of moving a setpoint across its whole range; keeps ties from wandering; assumption."""
 BAND_EUR = 5.0
@@ -46,8 +51,8 @@ class StationMove:
 class StationLayer:
     """One station's problem, built once."""
 
-    def __init__(self, cell: Cell) -> None:
-        self.cell = cell
+    def __init__(self, cell: Cell, m: int) -> None:
+        self._m = m
         self._warm: Solution | None = None
         self._asked: tuple[float, ...] = ()
         self._last: StationMove | None = None
@@ -59,15 +64,17 @@ class StationLayer:
         ]
         self._bands = bands
         x = unknowns("x", n + 1 + len(bands))
-        p = unknowns("p", 6 + 2 * n + len(bands) + len(cell.d))
+        p = unknowns("p", HEAD + 2 * n + len(bands) + len(cell.d))
         z, late, out = x[:n], x[n], x[n + 1 :]
-        price, scrap_eur, edge_factor, target, r_c, r_e = (p[k] for k in range(6))
-        before, reach = p[6 : 6 + n], p[6 + n : 6 + 2 * n]
-        offsets, d = p[6 + 2 * n : 6 + 2 * n + len(bands)], p[6 + 2 * n + len(bands) :]
+        price, scrap_eur, edge_factor, target, r_c, r_e, idle_kw, late_eur = (
+            p[k] for k in range(HEAD)
+        )
+        before, reach = p[HEAD : HEAD + n], p[HEAD + n : HEAD + 2 * n]
+        offsets, d = p[HEAD + 2 * n : HEAD + 2 * n + len(bands)], p[HEAD + 2 * n + len(bands) :]
         wear = MEAN_WEAR_SHARE * cell.life_mm
         c, e, defect, edges, y, _ = cell.equations(cell.lo + z * (cell.hi - cell.lo), d, wear)
         c, e = c * r_c, e * r_e
-        beyond = e - cell.idle_kw * c / 3600.0
+        beyond = e - idle_kw * c / 3600.0
         cost = price * beyond + scrap_eur * defect + edge_factor * cell.edge_eur * edges
         rows = [(c - target - late) / 10.0]
         g_lo, g_hi = [-np.inf], [0.0]
@@ -86,7 +93,7 @@ class StationLayer:
         rows += [move - reach, -move - reach]
         g_lo += [-np.inf] * (2 * n)
         g_hi += [0.0] * (2 * n)
-        total = cost + LATE_EUR_PER_S * late + MOVE_EUR * (move.T @ move)
+        total = cost + late_eur * late + MOVE_EUR * (move.T @ move)
         self._n = n
         self._cost_scale = 100.0
         self._problem = NlpProblem(
@@ -103,15 +110,19 @@ class StationLayer:
     def solve(
         self,
         situation: Situation,
+        cell: Cell,
         prices: Prices,
-        edge_factor: float,
-        defect_eur: float,
+        point: Point,
         target_s: float,
     ) -> StationMove:
-        """The move for a target cycle time; ``usable`` says whether it may be asked for."""
-        cell = self.cell
+        """The move for a target cycle time; ``usable`` says whether it may be asked for.
+
+        ``cell`` is the station as it is known by now.
+        """
+        edge_factor, defect_eur = point.edge_factor, point.defect_eur
+        late_eur = max(LATE_EUR_PER_S, LATE_FACTOR * point.second_eur[self._m])
         made = situation.observation[f"{cell.name}.op_count"]
-        asked = (made, round(edge_factor, 4), round(defect_eur, 3), round(target_s, 2))
+        asked = (made, *(round(x, 3) for x in (edge_factor, defect_eur, late_eur, target_s)))
         if self._last is not None and self._asked == asked:
             return self._last  # nothing was learned since: the setpoints stay
         before = cell.scaled(dict(situation.active))
@@ -126,6 +137,8 @@ class StationLayer:
             target_s,
             cell.ratio(situation, "last_cycle_s"),
             cell.ratio(situation, "last_energy_kwh"),
+            cell.idle_kw,
+            late_eur,
             *before,
             *(cell.rates_per_s * target_s),
             *offsets,

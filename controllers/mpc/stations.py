@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,22 @@ class Cell:
         """The learned factor between plant and model, kept within reason."""
         found = situation.estimate.disturbance.get(f"{self.name}.{quantity}", 1.0)
         return min(max(found, 0.5), 2.0)
+
+    def learned(self, situation: Situation) -> Cell:
+        """The station with what the plant has shown of its waiting by now."""
+        known = situation.estimate.disturbance
+        return replace(
+            self,
+            idle_kw=self.idle_kw * known.get(f"{self.name}.idle_kw", 1.0),
+            standby_kw=self.standby_kw * known.get(f"{self.name}.standby_kw", 1.0),
+            warm_up_s=self.warm_up_s * known.get(f"{self.name}.warm_up_s", 1.0),
+        )
+
+    @property
+    def break_even_s(self) -> float:
+        """A rest as long as this takes as much energy asleep, warm-up included, as ready to work."""
+        saved_kw = self.idle_kw - self.standby_kw
+        return self.warm_up_kw * self.warm_up_s / saved_kw if saved_kw > 0.0 else math.inf
 
     def equations(
         self, u: Expression, d: Expression, wear_mm: float

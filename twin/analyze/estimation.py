@@ -4,7 +4,8 @@ Each finished part brings its cycle time, its energy and its quality values. The
 what the nominal model says for the setpoints under which the part was made. Energy and cycle time
 differ by a factor, quality values by a sum; both are followed by a scalar Kalman filter with a
 random-walk disturbance (the offset-free scheme of Pannocchia and Rawlings, AIChE J. 49 (2003) 426,
-for a static model). Ovens are followed carrier by carrier, see ``twin.analyze.carriers``.
+for a static model). What stations take while they wait has factors too, see ``twin.analyze.waiting``.
+Ovens are followed carrier by carrier, see ``twin.analyze.carriers``.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from twin.analyze.carriers import Inside, conveyors
 from twin.analyze.offset import Offset
+from twin.analyze.waiting import Stood, WaitingEstimator
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.model import Line
@@ -36,8 +38,14 @@ class EstimateMemory:
     parts: dict[str, int] = field(default_factory=dict)
     inputs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     inside: dict[str, Inside] = field(default_factory=dict)
+    stood: Stood = field(default_factory=Stood)
     awaited: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """What the model says of parts whose measurement is still on its way: when it comes, value."""
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every offset and factor as it stands."""
+        return {name: offset.value for name, offset in self.offsets.items()}
 
 
 class OffsetEstimator:
@@ -50,6 +58,7 @@ class OffsetEstimator:
             for n, element in enumerate(line.stations)
             if element.kind == s.STATION
         ]
+        self._waiting = WaitingEstimator(line)
         self._conveyors = conveyors(line)
 
     def update(self, observation: Observation, twin: LineState, memory: EstimateMemory) -> None:
@@ -59,6 +68,7 @@ class OffsetEstimator:
         """
         for station in self._stations:
             station.update(observation, twin, memory)
+        self._waiting.update(observation, memory.stood, memory.offsets)
         for name, oven in self._conveyors.items():
             inside = memory.inside.setdefault(name, Inside())
             oven.update(observation, twin, inside, memory.offsets)

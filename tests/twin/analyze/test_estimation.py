@@ -65,7 +65,8 @@ def test_nothing_is_learned_from_a_plant_that_is_its_model() -> None:
     offsets = learning.memory.offsets
     assert len(offsets) >= 10
     for name, offset in offsets.items():
-        expected = 1.0 if ".last_" in name else 0.0
+        is_factor = ".last_" in name or name.endswith((".idle_kw", ".standby_kw", ".warm_up_s"))
+        expected = 1.0 if is_factor else 0.0
         assert offset.value == pytest.approx(expected, abs=1e-9), name
 
 

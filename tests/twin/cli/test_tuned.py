@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import controllers.tuning as search
+from controllers.shift_cost import Outcome
 from tests.twin.cli.shell import twin
 from twin.cli.problems import Problem
 from twin.cli.tuned import baseline
@@ -28,7 +29,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
         calls.append((utilisation, variant, given["evaluations"], len(given["seeds"])))
-        trial = search.Trial({"line.takt_s": 60.0 + utilisation}, 1.5, 0.25)
+        trial = search.Trial(
+            {"line.takt_s": 60.0 + utilisation}, (Outcome(1.5, 0.25, is_calm=True),)
+        )
         given["progress"](1, 1.5)
         return trial, [trial, trial]
 

@@ -1,0 +1,92 @@
+"""What one shift of the true plant costs at constant setpoints: how points of a search are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.config import load_plant, load_truth
+from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
+from twin.kernels import draws
+from twin.line.model import build_line
+from twin.line.scenario import build_table
+from twin.line.simulator import Simulator, initial_state
+from twin.line.tags import NO_CONTROL, TagReader
+from twin.objective import Objective, Stocks, Used
+
+
+class Outcome(NamedTuple):
+    """What one shift came to: cost per good part ordered, edges per good part, all orders met."""
+
+    eur_per_part: float
+    tools_eur_per_part: float
+    is_calm: bool
+
+
+class Shift:
+    """Runs one shift of the true plant at constant setpoints and scores it."""
+
+    def __init__(self, plant_name: str, utilisation: float, variant: str) -> None:
+        plant = load_plant(plant_name)
+        self.plant = plant
+        self.line = build_line(plant, load_truth(plant_name, plant), variant)
+        self.reader = TagReader(self.line)
+        self.objective = Objective.of(plant)
+        self.utilisation = utilisation
+        self.tools = tuple(s.name for s in plant.stations if s.tool is not None)
+
+    def outcome(self, seed: int, setpoints: Mapping[str, float]) -> Outcome:
+        """One shift, stocks and demand charge included."""
+        plant, hours = self.plant, self.plant.shift_h
+        table = build_table(plant, seed, draws.PLANT, hours, utilisation=self.utilisation)
+        simulator = Simulator(self.line, table)
+        state = initial_state(self.line, seed, draws.PLANT)
+        simulator.prime(state)
+        energy_eur = last_kwh = peak_kw = 0.0
+        quarters = round(hours * 4)
+        at = self.reader.index
+        values = self.reader.read(state, NO_CONTROL)
+        for quarter in range(quarters):
+            price = values[at["env.price_eur_per_mwh"]]
+            until_s = (quarter + 1) * 900.0
+            simulator.advance(state, setpoints if quarter == 0 else {}, until_s)
+            values = self.reader.read(state, NO_CONTROL)
+            kwh = float(values[at["line.energy_kwh"]])
+            energy_eur += (kwh - last_kwh) * price * 1e-3
+            site_kw = values[at["env.site_load_kw"]] if "env.site_load_kw" in at else 0.0
+            peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
+            last_kwh = kwh
+        return self._score(values, energy_eur, peak_kw)
+
+    def _score(self, values: NDArray[np.float64], energy_eur: float, peak_kw: float) -> Outcome:
+        at = self.reader.index
+
+        def tag(name: str) -> float:
+            return float(values[at[name]])
+
+        energy_kwh = tag("line.energy_kwh")
+        ordered, good = tag("line.ordered_count"), tag("line.good_count")
+        price = 1e3 * energy_eur / energy_kwh if energy_kwh else 0.0
+        used = Used(
+            energy_kwh=energy_kwh,
+            price_eur_per_mwh=price,
+            gas_kwh=tag("line.gas_kwh"),
+            material_kg=tag("line.material_kg"),
+            scrap_kg=tag("line.scrap_kg"),
+            good=good,
+            edges={n: tag(f"{n}.tool_changes") + tag(f"{n}.tool_use") for n in self.tools},
+        )
+        known = dict(zip(at, values.tolist(), strict=True))
+        stocks = Stocks(
+            max(ordered - good, 0.0),
+            tag("line.wip"),
+            heat_owed_kwh(self.plant, known, self.plant.shift_h * 3600.0),
+            gas_owed_kwh(self.plant, known),
+        )
+        cost = self.objective.running_eur(used) + self.objective.stocks_eur(stocks, price)
+        cost += peak_kw * self.objective.peak_eur_per_kw
+        tools_eur = self.objective.tools_eur(used)
+        return Outcome(cost / max(ordered, 1.0), tools_eur / max(good, 1.0), ordered <= good)
