@@ -7,7 +7,7 @@ VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
 # One shift of the machining line, MPC against its simplest rivals.
-RUN ?= run --plant machining_line --emulate --lockstep --shift 8h --seed 1 \
+RUN ?= run --plant machining_line --emulate --lockstep --shift 8h --seed 4 \
 	--compare mpc,fixed,always_on
 
 BIN := $(VENV)/bin
