@@ -31,6 +31,8 @@ from twin.optim.expressions import column, unknowns
 from twin.optim.result import Solution
 from twin.optim.smooth import Expression, SmoothProblem
 from twin.optim.sqp import SqpProblem
+from twin.processes import oven
+from twin.processes.bind import symbolic
 from twin.processes.maths_symbols import exp, power, softplus, sqrt
 
 NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
@@ -113,6 +115,8 @@ class OvenProblem:
 
     def __init__(self, p: Mapping[str, float], places: int, zones: int, limits: OvenLimits) -> None:
         self._p, self._places, self._zones, self._limits = dict(p), places, zones, limits
+        self._vector = [p[q.name] for q in oven.PARAMETERS]
+        self._laws = symbolic(oven)
         self._blocks = len(NODES) - 1
         # Those that leave within the horizon: all inside, and who enters early enough.
         self._carriers = STEPS
@@ -198,7 +202,7 @@ class OvenProblem:
         air = [self._air(j, T, ambient, first_s, step_s) for j in range(STEPS)]
         taken: list[list[Expression]] = [[0.0] * zones for _ in range(self._blocks)]
         cured, exit_c, present = [], [], []
-        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"] * h_factor
+        hA = [h_factor * self._laws["heat_transfer_kw_per_k"](speed, self._vector) for speed in fan]
         for k in range(self._carriers):
             inside = k < places
             # Places count from the entry; the carrier in the last place is the first to leave.
@@ -206,13 +210,13 @@ class OvenProblem:
             is_there = 1.0 / (1.0 + exp(-(m - 0.5) * 40.0))
             m = m + (1.0 - is_there) * 60.0
             kJ_per_k = m * p["steel_heat_kj_per_kg_k"]
-            load = is_there * (m + p["hanger_mass_kg"]) * p["steel_heat_kj_per_kg_k"]
+            load = is_there * kJ_per_k * self._laws["hanger_factor"](m, self._vector)
             slot, begin = (k, 0) if inside else (0, k - places + 1)
             temperature, cure = (part[k], done[k]) if inside else (ambient, 0.0)
             for j in range(begin, begin + places - slot):
                 place, b = slot + j - begin, _block(j)
                 dt = first_s if j == 0 else step_s
-                half = exp(-0.5 * dt * hA * power(fan[b], p["fan_heat_exponent"]) / kJ_per_k)
+                half = exp(-0.5 * dt * hA[b] / kJ_per_k)
                 around = air[j][place]
                 middle = around + (temperature - around) * half
                 after = around + (middle - around) * half
@@ -249,8 +253,7 @@ class OvenProblem:
 
     def _hot(self, part_c: Expression) -> Expression:
         """Equivalent minutes gained per minute."""
-        E_R = self._p["activation_kj_per_mol"] / 0.00831446261815324
-        return exp(-E_R * (1.0 / (part_c + 273.15) - 1.0 / 443.15))
+        return self._laws["cure_rate"](part_c, self._vector)
 
     def _heat(
         self,
@@ -262,9 +265,8 @@ class OvenProblem:
         """Mean heat that each zone's burner has to give, by block, kW."""
         p, zones = self._p, self._zones
         C, G_mix = p["zone_heat_capacity_kj_per_k"], p["zone_exchange_kw_per_k"]
-        G = 0.001 * p["wall_area_m2"] * p["wall_loss_w_per_m2_k"] / zones
-        G += p["exhaust_nm3_per_h"] * p["air_heat_kj_per_nm3_k"] / 3600.0 / zones
-        G_opening = p["opening_loss_kw_per_k"] * (1.0 + p["door_loss_rel"])
+        G = self._laws["zone_loss_kw_per_k"](p["exhaust_nm3_per_h"], self._vector)
+        G_opening = self._laws["opening_loss_kw_per_k"](self._vector)
         heat = []
         for b in range(self._blocks):
             mean = [0.5 * (T[b][z] + T[b + 1][z]) for z in range(zones)]

@@ -25,8 +25,12 @@ from twin.analyze.offset import Offset
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.model import Line
+from twin.processes import oven
+from twin.processes.bind import bind
 from twin.state import LineState
 
+LAWS = bind(oven, {"xp": np})
+"""The oven's own equations, over arrays of carriers."""
 STEP = 0.03
 """By how much ln f differs in the second copy."""
 WALK = np.array([0.002, 0.03])
@@ -71,7 +75,7 @@ class CarrierEstimator:
         self.name, self._e = element.name, e
         ek = k[s.K_ELEMENT_K] + e * s.EK
         p_c = k[ek + s.P_C]
-        self._p = {q.name: line.c[p_c + n] for n, q in enumerate(element.model.parameters)}
+        self._p = np.array(line.c[p_c : p_c + len(element.model.parameters)])
         self._places, self._places_i = k[ek + s.PLACES], k[ek + s.PLACES_I]
         self._x_f, self._n_x = k[ek + s.X_F], k[ek + s.N_X]
         names = [q.name for q in element.model.states]
@@ -124,19 +128,18 @@ class CarrierEstimator:
         moved = inside.places.index(there[0][1]) != there[0][0]
         air = self._air(inside, ambient, inside.phase - 1.0 if moved else inside.phase)[at]
         mass = np.array([inside.mass_kg[part] for _, part in there])
-        p = self._p
-        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"]
-        hA *= inside.fan_rel ** p["fan_heat_exponent"] * math.exp(inside.ln_f)
+        hA = LAWS["heat_transfer_kw_per_k"](inside.fan_rel, self._p) * math.exp(inside.ln_f)
         x = np.array([inside.parts[part] for _, part in there])
+        p, cure_rate = self._p, LAWS["cure_rate"]
         steps = max(1, math.ceil(elapsed_s / LONGEST_S))
         dt = elapsed_s / steps
         for column, factor in ((0, 1.0), (2, math.exp(STEP))):
-            keep = np.exp(-0.5 * dt * hA * factor / (mass * p["steel_heat_kj_per_kg_k"]))
+            keep = np.exp(-0.5 * dt * hA * factor / (mass * self._p[oven.P.steel_heat_kj_per_kg_k]))
             T, cure = x[:, column], x[:, column + 1]
             for _ in range(steps):
                 middle = air + (T - air) * keep
                 after = air + (middle - air) * keep
-                rate = self._hot(T) + 4.0 * self._hot(middle) + self._hot(after)
+                rate = cure_rate(T, p) + 4.0 * cure_rate(middle, p) + cure_rate(after, p)
                 T, cure = after, cure + rate * dt / 360.0
             x[:, column], x[:, column + 1] = T, cure
         for row, (_, part) in enumerate(there):
@@ -152,10 +155,6 @@ class CarrierEstimator:
         behind = np.where(at % per_zone == 0, max(0.0, 0.5 - phase), 0.0)
         own = at // per_zone
         return np.asarray(zone + ahead * (beside[own + 2] - zone) + behind * (beside[own] - zone))
-
-    def _hot(self, part_c: NDArray[np.float64]) -> NDArray[np.float64]:
-        E_R = self._p["activation_kj_per_mol"] / 0.00831446261815324
-        return np.asarray(np.exp(-E_R * (1.0 / (part_c + 273.15) - 1.0 / 443.15)))
 
     def _admit(
         self, inside: Inside, places: tuple[int, ...], twin: LineState, ambient: float
@@ -220,7 +219,7 @@ class CarrierEstimator:
         """Metered gas against the balance of the nominal model, over some minutes at a time."""
         p = self._p
         now_s, meter = seen.time_us / 1e6, seen[f"{self.name}.gas_kwh"]
-        stored = p["zone_heat_capacity_kj_per_k"] * float(zone_c.sum()) / 3600.0
+        stored = p[oven.P.zone_heat_capacity_kj_per_k] * float(zone_c.sum()) / 3600.0
         began_s, gas_kwh, stored_kwh = inside.gas_from
         if math.isnan(began_s) or math.isnan(meter):
             inside.gas_from, inside.heat_kwh = (now_s, meter, stored), 0.0
@@ -228,7 +227,7 @@ class CarrierEstimator:
         inside.heat_kwh += self._loss_kw(inside, twin, ambient) * (now_s - inside.time_s) / 3600.0
         if now_s - began_s < GAS_EVERY_S:
             return
-        modelled = (inside.heat_kwh + stored - stored_kwh) / p["burner_efficiency"]
+        modelled = (inside.heat_kwh + stored - stored_kwh) / p[oven.P.burner_efficiency]
         if modelled > 2.0:
             offset = offsets.setdefault(f"{self.name}.gas_kwh", Offset(1.0, 0.04))
             offset.update((meter - gas_kwh) / modelled, 0.01, 0.05)
@@ -237,21 +236,18 @@ class CarrierEstimator:
     def _loss_kw(self, inside: Inside, twin: LineState, ambient: float) -> float:
         """Heat that leaves the zones by walls, exhaust, openings and carriers, by the model."""
         p = self._p
-        normal = p["exhaust_nm3_per_h"]
         asleep = twin.floats[self._setback_f] > 0.5 or (
             twin.ints[self._e * s.E_INTS + s.STATE] == s.STANDBY
         )
-        flow = p["exhaust_minimum_nm3_per_h"] if asleep else normal
-        G = 0.001 * p["wall_area_m2"] * p["wall_loss_w_per_m2_k"]
-        G = (G + flow * p["air_heat_kj_per_nm3_k"] / 3600.0) / self._zones
+        flow = p[oven.P.exhaust_minimum_nm3_per_h] if asleep else p[oven.P.exhaust_nm3_per_h]
         above = inside.zone_c - ambient
-        loss = G * float(above.sum()) + p["opening_loss_kw_per_k"] * float(above[0] + above[-1])
-        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"]
-        hA *= inside.fan_rel ** p["fan_heat_exponent"] * math.exp(inside.ln_f)
+        loss = LAWS["zone_loss_kw_per_k"](flow, p) * float(above.sum())
+        loss += LAWS["opening_loss_kw_per_k"](p) * float(above[0] + above[-1])
+        hA = LAWS["heat_transfer_kw_per_k"](inside.fan_rel, p) * math.exp(inside.ln_f)
         air = self._air(inside, ambient, inside.phase)
         for place, part in enumerate(inside.places):
             if part in inside.parts:
-                hanger = 1.0 + p["hanger_mass_kg"] / inside.mass_kg[part]
+                hanger = LAWS["hanger_factor"](inside.mass_kg[part], p)
                 loss += hA * hanger * (air[place] - inside.parts[part][0])
         return float(loss)
 

@@ -44,14 +44,13 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
     """Write the derivatives of all states, per second, into ``dx``."""
     T_amb = d[D.ambient_c]
     C = p[P.zone_heat_capacity_kj_per_k]
-    G_wall = 0.001 * p[P.wall_area_m2] * p[P.wall_loss_w_per_m2_k] / ZONES
-    G_exhaust = exhaust_nm3_per_h(u, p) * p[P.air_heat_kj_per_nm3_k] / 3600.0 / ZONES
-    G_opening = p[P.opening_loss_kw_per_k] * (1.0 + p[P.door_loss_rel])
+    G_zone = zone_loss_kw_per_k(exhaust_nm3_per_h(u, p), p)
+    G_opening = opening_loss_kw_per_k(p)
     G_mix = p[P.zone_exchange_kw_per_k]
     for z in range(ZONES):
         T = x[z]
         fired_kw, asked_kw, error_k = burner(z, x, u, p)
-        Q = fired_kw - (G_wall + G_exhaust) * (T - T_amb)
+        Q = fired_kw - G_zone * (T - T_amb)
         # The first and the last zone have an opening where the others have a neighbour.
         Q = Q - (G_mix * (T - x[z - 1]) if z > 0 else G_opening * (T - T_amb))
         Q = Q - (G_mix * (T - x[z + 1]) if z < ZONES - 1 else G_opening * (T - T_amb))
@@ -59,9 +58,7 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
         held = (fired_kw - asked_kw) / p[P.anti_windup_s]
         dx[_I + z] = p[P.burner_gain_kw_per_k] / p[P.burner_reset_s] * error_k + held
 
-    hA = 0.001 * p[P.heat_transfer_w_per_m2_k] * p[P.carrier_area_m2]
-    hA = hA * xp.power(u[U.fan_speed_rel], p[P.fan_heat_exponent])
-    E_R = p[P.activation_kj_per_mol] / 0.00831446261815324
+    hA = heat_transfer_kw_per_k(u[U.fan_speed_rel], p)
     for k in range(CARRIERS):
         mass_kg = d[_MASS + k]
         present = xp.where(mass_kg - 0.5, 1.0, 0.0)
@@ -74,15 +71,13 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
         G = present * hA
         heated_kw = G * (inside * (x[zone] - T) + ahead * (after_c - T) + behind * (before_c - T))
         dx[_PART + k] = heated_kw / (xp.maximum(mass_kg, 1.0) * p[P.steel_heat_kj_per_kg_k])
-        # The hanger heats up as its part does (assumption), so it draws heat in proportion.
-        G_load = G * (1.0 + p[P.hanger_mass_kg] / xp.maximum(mass_kg, 1.0))
+        G_load = G * hanger_factor(xp.maximum(mass_kg, 1.0), p)
         dx[zone] = dx[zone] - inside * G_load * (x[zone] - T) / C
         if zone < ZONES - 1:
             dx[zone + 1] = dx[zone + 1] - ahead * G_load * (after_c - T) / C
         if zone > 0:
             dx[zone - 1] = dx[zone - 1] - behind * G_load * (before_c - T) / C
-        hot = xp.exp(-E_R * (1.0 / (T + 273.15) - 1.0 / 443.15))
-        dx[_CURED + k] = present * hot / 60.0
+        dx[_CURED + k] = present * cure_rate(T, p) / 60.0
 
 
 def outputs(x: Vector, u: Vector, d: Vector, p: Vector) -> tuple[Scalar, ...]:
@@ -133,6 +128,34 @@ def exhaust_nm3_per_h(u: Vector, p: Vector) -> Scalar:
     """Return the exhaust flow: in setback at its safety minimum, which no controller may touch."""
     normal = p[P.exhaust_nm3_per_h]
     return normal + u[U.setback] * (p[P.exhaust_minimum_nm3_per_h] - normal)
+
+
+def zone_loss_kw_per_k(exhaust_nm3_per_h: Scalar, p: Vector) -> Scalar:
+    """Return what one zone loses by its share of the walls and of the exhaust."""
+    walls = 0.001 * p[P.wall_area_m2] * p[P.wall_loss_w_per_m2_k]
+    return (walls + exhaust_nm3_per_h * p[P.air_heat_kj_per_nm3_k] / 3600.0) / ZONES
+
+
+def opening_loss_kw_per_k(p: Vector) -> Scalar:
+    """Return what the first and the last zone each lose at their opening."""
+    return p[P.opening_loss_kw_per_k] * (1.0 + p[P.door_loss_rel])
+
+
+def heat_transfer_kw_per_k(fan_speed_rel: Scalar, p: Vector) -> Scalar:
+    """Return what flows from the air to one carrier."""
+    still = 0.001 * p[P.heat_transfer_w_per_m2_k] * p[P.carrier_area_m2]
+    return still * xp.power(fan_speed_rel, p[P.fan_heat_exponent])
+
+
+def hanger_factor(mass_kg: Scalar, p: Vector) -> Scalar:
+    """Return the heat of part and hanger against that of the part: both heat up alike (assumption)."""
+    return 1.0 + p[P.hanger_mass_kg] / mass_kg
+
+
+def cure_rate(part_c: Scalar, p: Vector) -> Scalar:
+    """Return the equivalent minutes gained per minute: 1 at 170 degC."""
+    E_R = p[P.activation_kj_per_mol] / 0.00831446261815324
+    return xp.exp(-E_R * (1.0 / (part_c + 273.15) - 1.0 / 443.15))
 
 
 def beside_zone(k: int, d: Vector) -> tuple[Scalar, Scalar]:
