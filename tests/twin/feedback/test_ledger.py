@@ -262,4 +262,5 @@ def test_energy_of_each_class_is_that_of_the_true_line(standby_s: float, scenari
         true = [kwh[s.PROCESSING], awake, kwh[s.WARM_UP], kwh[[s.OFF, s.STANDBY]].sum()]
         found = account.energy_kwh[station.name]
         assert sum(found) == pytest.approx(kwh.sum())
-        assert found == pytest.approx(true, rel=0.005, abs=0.03)
+        # A reading each 30 s cuts at a state's edges only nearly: 1 % of a class at the most.
+        assert found == pytest.approx(true, rel=0.01, abs=0.03)
