@@ -28,12 +28,16 @@ from twin.config import load_plant, untuned
 from twin.cycle import Action, Situation
 from twin.equipment.address_space import NAMESPACE, value_path
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.last_values import LastValues
 from twin.equipment.opcua import OpcUaEquipment
+from twin.equipment.opcua_link import Found
+from twin.equipment.subscriptions import Subscriptions
+from twin.equipment.wire import FILETIME_UNIX_US
 from twin.line.model import build_line
 from twin.line.tags import line_signals
 from twin.loop import ControlLoop
 from twin.runtime import EquipmentClock, Runtime
-from twin.signals import Role
+from twin.signals import Role, Signal
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 
@@ -178,6 +182,9 @@ async def overhead(rounds: int, folder: Path) -> dict[str, Any]:
             for name, (runtime, _) in runtimes.items()
         }
         modes = {name: runtime.loop.mode.value for name, (runtime, _) in runtimes.items()}
+    if set(modes.values()) != {"CLOSED"}:
+        msg = f"the loops did not stay closed, so nothing was compared: {modes}"
+        raise RuntimeError(msg)
     ratios = [b / a for a, b in zip(cpu["bare"], cpu["loop"], strict=True)]
     stored = [b / a for a, b in zip(cpu["bare"], cpu["with_stores"], strict=True)]
     return {
@@ -224,8 +231,19 @@ async def serve_tags() -> None:
             await asyncio.sleep(max(0.0, began + value / RATE_HZ - wall_s()))
 
 
+class CountedValues(LastValues):
+    """The client's table, which also counts what it is told."""
+
+    count = 0
+
+    def take(self, place: int, value: ua.DataValue) -> bool:
+        """One notification."""
+        self.count += 1
+        return super().take(place, value)
+
+
 async def subscription() -> dict[str, float]:
-    """The client's share of a core at 1,000 tags and 10 Hz, in iterator mode as our client has it."""
+    """The client's share of a core at 1,000 tags and 10 Hz, by the loop's own subscriptions."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "benchmarks.loop", "--serve-tags"),
@@ -237,27 +255,26 @@ async def subscription() -> dict[str, float]:
         url = (await process.stdout.readline()).decode().strip()
         async with Client(url, timeout=60, watchdog_intervall=60) as client:
             space = await client.get_namespace_index("urn:takttwin:benchmark")
-            nodes = [client.get_node(ua.NodeId(f"tag_{n}", space)) for n in range(TAGS)]
-            events = await client.create_subscription(PUBLISH_MS)
-            await events.subscribe_data_change(nodes)
-            last: list[object] = [None] * TAGS
-            count = 0
-
-            async def listen() -> None:
-                nonlocal count
-                async for event in events:
-                    item = getattr(event, "data", None)
-                    if item is not None:
-                        last[count % TAGS] = item.monitored_item.Value
-                        count += 1
-
-            listening = asyncio.create_task(listen())
+            tags = tuple(ua.NodeId(f"tag_{n}", space) for n in range(TAGS))
+            found = Found(
+                *(ua.NodeId(), tags, {}, {}, (), FILETIME_UNIX_US, 1.0),
+                lockstep=False,
+                started=None,
+            )
+            table = CountedValues(found, TAGS)
+            subscriptions = Subscriptions(client, table, PUBLISH_MS)
+            await subscriptions.open(
+                [
+                    Signal(f"tag_{n}", "1", Role.PV, f"Line/Process/{n}", sampled_s=1.0 / RATE_HZ)
+                    for n in range(TAGS)
+                ]
+            )
             await asyncio.sleep(2.0)
-            before, began, from_count = cpu_s(), wall_s(), count
+            before, began, from_count = cpu_s(), wall_s(), table.count
             await asyncio.sleep(WATCH_S)
             elapsed = wall_s() - began
-            share, got = (cpu_s() - before) / elapsed, count - from_count
-            listening.cancel()
+            share, got = (cpu_s() - before) / elapsed, table.count - from_count
+            await subscriptions.close()
         return {"client_cpu_share": share, "notifications_per_s": got / elapsed}
     finally:
         process.terminate()

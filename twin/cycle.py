@@ -107,12 +107,16 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The equipment's answer to a batch, with what it then read back as active."""
+    """The equipment's answer to a batch, with what it then read back as active.
+
+    ``answered_us`` is the plant time at which it had come, or was no longer waited for.
+    """
 
     sequence: int
     outcome: Outcome
     active: Mapping[str, float] = field(default_factory=dict)
     detail: str = ""
+    answered_us: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -267,6 +271,7 @@ class Cycle:
                 "outcome": self.acknowledged.outcome,
                 "active": {n: _number(value) for n, value in self.acknowledged.active.items()},
                 "detail": self.acknowledged.detail,
+                "answered_us": self.acknowledged.answered_us,
             },
             "decision": decision_record(decision),
         }
@@ -292,6 +297,7 @@ class Cycle:
             Outcome(answer["outcome"]),
             {name: math.nan if v is None else v for name, v in answer["active"].items()},
             answer["detail"],
+            answer["answered_us"],
         )
         return reading, tuple(record["commands"]), acknowledged
 

@@ -67,7 +67,7 @@ class ControlLoop:
         self.controller = controller
         self.tags = TagReader(line)
         self.signals = self.tags.signals
-        self._mvs = tuple(s.name for s in self.signals if s.role is Role.MV)
+        self.mvs = tuple(s.name for s in self.signals if s.role is Role.MV)
         self._critical = [n for n, s in enumerate(self.signals) if s.critical]
         self._own = own_course(self.signals)
         self._fusion = Fusion(self.signals, plant.control.stale_after_s)
@@ -114,15 +114,14 @@ class ControlLoop:
             self._twin.advance(expected, {}, now_s)
         drift = self._drift(expected, observation)
         twin = expected
-        if not synchronise(
-            learned(self.line, memory.estimate.values), twin, observation, memory.turns
-        ):
+        as_learned = learned(self.line, memory.estimate.values)
+        if not synchronise(as_learned, twin, observation, memory.turns):
             return None
         memory.twin = twin
         self._estimator.update(observation, twin, memory.estimate)
         known = memory.estimate.values
         forks = Forks(learned(self.line, known), self.tags)
-        active = {name: observation[name] for name in self._mvs}
+        active = {name: observation[name] for name in self.mvs}
         return Situation(
             now_s,
             self.signals,

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from twin.act.modes import OPERATOR_EVENTS
+from twin.act.modes import COMMANDS
 from twin.clock import cpu_s, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
 from twin.loop import ControlLoop
@@ -133,13 +133,13 @@ class Runtime:
         self._stop = False
 
     def command(self, verb: str, reason: str = "") -> str:
-        """An operator's command for the next turn: start, close, open, off, ack.
+        """An operator's command for the next turn: start, close, open, off, ack, mv_off, mv_on.
 
         A paced line takes that turn at once. Returns the command as its cycle will show it.
         Raises ``ValueError`` for a verb that no operator has.
         """
-        if verb not in OPERATOR_EVENTS:
-            msg = f"there is no command {verb!r}; there are: {', '.join(OPERATOR_EVENTS)}"
+        if verb not in COMMANDS:
+            msg = f"there is no command {verb!r}; there are: {', '.join(COMMANDS)}"
             raise ValueError(msg)
         command = f"{verb}: {reason}" if reason else verb
         self._commands.append(command)
@@ -230,7 +230,7 @@ class Runtime:
             answer = Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, str(error))
         self.timings.add("write", cpu_s() - began_cpu, wall_s() - began)
         if batch.setpoints:
-            self._answered(answer)
+            self._answered(replace(answer, answered_us=self._clock.now_us()))
 
     def _answered(self, answer: Acknowledgement) -> None:
         """What became of a batch with setpoints: for the next turn, and on record."""
@@ -246,7 +246,7 @@ class Runtime:
     def _refusal(self, decision: Decision, batch: Batch) -> str:
         """Why granted setpoints must not leave after all; empty if they may.
 
-        Their deadline counts from the reading on which they rest, so it stands for freshness too.
+        Their deadline counts from the reading on which they rest, and so limits how old that may be.
         """
         if self._is_taken_back():
             return "the operator has taken authority back"

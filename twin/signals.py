@@ -92,6 +92,8 @@ class Quality(IntFlag):
     MISSING = 128
 
 
+FUTURE_US = 2_000_000
+"""A stamp may run ahead of the reading by this much: clocks differ."""
 UNUSABLE = (
     Quality.BAD
     | Quality.UNCERTAIN

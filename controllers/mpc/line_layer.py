@@ -7,11 +7,10 @@ A flow model on blocks of the line period, solved as a mixed-integer program by 
     wake_m(k) >= ready_m(k) - ready_m(k-1)
     sum_k q_source(k) <= open orders
 
-    min  sum  price (standby power + (idle - standby) ready + warm-ups) + cost_m(q_m) - worth_m q_m
+    min  sum  price (standby power + (idle - standby) ready + warm-ups) - worth_m q_m
 
-``cost_m`` is the station layer's best cost of a part at the steady pace. ``worth_m`` is what having
-that work done now is worth later: the same cost, plus the station's own readiness for one pace,
-which will have to be paid whenever the part is made. So a station that gets work runs, one that has
+What a part itself costs is paid whenever it is made, and drops out. ``worth_m`` is what having that
+work done now saves later: the station's own readiness for one pace. So a station that gets work runs, one that has
 none for long enough sleeps, and when nothing is left to do everything sleeps. How fast a station
 runs is not decided here but by the steady pace, see ``controllers.mpc.operating_point``.
 """

@@ -1,7 +1,9 @@
-"""Whole shifts of the true line: the MPC takes less energy than what it has to beat, and no more else.
+"""Whole shifts of the true line: the MPC stays where it was measured against what it has to beat.
 
-One shift is luck: a part more or less that is scrapped moves its figures by a third of a per cent.
-The margins are wide enough for the mean of three shifts, and too narrow for a controller that is wrong.
+This is an alarm, not the measurement: `python -m benchmarks.savings` takes the many shifts that a
+verdict needs, breakdowns included. Three calm ones stand in for them here. A part more or less that is
+scrapped moves a shift's figures by a third of a per cent, so the margins are wide enough for the mean
+of three, and too narrow for a controller that is wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ AT_MOST = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plant", AT_MOST)
-def test_the_mpc_takes_less_energy_and_no_more_of_anything_else(plant: str) -> None:
+def test_the_mpc_stays_within_its_margins(plant: str) -> None:
     runs = {
         name: [one_shift((plant, None, "nominal", seed, name)) for seed in SHIFTS]
         for name in ("mpc", *AT_MOST[plant])

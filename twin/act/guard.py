@@ -2,7 +2,7 @@
 
 What leaves here is finite, inside validity, engineering and operator limits, within the rate limit
 measured from the last value read back, for a signal that the plant file names as an MV, and only
-while the loop is CLOSED on good and fresh inputs. Every change to what was asked has its reason.
+while the loop is CLOSED on good and fresh inputs and nobody has switched that MV off. Every change to what was asked has its reason.
 The guard is a pure function over a small record of memory.
 """
 
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twin.act.modes import OPERATOR_EVENTS, next_mode
+from twin.act.modes import MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
 from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
 
-REMOTE = 3.0
-"""The PLC's mode in which it takes setpoints from outside."""
+AUTO, REMOTE = 2.0, 3.0
+"""The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
 FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
 MOST_SEQUENCE = 2.0**53
@@ -37,6 +37,14 @@ class GuardMemory:
     sequence: int = 0
     heartbeat: int = 0
     written_us: dict[str, int] = field(default_factory=dict)
+    """When each MV was written last, at the latest: the rate counts from here."""
+    sent: tuple[str, ...] = ()
+    """The MVs of the last batch that was granted."""
+    read_back: dict[str, float] = field(default_factory=dict)
+    """What the PLC said that it has put in force, until a reading shows it too."""
+    read_back_sequence: int = 0
+    off_mvs: set[str] = field(default_factory=set)
+    """MVs that an operator has switched off."""
     bad_reads: int = 0
     mismatches: int = 0
     holds_us: list[int] = field(default_factory=list)
@@ -75,6 +83,8 @@ class Guard:
         self._settle(action, observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
         command = self._request(memory, observation)
+        if observation["control.echo_seq"] >= memory.read_back_sequence:
+            memory.read_back.clear()
         if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
@@ -86,8 +96,8 @@ class Guard:
             echoed = observation["control.echo_seq"]
             known = int(echoed) if 0.0 <= echoed < MOST_SEQUENCE else 0
             memory.sequence = max(memory.sequence, known) + 1
-            for setpoint in setpoints:
-                memory.written_us[setpoint.signal] = time_us
+            memory.sent = tuple(setpoint.signal for setpoint in setpoints)
+            memory.written_us |= dict.fromkeys(memory.sent, time_us)  # later, if its answer says so
         deadline_us = time_us + round(self._control.deadline_s * 1e6)
         batch = Batch(memory.sequence, memory.heartbeat, setpoints, deadline_us)
         return Decision(time_us, mode, memory.reasons, asked, batch, clips, command)
@@ -112,6 +122,10 @@ class Guard:
             elif verb == "gap":
                 memory.was_lost = True
                 events["transient"] = reason.strip()
+            elif verb in MV_COMMANDS:
+                (memory.off_mvs.add if verb == "mv_off" else memory.off_mvs.discard)(
+                    reason.split(maxsplit=1)[0]
+                )
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
         if action.status == FAILED:
@@ -127,8 +141,9 @@ class Guard:
                 memory.holds_us.append(observation.time_us)
             elif mode is Mode.INIT:
                 memory.holds_us.clear()
+                memory.bad_reads = memory.mismatches = 0
+                memory.read_back.clear()
             memory.mode, memory.since_us = mode, observation.time_us
-            memory.bad_reads = memory.mismatches = 0
             memory.reasons = (why,)
         elif why:
             memory.reasons = (why,)
@@ -218,6 +233,9 @@ class Guard:
         plc = observation["control.mode"]
         if plc == REMOTE:
             memory.was_lost = False
+        elif plc < AUTO:
+            conditions["permit"] = "the PLC is run by hand, or off"
+            events["hard"] = conditions["permit"]
         elif memory.mode in (Mode.CLOSED, Mode.HOLD) and not memory.was_lost:
             if math.isnan(plc):
                 events.setdefault("transient", "it is not known who controls the PLC")
@@ -239,6 +257,8 @@ class Guard:
         if acknowledged is None:
             return
         outcome = acknowledged.outcome
+        if outcome is not Outcome.SKIPPED:
+            self._written(acknowledged, memory)
         if outcome is Outcome.UNKNOWN:
             # The reading of this cycle tells what is active; nothing is sent again.
             events["transient"] = f"write {acknowledged.sequence} has no answer: read back first"
@@ -251,10 +271,18 @@ class Guard:
         elif outcome is Outcome.ACCEPTED:
             memory.mismatches = 0
 
+    def _written(self, acknowledged: Acknowledgement, memory: GuardMemory) -> None:
+        """Something left: when at the latest it came into force, and as what."""
+        if acknowledged.outcome in (Outcome.ACCEPTED, Outcome.MISMATCH):
+            memory.read_back |= acknowledged.active
+            memory.read_back_sequence = acknowledged.sequence
+        for name in memory.sent:
+            memory.written_us[name] = max(memory.written_us.get(name, 0), acknowledged.answered_us)
+
     def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
         mode, plc = memory.mode, observation["control.mode"]
-        if mode in (Mode.INIT, Mode.HOLD) and plc < REMOTE:
+        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO:
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
             return "ReleaseRemote"
@@ -277,7 +305,10 @@ class Guard:
             if signal is None:
                 clips.append(Clip(name, asked, None, "not a manipulated variable of this plant"))
                 continue
-            active = observation[name]
+            if name in memory.off_mvs:
+                clips.append(Clip(name, asked, None, "switched off by the operator"))
+                continue
+            active = memory.read_back.get(name, observation[name])
             if math.isnan(active):
                 clips.append(Clip(name, asked, None, "its active value is not known"))
                 continue

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from twin.cycle import Mode
 
 OPERATOR_EVENTS = ("start", "close", "open", "off", "ack")
+MV_COMMANDS = ("mv_off", "mv_on")
+"""An operator's word on one manipulated variable, named first in the reason."""
+COMMANDS = (*OPERATOR_EVENTS, *MV_COMMANDS)
 EVENTS = (
     "off",
     "open",

@@ -221,7 +221,10 @@ class CarrierEstimator:
         now_s, meter = seen.time_us / 1e6, seen[f"{self.name}.gas_kwh"]
         stored = p[oven.P.zone_heat_capacity_kj_per_k] * float(zone_c.sum()) / 3600.0
         began_s, gas_kwh, stored_kwh = inside.gas_from
-        if math.isnan(began_s) or math.isnan(meter):
+        if math.isnan(meter):
+            inside.gas_from, inside.heat_kwh = (math.nan, math.nan, math.nan), 0.0
+            return
+        if math.isnan(began_s):
             inside.gas_from, inside.heat_kwh = (now_s, meter, stored), 0.0
             return
         inside.heat_kwh += self._loss_kw(inside, twin, ambient) * (now_s - inside.time_s) / 3600.0

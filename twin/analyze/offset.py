@@ -15,7 +15,9 @@ class Offset:
     innovation: float = 0.0
 
     def update(self, measured: float, walk: float, noise: float) -> None:
-        """One part further: predict, then correct."""
+        """One part further: predict, then correct. What was not measured teaches nothing."""
+        if not math.isfinite(measured):
+            return
         variance = self.variance + walk * walk
         gain = variance / (variance + noise * noise)
         error = measured - self.value

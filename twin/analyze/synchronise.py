@@ -291,9 +291,9 @@ def _repair_left(line: Line, e: int, elapsed_s: float, seed: int, world: int, ti
         laws.append((law, beyond))
     if not laws or sum(weights) <= 0.0:
         return _SOON_S
-    u = draws.uniform(seed, world, e, draws.RESIDUAL, 10**6 + 2 * ticket) * sum(weights)
+    u = draws.uniform(seed, world, e, draws.REPAIR_LEFT, 2 * ticket) * sum(weights)
     law, beyond = laws[0] if u < weights[0] or len(laws) == 1 else laws[1]
-    v = draws.uniform(seed, world, e, draws.RESIDUAL, 10**6 + 2 * ticket + 1)
+    v = draws.uniform(seed, world, e, draws.REPAIR_LEFT, 2 * ticket + 1)
     if isinstance(law, float):
         return -law * math.log(v)  # without memory
     quantile = min(1.0 - beyond * v, 1.0 - 1e-12)

@@ -7,6 +7,7 @@ Kalman filter follows, and `learned` gives the line as it is known by now.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -26,9 +27,13 @@ WITHIN = (0.1, 10.0)
 
 @dataclass(slots=True)
 class Stood:
-    """In which state each station was seen last, and since when (plant time, s)."""
+    """In which state each station was seen last, and since when (plant time, s).
+
+    ``warmed_s`` is how long those that were warming up had ever done so before that.
+    """
 
     since: dict[str, tuple[int, float]] = field(default_factory=dict)
+    warmed_s: dict[str, float] = field(default_factory=dict)
 
 
 class WaitingEstimator:
@@ -51,13 +56,17 @@ class WaitingEstimator:
                 continue
             before = stood.since.get(name)
             stood.since[name] = (int(state), since_s)
+            warmed_s = seen[f"{name}.time_warm_up_s"]
             if before == (int(state), since_s) and int(state) in POWERS:
                 # It stood like this when it was seen last: the meter shows no mixture.
                 quantity = POWERS[int(state)]
                 measured = seen[f"{name}.power_kw"]
             elif before is not None and before[0] == s.WARM_UP and state in (s.IDLE, s.PROCESSING):
-                quantity, measured = "warm_up_s", since_s - before[1]
+                # Not from when to when: it may have been ready for a while before it got a part.
+                quantity, measured = "warm_up_s", warmed_s - stood.warmed_s.get(name, math.nan)
             else:
+                if int(state) == s.WARM_UP and before != (s.WARM_UP, since_s):
+                    stood.warmed_s[name] = warmed_s - (seen.time_us / 1e6 - since_s)
                 continue
             nominal = self._c[cc + COLUMNS[quantity]]
             if nominal > 0.0 and WITHIN[0] < measured / nominal < WITHIN[1]:

@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twin.act.modes import COMMANDS, MV_COMMANDS
 from twin.cli.lease import Lease
-from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem
+from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, pick
 from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
 from twin.store.quarantine import StoreError
@@ -41,7 +42,6 @@ WRONG_MODE = {
     ("ack", Mode.CLOSED): (CONFLICT, "there is nothing to acknowledge: the loop is closed"),
     ("ack", Mode.HOLD): (CONFLICT, "nothing is latched: a hold ends by itself"),
 }
-VERBS = ("start", "close", "open", "off", "ack")
 _REACHED = {
     "start": (Mode.ADVISORY,),
     "close": (Mode.INIT, Mode.CLOSED),
@@ -68,6 +68,8 @@ class Desk:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, facts, lease
         self._trouble = trouble
         self._waiting: list[asyncio.Future[Cycle]] = []
+        self._closing = ""
+        """The command to close that waits for its turn."""
 
     def command(self, verb: str, who: str, reason: str) -> str:
         """Put an operator's command on record and pass it on; as the turn will name it."""
@@ -79,7 +81,12 @@ class Desk:
         return self._runtime.command(verb, reason)
 
     def turned(self, cycle: Cycle) -> None:
-        """Tell those who wait that a turn is over."""
+        """Tell those who wait that a turn is over; who has given up authority frees the line."""
+        if self._closing in cycle.commands:
+            self._closing = ""
+        given_up = self._runtime.loop.mode in (Mode.OFF, Mode.ADVISORY)
+        if self._lease is not None and given_up and not self._closing:
+            self._lease.give_back()
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(cycle)
@@ -120,8 +127,13 @@ class Desk:
         verb, reason = str(request.get("verb")), str(request.get("reason") or "").strip()
         if verb == "status":
             return self.status()
-        if verb not in VERBS:
-            raise Problem("usage", f"there is no command {verb!r}; there are: {', '.join(VERBS)}")
+        if verb not in COMMANDS:
+            known = ", ".join(COMMANDS)
+            raise Problem("usage", f"there is no command {verb!r}; there are: {known}")
+        if verb in MV_COMMANDS:
+            mvs = self._runtime.loop.mvs
+            name = pick(str(request.get("mv")), mvs, "manipulated variable")
+            reason = f"{name} {reason}".strip()
         if verb in REASONED and not reason:
             raise Problem("usage", f"{verb} needs a reason")
         mode = self._runtime.loop.mode
@@ -131,11 +143,11 @@ class Desk:
         if verb == "close" and self._lease is not None:
             self._lease.take()
         command = self.command(verb, str(request.get("who") or getpass.getuser()), reason)
+        if verb == "close":
+            self._closing = command
         cycle = await self._turn_with(command)
         reached = cycle.decision.mode
-        if self._lease is not None and reached in (Mode.OFF, Mode.ADVISORY):
-            self._lease.give_back()
-        if reached not in _REACHED[verb]:
+        if reached not in _REACHED.get(verb, tuple(Mode)):
             why = "; ".join(cycle.decision.reasons)
             raise Problem("refused", f"the loop stays {reached}: {why}", code=REFUSED)
         return self.status()
@@ -156,6 +168,8 @@ class Desk:
                 "solver": decision.asked.status,
                 "clips": len(decision.clips),
             }
+        if off := sorted(loop.memory.guard.off_mvs):
+            found["switched_off"] = off
         return found
 
     async def _turn_with(self, command: str) -> Cycle:

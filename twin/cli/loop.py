@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,15 @@ Run = Annotated[
 ]
 Reason = Annotated[str, typer.Option(help="Why; it goes on record.")]
 NoReason = Annotated[str, typer.Option(show_default=False, help="Why; it goes on record.")]
+
+
+class Switch(StrEnum):
+    """On or off."""
+
+    on = "on"
+    off = "off"
+
+
 EXAMPLES = """\b
 Examples:
   twin loop status
@@ -26,7 +36,7 @@ verbs = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog=EXAMPLES,
-    help="See and command the loop that runs: status, close, open, off, start, ack.",
+    help="See and command the loop that runs: status, close, open, off, start, ack, mv.",
 )
 
 
@@ -91,7 +101,20 @@ def ack(
     _say(_asked("ack", reason, run, out), as_json=as_json)
 
 
-def _asked(verb: str, reason: str, run: str | None, out: Path) -> dict[str, Any]:
+@verbs.command(epilog="\b\nExample:\n  twin loop mv turning.feed_mm off")
+def mv(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A manipulated variable.")],
+    switch: Annotated[Switch, typer.Argument(help="Whether the loop may write it.")],
+    reason: NoReason = "",
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Take one manipulated variable from the loop, or give it back."""
+    _say(_asked(f"mv_{switch}", reason, run, out, name), as_json=as_json)
+
+
+def _asked(verb: str, reason: str, run: str | None, out: Path, mv: str = "") -> dict[str, Any]:
     """The answer of the loop; ``Problem`` with its exit code where it refuses."""
     import getpass
 
@@ -101,7 +124,7 @@ def _asked(verb: str, reason: str, run: str | None, out: Path) -> dict[str, Any]
         raise Problem("usage", f"{verb} needs a reason", "--reason TEXT")
     folder = _running(run, out)
     try:
-        answer = ask(folder, {"verb": verb, "reason": reason, "who": getpass.getuser()})
+        answer = ask(folder, {"verb": verb, "reason": reason, "who": getpass.getuser(), "mv": mv})
     except (OSError, ValueError) as error:
         msg = f"the loop in {folder} does not answer: {error}"
         raise Problem("unreachable", msg, "was it stopped?", code=UNREACHABLE) from error
@@ -139,7 +162,17 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     reasons = "; ".join(answer.get("reasons", ()))
     typer.echo(f"{answer['mode']}  {reasons}")
-    for name in ("trouble", "run", "plant", "controller", "endpoint", "turns", "asked", "solver"):
+    for name in (
+        "trouble",
+        "run",
+        "plant",
+        "controller",
+        "endpoint",
+        "turns",
+        "asked",
+        "solver",
+        "switched_off",
+    ):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")
     if "plant_time_s" in answer:

@@ -74,7 +74,8 @@ def command(
     disturbances: options.Disturbances = None,
     out: options.Out = Path("runs"),
     close: Annotated[
-        bool, typer.Option("--close", help="Close the loop at the start; own emulators only.")
+        bool,
+        typer.Option("--close", help="Close the loop on an own paced emulator at the start."),
     ] = False,
     pki: options.Pki = None,
     server_certificate: Annotated[
@@ -118,6 +119,7 @@ def command(
         endpoint=endpoint or "",
         hours=shift,
         is_lockstep=lockstep or kind == "in-process",
+        is_closed=close,
         speed=speed or 1.0,
         out=out,
         trust=(pki, server_certificate),

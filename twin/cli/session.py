@@ -51,6 +51,7 @@ class Session:
         endpoint: str,
         hours: float | None,
         is_lockstep: bool,
+        is_closed: bool,
         speed: float,
         out: Path,
         trust: Trust,
@@ -62,6 +63,8 @@ class Session:
         self._shift = replace(shift, hours=hours or shift.plant.shift_h)
         self._names, self._kind, self._endpoint = tuple(names), kind, endpoint
         self._is_lockstep, self._speed, self._out = is_lockstep, speed, out
+        # Nobody is asked in lockstep: without a decision no time passes there.
+        self._is_closed = kind != "endpoint" and (is_closed or is_lockstep)
         self._trust, self._as_json = trust, as_json
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
@@ -112,7 +115,7 @@ class Session:
         facts = {"run": self._folder.run_id, "endpoint": self._endpoint or self._kind}
         return Job(
             name,
-            "the emulator is this command's own" if own else "",
+            "the emulator is this command's own" if self._is_closed else "",
             {**self._facts(), **facts},
             None if own else Lease(self._endpoint),
         )

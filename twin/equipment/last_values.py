@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from twin.clock import monotonic_us
 from twin.cycle import Reading
 from twin.equipment.journal import EventInbox
 from twin.equipment.opcua_link import Found
-from twin.signals import Quality
+from twin.signals import FUTURE_US, Quality
 
 _OVERFLOW = 0x0480
 """InfoType DataValue with the bit Overflow (OPC UA Part 4, 7.39.1): the server dropped values."""
@@ -42,6 +43,7 @@ class LastValues:
         self.part_ids: dict[str, tuple[int, ...]] = dict.fromkeys(found.part_ids, ())
         self.inbox = EventInbox(found.entities)
         self.time_us = 0
+        self._told_us = self._told_at_us = -1
         self.heard_us = self.beat_us = monotonic_us()
         """When the newest plant time came, and the PLC last counted, by the monotonic clock."""
         self.news = asyncio.Event()
@@ -74,7 +76,7 @@ class LastValues:
         elif at < len(self._holders):
             self.part_ids[self._holders[at]] = tuple(held or ())
         elif place == self.time_place:
-            self._passed(int(held or 0))
+            self._tell(int(held or 0))
         hole = place > self.time_place and self._journal(held or ())
         if self._awaited:
             self._awaited.discard(place)
@@ -101,7 +103,7 @@ class LastValues:
         source_us = self.time_us
         if stamp is not None:
             source_us = ua.datetime_to_win_epoch(stamp) // 10 - self.found.epoch_us
-        if source_us < self.source_us[place]:
+        if source_us < self.source_us[place] <= self._latest_us():
             self.late += 1
             return
         mark = quality(code)
@@ -112,7 +114,26 @@ class LastValues:
             self.beat_us = monotonic_us()
             self.beat.set()
         self.source_us[place], self.status[place] = source_us, int(mark)
-        self._passed(source_us)
+        if source_us <= self._latest_us():
+            self._passed(source_us)
+
+    def _tell(self, time_us: int) -> None:
+        """The server says what time it is."""
+        if self._told_at_us < 0:
+            self.time_us = 0  # whatever a stamp has claimed before
+        self._told_us, self._told_at_us = time_us, monotonic_us()
+        self._passed(time_us)
+
+    def _latest_us(self) -> float:
+        """The latest that it can be on the line, by the time last told.
+
+        A stamp from further ahead moves nothing: its value is of the future, and will be marked so.
+        Where the server never tells its time, there is nothing but the stamps to go by.
+        """
+        if self._told_at_us < 0:
+            return math.inf
+        passed_us = (monotonic_us() - self._told_at_us) * self.found.speed
+        return self._told_us + passed_us + FUTURE_US
 
     def _passed(self, time_us: int) -> None:
         if time_us > self.time_us:

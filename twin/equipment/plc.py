@@ -175,7 +175,8 @@ class Plc:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""
         self._touched = True
         if verb == "RequestRemote":
-            if self.permit_remote and self.shed is ShedReason.NONE:
+            by_hand = self.mode in (PlcMode.OFF, PlcMode.MANUAL)
+            if self.permit_remote and self.shed is ShedReason.NONE and not by_hand:
                 self.mode, self._heard_us = PlcMode.REMOTE, self.now_us
         elif verb == "ReleaseRemote":
             if self.mode is PlcMode.REMOTE:

@@ -79,7 +79,7 @@ def _ordered_parts(account: Account) -> float:
 
 
 def _cost_eur(account: Account) -> float:
-    return _running_cost_eur(account) + _stock_change_eur(account)
+    return _running_cost_eur(account) + _stock_change_eur(account) + _demand_charge_eur(account)
 
 
 def _co2_kg(account: Account) -> float:
@@ -198,7 +198,7 @@ LINE_KPIS = (
         "cost_eur_per_good_part",
         "EUR",
         "lower",
-        "running cost and change of stocks for each good part; demand charge aside",
+        "running cost, change of stocks and demand charge, for each good part",
         _per_good_part(_cost_eur),
     ),
     Definition(

@@ -11,6 +11,7 @@ import numpy as np
 from twin.config import Plant
 from twin.cycle import Reading
 from twin.feedback.account import Account
+from twin.feedback.believable import ROUNDING, Believable
 from twin.feedback.quarters import QuarterMeter
 from twin.feedback.state_energy import TIMES, StateEnergy
 from twin.signals import UNUSABLE, Signal
@@ -36,8 +37,6 @@ _STATION_COUNTERS = (
     "energy_kwh",
     "gas_kwh",
 )
-ROUNDING = 1e-9
-"""A meter that falls by less than this share has not begun anew: its sum was rounded."""
 
 
 class Ledger:
@@ -47,8 +46,9 @@ class Ledger:
     charged at the price, and with the site load, that the new reading shows. A price or load that
     is not there is held from the last known one, or taken from the first one that comes, and the
     account says for how much energy. A counter that goes backwards (the controller was restarted)
-    begins a new segment: nothing is added or taken away for the step itself. A value that did not
-    come, or that its source calls unusable, counts as unknown; growth over the hole is booked when
+    begins a new segment: nothing is added or taken away for the step itself. A step that cannot be,
+    such as that of a single wrong reading, is not booked (``twin.feedback.believable``). A value that
+    did not come, or that its source calls unusable, counts as unknown; growth over the hole is booked when
     the counter is known again.
     """
 
@@ -97,6 +97,7 @@ class Ledger:
         self._is_metering = False
         self._is_complete = True
         self._state_energy = StateEnergy(len(self._metered))
+        self._believable = Believable(self._counters, signals)
 
     def book(self, reading: Reading) -> None:
         """Take in the next reading. Raises ``ValueError`` for one that does not come later."""
@@ -117,6 +118,7 @@ class Ledger:
             known, usable = self._held(reading)
         else:
             known, usable = values, None
+        known, usable = self._believed(reading.time_us, known, usable)
         if self._from_us < 0:
             self._from_us, self._first = reading.time_us, known
             self._has_holes = usable is not None
@@ -159,6 +161,21 @@ class Ledger:
         self._unknown_count += ~usable
         return np.where(usable, reading.values, self._last), usable
 
+    def _believed(
+        self, time_us: int, known: NDArray[np.float64], usable: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_] | None]:
+        """The same without the counters whose step cannot be."""
+        counts = known.take(self._counters_at)
+        if usable is not None:
+            counts = np.where(usable.take(self._counters_at), counts, np.nan)
+        doubted = self._believable.doubt(time_us, counts)
+        if not doubted.any():
+            return known, usable
+        at = self._counters_at[doubted]
+        known, usable = known.copy(), np.ones(known.size, bool) if usable is None else usable.copy()
+        known[at], usable[at] = self._last[at], False
+        return known, usable
+
     def _book(
         self, time_us: int, known: NDArray[np.float64], usable: NDArray[np.bool_] | None
     ) -> None:
@@ -170,7 +187,7 @@ class Ledger:
         begins = self._until_us < 0
         if not (grown.min() >= 0.0):  # also where something is unknown
             if not begins:
-                was_whole = was_whole and not self._begin_anew(counts, grown)
+                was_whole = not self._begin_anew(counts, grown) and was_whole
             grown = np.where(grown > 0.0, grown, 0.0)
         if begins:
             grown = np.zeros_like(grown)
@@ -250,6 +267,9 @@ class Ledger:
         said = []
         for name, times in self._restarts.items():
             said.append(f"{name} went backwards {times} times: what it counted in between is lost.")
+        for name, times in zip(self._counters, self._believable.times.tolist(), strict=True):
+            if times:
+                said.append(f"{name} moved {times} times as it cannot: not booked until confirmed.")
         used = (*self._counters, "env.price_eur_per_mwh", "env.site_load_kw")
         index = {name: n for n, name in enumerate(self._names)}
         holes = [

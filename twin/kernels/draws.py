@@ -21,7 +21,18 @@ WHAT_IF = 16
 """The k-th what-if world is ``WHAT_IF + k``."""
 
 # Purposes: what a stream is for.
-TIME_TO_FAILURE, REPAIR, TOOL_LIFE, DEFECT, NOISE, DISTURBANCE, RESIDUAL, DROPOUT, CYCLE = range(9)
+(
+    TIME_TO_FAILURE,
+    REPAIR,
+    TOOL_LIFE,
+    DEFECT,
+    NOISE,
+    DISTURBANCE,
+    RESIDUAL,
+    DROPOUT,
+    CYCLE,
+    REPAIR_LEFT,
+) = range(10)
 
 
 @njit(cache=True)

@@ -134,7 +134,6 @@ E_INTS = len(E_INT_COLUMNS)
 ) = range(E_INTS)
 
 # --- buffers: integers, followed by the ring of part slots -------------------------------------
-B_INT_COLUMNS = ("level", "head")
 B_INTS = 2
 LEVEL, HEAD = range(B_INTS)
 

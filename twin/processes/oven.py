@@ -191,7 +191,6 @@ def shift_carriers(x: Vector, entering_c: float) -> None:
 
 
 _A = "assumption"
-_D = "derived"
 
 STATES = (
     *(

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.cycle import Reading
-from twin.signals import UNUSABLE, Quality, Signal
+from twin.signals import FUTURE_US, UNUSABLE, Quality, Signal
 
-FUTURE_US = 2_000_000
-"""A stamp may run ahead of the reading by this much: clocks differ."""
 REPEATS_OF_A_FROZEN = 6
 """A noisy sensor that shows the same digits this often in a row is frozen."""
 LARGEST_JUMP = 0.25

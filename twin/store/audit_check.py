@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-WRITING = frozenset({Mode.CLOSED, Mode.SHED})
-"""Modes in which setpoints may leave; in SHED the fallback, once."""
+WRITING = frozenset({Mode.CLOSED})
+"""Modes in which setpoints may leave."""
 
 NOTHING_LEFT = frozenset({Outcome.SKIPPED, Outcome.NONE})
 """Outcomes of batches that were numbered and then not sent."""

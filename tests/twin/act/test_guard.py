@@ -122,6 +122,44 @@ def test_the_rate_counts_from_the_last_write_and_over_one_period_at_most() -> No
     assert written(turns.grant({TAKT: 240.0}, before)) == {}
 
 
+def test_the_rate_counts_from_the_moment_at_which_a_write_was_answered() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 240.0}, observation(600.0))
+    answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 192.0}, "", 603_500_000)
+    seen = observation(605.0, line__takt_s=192.0)
+    decision = GUARD.grant(Action({TAKT: 240.0}, ""), seen, (), answer, turns.memory)
+    assert written(decision) == {TAKT: 198.0}  # 4/s for 1.5 s, not for 5
+
+
+def test_a_reading_from_before_the_write_is_not_what_the_rate_starts_from() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 100.0}, observation(600.0))
+    answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 100.0}, "", 600_000_000)
+    old = observation(601.0, control__echo_seq=0.0)  # still shows 72
+    decision = GUARD.grant(Action({TAKT: 50.0}, ""), old, (), answer, turns.memory)
+    assert written(decision) == {TAKT: 96.0}
+    new = observation(602.0, line__takt_s=90.0, control__echo_seq=9.0)  # shows what came after
+    assert written(turns.grant({TAKT: 50.0}, new)) == {TAKT: 86.0}
+
+
+def test_an_mv_that_an_operator_has_switched_off_is_left_alone() -> None:
+    turns = Turns()
+    decision = turns.grant({TAKT: 80.0, STANDBY: 1.0}, observation(600.0), f"mv_off: {TAKT} trial")
+    assert written(decision) == {STANDBY: 1.0}
+    assert decision.clips == (Clip(TAKT, 80.0, None, "switched off by the operator"),)
+    assert written(turns.grant({TAKT: 80.0}, observation(630.0))) == {}
+    assert written(turns.grant({TAKT: 80.0}, observation(660.0), f"mv_on: {TAKT}")) == {TAKT: 80.0}
+
+
+@pytest.mark.parametrize("mode", [0.0, 1.0])
+def test_nobody_takes_a_plc_back_that_is_run_by_hand(mode: float) -> None:
+    turns = Turns()
+    assert turns.grant({}, lost(600.0)).mode is Mode.HOLD
+    by_hand = turns.grant({TAKT: 80.0}, observation(630.0, control__mode=mode))
+    assert (by_hand.mode, by_hand.command) == (Mode.SHED, "")
+    assert by_hand.reasons == ("the PLC is run by hand, or off",)
+
+
 @pytest.mark.parametrize("value", [650.0, 19.0])
 def test_a_setpoint_outside_its_validity_sheds(value: float) -> None:
     turns = Turns()
@@ -223,9 +261,9 @@ def test_close_is_refused_with_the_reason(seen: Observation, why: str) -> None:
 def test_a_doubtful_critical_input_holds_and_then_sheds(mark: Quality) -> None:
     turns = Turns()
     bad = [turns.grant({TAKT: 80.0}, observation(600.0 + 30 * n, [TEMP], mark)) for n in range(4)]
-    assert [d.mode for d in bad] == [Mode.HOLD, Mode.HOLD, Mode.HOLD, Mode.SHED]
+    assert [d.mode for d in bad] == [Mode.HOLD, Mode.HOLD, Mode.SHED, Mode.SHED]
     assert bad[0].reasons == ("critical input press.temp_c is not usable",)
-    assert bad[3].reasons == ("critical input press.temp_c is not usable for 3 readings",)
+    assert bad[2].reasons == ("critical input press.temp_c is not usable for 3 readings",)
     assert all(d.batch is None or not d.batch.setpoints for d in bad)
 
 

@@ -5,11 +5,13 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from twin.act.guard import GuardMemory
 from twin.cli.desk import SOCKET, Desk, ask, is_served
 from twin.cli.lease import Lease
 from twin.cli.problems import Problem
@@ -20,6 +22,10 @@ from twin.store.audit import Audit
 
 class Loop:
     mode = Mode.ADVISORY
+    mvs = ("line.takt_s", "wash.standby")
+
+    def __init__(self) -> None:
+        self.memory = SimpleNamespace(guard=GuardMemory())
 
 
 class Line:

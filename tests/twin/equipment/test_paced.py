@@ -17,7 +17,8 @@ from twin.equipment.line_clock import LineClock
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import Found
 from twin.equipment.wire import FILETIME_UNIX_US
-from twin.signals import Quality
+from twin.sense.cleaning import Cleaner
+from twin.signals import FUTURE_US, Quality
 
 FAST = 120.0
 PATIENCE_S = 60.0
@@ -141,6 +142,22 @@ def test_the_newest_value_wins_whatever_the_order():
     reading = last.reading()
     assert (reading.values[0], reading.source_us[0], reading.time_us) == (3.0, 30, 30)
     assert last.late == 1
+
+
+def test_a_stamp_of_the_future_moves_no_clock_and_is_marked():
+    last = table()
+    now = ua.DataValue(ua.Variant(1_000_000, ua.VariantType.Int64))
+    last.take(last.time_place, now)
+    last.take(0, said(1.0, 900_000))
+    last.take(1, said(2.0, 1_000_000 + 20 * FUTURE_US))
+    reading = last.reading()
+    assert reading.time_us == 1_000_000
+    cleaner = Cleaner(signals()[:2], 90.0)
+    _, marks = cleaner.clean(reading, cleaner.begin())
+    assert [bool(mark & Quality.FUTURE) for mark in marks] == [False, True]
+    last.take(1, said(3.0, 1_100_000))  # what comes in time is not late against it
+    assert (last.reading().values[1], last.late) == (3.0, 0)
+    assert last.reading().time_us == 1_100_000
 
 
 def test_bad_is_nan_and_uncertain_keeps_its_value():
