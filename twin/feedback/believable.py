@@ -42,7 +42,7 @@ class Believable:
         grown = counts - self._last
         room = self._most_per_s * ((time_us - self._known_us) * 1e-6) + SLACK
         fell = grown < -ROUNDING * np.maximum(np.abs(counts), 1.0)
-        beyond = ((grown > room) | fell) & ~self._doubted
+        beyond: NDArray[np.bool_] = ((grown > room) | fell) & ~self._doubted
         known = np.isfinite(counts) & ~beyond
         self._last = np.where(known, counts, self._last)
         self._known_us[known] = time_us
