@@ -155,7 +155,10 @@ class _Server:
             users_from_environment,
         )
 
-        users = read_users(self._users) if self._users else users_from_environment()
+        try:
+            users = read_users(self._users) if self._users else users_from_environment()
+        except (PermissionError, ValueError) as error:
+            raise Problem("users", str(error), "one user:password a line, for you alone") from error
         return ServerSecurity(self._pki, users)
 
     def _announce(self, endpoint: str, plc: Plc, *, as_json: bool) -> None:

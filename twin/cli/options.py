@@ -68,7 +68,11 @@ def endpoint(given: str) -> str:
     from urllib.parse import urlparse
 
     address = urlparse(given)
-    if address.scheme != "opc.tcp" or not address.hostname:
+    try:
+        whole = address.scheme == "opc.tcp" and address.hostname and address.port != 0
+    except ValueError:  # of a port that is none
+        whole = False
+    if not whole:
         msg = f"{given!r} is no OPC UA address; write opc.tcp://HOST:PORT"
         raise typer.BadParameter(msg)
     return given

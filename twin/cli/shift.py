@@ -77,7 +77,7 @@ class Shift:
         from twin.line.model import build_line
         from twin.line.scenario import build_table, scenario_of
 
-        self._has_truth()
+        self.has_truth()
         truth = load_truth(self.place, self.plant)
         course = scenario_of(self.plant, self.scenario)
         line = build_line(self.plant, truth, self.variant, course.model_mismatch)
@@ -125,7 +125,8 @@ class Shift:
             ],
         }
 
-    def _has_truth(self) -> None:
+    def has_truth(self) -> None:
+        """Refuse a plant without its truth file."""
         from twin.config import find_plant
 
         path = find_plant(self.place)

@@ -49,6 +49,7 @@ def command(
 
     shift = Shift(options.chosen_plant(plant), variant=variant, utilisation=utilisation)
     shift.check()
+    shift.has_truth()
     path = to or tuned_path(find_plant(shift.place))
     levels = shift.plant.demand.utilisations.values() if utilisation is None else [utilisation]
     tuned = _begun(path, shift, shifts)

@@ -162,3 +162,32 @@ def test_suggestions() -> None:
     assert nearest("mcp", ["fixed", "mpc"]) == "did you mean 'mpc'? there are: fixed, mpc"
     assert nearest("zzz", ["fixed"]) == "there are: fixed"
     assert nearest("zzz", []) == "there are: none"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        ("operator:secret\n", 0o644, "others may open it"),
+        ("operator\n", 0o600, ":1: expected user"),
+    ],
+)
+def test_a_file_of_users_that_cannot_be_used_is_told(
+    tmp_path: Path, text: str, mode: int, told: str
+) -> None:
+    users = tmp_path / "users.txt"
+    users.write_text(text)
+    users.chmod(mode)
+    pki = tmp_path / "pki"
+    code, _, err = twin("emulate", "machining_line", "--pki", pki, "--users", users, "--port", 0)
+    assert code == 2
+    assert err.startswith(f"error[users]: {users}")
+    assert told in err
+    assert "hint: one user:password a line" in err
+
+
+def test_tuning_without_a_truth_is_refused_at_the_door(tmp_path: Path) -> None:
+    assert twin("init", tmp_path / "own")[0] == 0
+    (tmp_path / "own" / "plant.truth.yaml").unlink()
+    code, _, err = twin("tune", tmp_path / "own", "--evaluations", 1)
+    assert code == 2
+    assert "needs its truth" in err

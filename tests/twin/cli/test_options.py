@@ -48,6 +48,7 @@ def test_what_is_no_utilisation_is_refused(text: str) -> None:
         ["--seed", "-1"],
         ["--seed", "1.5"],
         ["--disturbances", "no/such/file.csv"],
+        ["--endpoint", "opc.tcp://127.0.0.1:99999"],
         ["--no-such-option"],
     ],
 )
