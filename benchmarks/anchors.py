@@ -32,8 +32,9 @@ from benchmarks.compensators import Tallies, Tally, differences
 from twin.clock import cpu_s
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 
 UNIT_S = 5.0
 """One unit of time, the mean cycle of most machines: any number would do."""

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from twin.config import load_plant, load_truth
 from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
+from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.objective import Objective, Stocks, Used
 

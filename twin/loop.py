@@ -30,9 +30,10 @@ from twin.cycle import (
 )
 from twin.feedback.ledger import Ledger
 from twin.kernels.draws import TWIN
+from twin.line.initial import initial_state
 from twin.line.model import Line
 from twin.line.scenario import held
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.protocols import Controller
 from twin.sense.fusion import Fusion, SenseMemory

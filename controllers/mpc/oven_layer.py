@@ -70,7 +70,7 @@ class OvenLayer:
         assert element.model is not None
         self.name = element.name
         self._spec = line.plant.stations[e - 1]
-        ek = k[s.K_ELEMENT_K] + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         p_c = k[ek + s.P_C]
         self.p = {q.name: line.c[p_c + n] for n, q in enumerate(element.model.parameters)}
         names = [q.name for q in element.model.states]

@@ -32,7 +32,7 @@ class OvenSupply:
     """The line before one oven."""
 
     def __init__(self, line: Line, e: int) -> None:
-        ek = line.k[s.K_ELEMENT_K] + e * s.EK
+        ek = line.s.ELEMENTS_K + e * s.EK
         self._line = line
         self._places, self._places_i = line.k[ek + s.PLACES], line.k[ek + s.PLACES_I]
         self._ways = _upstream(line, line.plant.stations[e - 1].takes_from)
@@ -160,7 +160,7 @@ def _cycle_s(line: Line, station: StationSpec) -> float:
     e, k = line.element(station.name), line.k
     model = line.elements[e].model
     assert model is not None
-    p_c = k[k[s.K_ELEMENT_K] + e * s.EK + s.P_C]
+    p_c = k[s.ELEMENTS_K + e * s.EK + s.P_C]
     point = model.point()
     u = np.array([station.setpoints[q.name].start for q in model.mvs])
     p = np.array(line.c[p_c : p_c + len(model.parameters)])

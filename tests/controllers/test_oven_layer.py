@@ -22,9 +22,10 @@ from twin.equipment.plc import Plc
 from twin.equipment.simulated import SimulatedEquipment
 from twin.kernels import draws
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
 from twin.line.scenario import build_table, scenario_of
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.loop import ControlLoop
 from twin.processes import load
@@ -281,7 +282,7 @@ def test_the_twin_knows_the_carriers_that_nobody_measures() -> None:
     line = build_line(load_plant(NAME))
     k, e, truth = line.k, line.element("oven"), watched_recipe().plant
     assert truth is not None
-    at = k[k[s.K_ELEMENT_K] + e * s.EK + s.X_F]
+    at = k[s.ELEMENTS_K + e * s.EK + s.X_F]
     # The plant went on by one step of five seconds after the last reading.
     for first, tolerance in ((at + 8, 3.0), (at + 28, 0.6)):
         true = np.array(truth.floats[first : first + 20])

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from twin.config import load_plant, load_truth, plant_names
 from twin.cycle import Event
 from twin.kernels import draws
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.state import LineState
 
 HOURS = 2.5

@@ -73,7 +73,7 @@ class CarrierEstimator:
         element, k = line.elements[e], line.k
         assert element.model is not None
         self.name, self._e = element.name, e
-        ek = k[s.K_ELEMENT_K] + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         p_c = k[ek + s.P_C]
         self._p = np.array(line.c[p_c : p_c + len(element.model.parameters)])
         self._places, self._places_i = k[ek + s.PLACES], k[ek + s.PLACES_I]

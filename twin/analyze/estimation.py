@@ -79,7 +79,7 @@ class _Station:
         element, k = line.elements[e], line.k
         assert element.model is not None
         self.name, self.e = element.name, e
-        ek = k[s.K_ELEMENT_K] + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         self.n_p, self.p_c = k[ek + s.N_P], k[ek + s.P_C]
         self.p = np.array(line.c[self.p_c : self.p_c + self.n_p])
         self.n_u, self.n_d, self.n_x = k[ek + s.N_SETPOINTS], k[ek + s.N_D], k[ek + s.N_X]

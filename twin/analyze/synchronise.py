@@ -15,9 +15,9 @@ from twin.cycle import Observation
 from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.conveyor import book
+from twin.line.cores import begin_cycle
 from twin.line.model import Line
 from twin.line.schema import FOREVER
-from twin.line.simulator import begin_cycle
 from twin.state import LineState
 
 _SOON_S = 1e-3
@@ -132,7 +132,7 @@ def _part(
 
 
 def _product_now(f: list[float], k: tuple[int, ...]) -> float:
-    mixed_by = k[k[s.K_ELEMENT_K] + s.MIXED_BY]
+    mixed_by = k[s.ELEMENTS_K + s.MIXED_BY]
     return f[k[s.K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
 
 
@@ -322,7 +322,7 @@ def _conveyor(
     known: dict[int, tuple[float, float]],
 ) -> int:
     """Zones are measured; what is inside the parts only the twin knows, so that stays."""
-    name, ek = line.elements[e].name, k[s.K_ELEMENT_K] + e * s.EK
+    name, ek = line.elements[e].name, s.ELEMENTS_K + e * s.EK
     a, b = e * s.E_FLOATS, e * s.E_INTS
     now = seen.time_us / 1e6
     _copy_status(line, e, seen, f, i, now)

@@ -41,7 +41,7 @@ class WaitingEstimator:
 
     def __init__(self, line: Line) -> None:
         self._stations = [
-            (element.name, line.k[s.K_ELEMENT_C] + (n + 1) * s.EC)
+            (element.name, (n + 1) * s.EC)
             for n, element in enumerate(line.stations)
             if element.kind == s.STATION
         ]
@@ -78,7 +78,7 @@ def learned(line: Line, factors: Mapping[str, float]) -> Line:
     """The line with what is known by now of its waiting; itself if nothing is."""
     c = list(line.c)
     for n, element in enumerate(line.stations):
-        cc = line.k[s.K_ELEMENT_C] + (n + 1) * s.EC
+        cc = (n + 1) * s.EC
         for quantity, column in COLUMNS.items():
             c[cc + column] *= factors.get(f"{element.name}.{quantity}", 1.0)
     return replace(line, c=tuple(c))

@@ -83,9 +83,10 @@ def simulated(shift: Shift, *, saturated: bool, truth: bool) -> Kpis:
     from twin.cycle import Reading
     from twin.feedback import Ledger, evaluate
     from twin.kernels import draws
+    from twin.line.initial import initial_state
     from twin.line.model import build_line
     from twin.line.scenario import build_table, scenario_of
-    from twin.line.simulator import Simulator, initial_state
+    from twin.line.simulator import Simulator
     from twin.line.tags import NO_CONTROL, TagReader
 
     plant = shift.plant

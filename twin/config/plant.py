@@ -290,7 +290,7 @@ class Plant(Document):
     tooling: ToolingSpec | None = None
     source: SourceSpec
     buffers: tuple[BufferSpec, ...]
-    stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=64)]
+    stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=200)]
     sink: Name
 
     def station(self, name: str) -> StationSpec:

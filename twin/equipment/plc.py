@@ -16,9 +16,10 @@ from enum import IntEnum
 from twin.config.plant import ScenarioSpec
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.kernels import draws
+from twin.line.initial import initial_state
 from twin.line.model import Line
 from twin.line.sensors import Sensors
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.signals import Role, Setpoint
 

@@ -8,16 +8,16 @@ so far, then the factor on all failure rates.
 from __future__ import annotations
 
 from twin.line.flow import touch
-from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
+from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, rows_of, schedule
 from twin.line.schema import (
     E_FLOATS,
     E_INTS,
     EK,
+    ELEMENTS_K,
     FAILURE_RATE,
     GRID,
     K_DISTURBANCE_F,
     K_DISTURBANCES,
-    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     ORDERED,
@@ -39,7 +39,7 @@ def environment(
     """The next row of the table comes into force; after the last row the last one stays."""
     n = k[K_DISTURBANCES]
     width = n + 2
-    row = min(int(now / ROW_S + 0.5), len(w) // width - 1)
+    row = min(int(now / ROW_S + 0.5), rows_of(w, width, journal) - 1)
     for m in range(n):
         f[k[K_DISTURBANCE_F] + m] = w[row * width + m]
     rate, before = w[row * width + n + 1], f[k[K_LINE_F] + FAILURE_RATE]
@@ -63,7 +63,7 @@ def change_failure_rate(
     What is left until the next ones shrinks accordingly: exact for exponential times.
     """
     a = e * E_FLOATS
-    working = k[k[K_ELEMENT_K] + e * EK] == STATION and i[e * E_INTS + STATE] == PROCESSING
+    working = k[ELEMENTS_K + e * EK] == STATION and i[e * E_INTS + STATE] == PROCESSING
     if working:
         worked = now - f[a + WORK_SINCE_S]
         f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, 0.0)

@@ -54,7 +54,9 @@ def touch(e: int, i: Ints, k: Structure) -> None:
     if i[at] == 0:
         i[at] = 1
         line = k[K_LINE_I]
-        end = (i[line + QUEUE_HEAD] + i[line + QUEUE_LENGTH]) % k[K_ELEMENTS]
+        end = i[line + QUEUE_HEAD] + i[line + QUEUE_LENGTH]
+        if end >= k[K_ELEMENTS]:
+            end -= k[K_ELEMENTS]
         i[k[K_QUEUE_I] + end] = e
         i[line + QUEUE_LENGTH] += 1
 
@@ -66,7 +68,7 @@ def next_touched(i: Ints, k: Structure) -> int:
         return -1
     head = i[line + QUEUE_HEAD]
     e = i[k[K_QUEUE_I] + head]
-    i[line + QUEUE_HEAD] = (head + 1) % k[K_ELEMENTS]
+    i[line + QUEUE_HEAD] = head + 1 if head + 1 < k[K_ELEMENTS] else 0
     i[line + QUEUE_LENGTH] -= 1
     i[e * E_INTS + TOUCHED] = 0
     return e
@@ -108,7 +110,8 @@ def put(buffer: int, slot: int, i: Ints, k: Structure) -> None:
     at = k[K_BUFFER_I] + buffer * B_INTS
     structure = k[K_BUFFER_K] + 2 * buffer
     ring = k[structure] if k[structure] > 0 else 1
-    i[k[K_RING_I] + k[structure + 1] + (i[at + HEAD] + i[at + LEVEL]) % ring] = slot
+    end = i[at + HEAD] + i[at + LEVEL]
+    i[k[K_RING_I] + k[structure + 1] + (end if end < ring else end - ring)] = slot
     i[at + LEVEL] += 1
     at = k[K_FED_K] + (2 * buffer + 1) * (k[K_ELEMENTS] + 1)
     for n in range(k[at]):
@@ -124,7 +127,7 @@ def take(buffer: int, i: Ints, k: Structure) -> int:
     structure = k[K_BUFFER_K] + 2 * buffer
     ring = k[structure] if k[structure] > 0 else 1
     slot = i[k[K_RING_I] + k[structure + 1] + i[at + HEAD]]
-    i[at + HEAD] = (i[at + HEAD] + 1) % ring
+    i[at + HEAD] = i[at + HEAD] + 1 if i[at + HEAD] + 1 < ring else 0
     i[at + LEVEL] -= 1
     room_came(buffer, i, k)
     return slot

@@ -21,7 +21,9 @@ def _unbound() -> NoReturn:
     raise RuntimeError(msg)
 
 
-def run_cycle(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> float:
+def run_cycle(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> float:
     """Run the station's process model for the part it holds; returns the defect probability."""
     _unbound()
 
@@ -36,6 +38,44 @@ def schedule(e: int, pending: int, due_s: float, f: Floats, i: Ints, journal: Jo
     _unbound()
 
 
-def core_of(e: int) -> Any:
-    """The compiled process model of a continuous station."""
+def rows_of(w: Constants, width: int, journal: Journal) -> int:
+    """Rows of the table of what comes from outside."""
+    _unbound()
+
+
+# A continuous station works on the vectors x, u, d, p and out of its process model. They lie one after
+# the other in the engine's work space, from ``VECTORS_V`` on; nothing in there outlives an event.
+
+
+def work_space(journal: Journal) -> Floats:
+    """The engine's work space, in which the vectors of all process models lie."""
+    _unbound()
+
+
+def gather(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
+    """Fill x, u, d and p of a continuous station from the state."""
+    _unbound()
+
+
+def outputs(e: int, c: Constants, k: Structure, journal: Journal) -> None:
+    """Run the process model's outputs: fills ``out``."""
+    _unbound()
+
+
+def carry_on(
+    e: int, step_s: float, f: Floats, c: Constants, k: Structure, journal: Journal
+) -> None:
+    """Carry x over one step, into the state."""
+    _unbound()
+
+
+def shift_carriers(e: int, entering_c: float, k: Structure, journal: Journal) -> None:
+    """Move what x knows of the carriers on by one place."""
+    _unbound()
+
+
+def entry_open(e: int, c: Constants, k: Structure, journal: Journal) -> int:
+    """Whether the process lets a carrier in."""
     _unbound()

@@ -27,11 +27,10 @@ from twin.line.schema import (
     E_INTS,
     EC,
     EK,
+    ELEMENTS_K,
     EXPONENTIAL,
     FAILURE_RATE,
     FOREVER,
-    K_ELEMENT_C,
-    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     LOGNORMAL,
@@ -45,7 +44,7 @@ from twin.line.schema import (
 
 def scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
     """Cycle times that vary from part to part; the power stays what the process model says."""
-    cc = k[K_ELEMENT_C] + e * EC
+    cc = e * EC
     law = c[cc + C_CYCLE_LAW]
     line = k[K_LINE_I]
     if law == EXPONENTIAL:
@@ -63,7 +62,7 @@ def to_failure_s(
     e: int, mode: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure
 ) -> float:
     """Operating time to the next failure of one kind: exponential."""
-    mean = c[k[K_ELEMENT_C] + e * EC + C_BETWEEN_S + mode]
+    mean = c[e * EC + C_BETWEEN_S + mode]
     if mean <= 0.0:
         return FOREVER
     line = k[K_LINE_I]
@@ -75,7 +74,7 @@ def to_failure_s(
 
 def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
     """Time to repair: lognormal or exponential."""
-    cc = k[K_ELEMENT_C] + e * EC
+    cc = e * EC
     line = k[K_LINE_I]
     seed, world, index = i[line + SEED], i[line + WORLD], 2 * count + mode
     mean = c[cc + C_REPAIR_S + mode]
@@ -87,7 +86,7 @@ def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure)
 def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:
     """How fast this edge wears against the mean edge: lognormal with mean one."""
     line = k[K_LINE_I]
-    cv = c[k[K_ELEMENT_C] + e * EC + C_TOOL_LIFE_CV]
+    cv = c[e * EC + C_TOOL_LIFE_CV]
     if cv <= 0.0:
         return 1.0
     tools = i[e * E_INTS + TOOLS]
@@ -102,8 +101,8 @@ def restart(
     The part that waited inside for a repair (not a ``new_part``) is the first of them.
     """
     b = e * E_INTS
-    bad = k[k[K_ELEMENT_K] + e * EK + RESTART_SCRAP]
-    long_s = c[k[K_ELEMENT_C] + e * EC + C_RESTART_AFTER_S]
+    bad = k[ELEMENTS_K + e * EK + RESTART_SCRAP]
+    long_s = c[e * EC + C_RESTART_AFTER_S]
     cold = bad > 0 and now - f[e * E_FLOATS + REST_SINCE_S] > long_s
     if cold:
         i[b + BAD_STARTS] = bad

@@ -146,7 +146,7 @@ def _columns(
     n_elements = len(elements)
     places = [station.places for station in plant.stations]
     slots = sum(rings) + sum(places) + n_elements + 1
-    k = [0] * 18
+    k = [0] * s.N_K
     k[s.K_ELEMENTS], k[s.K_BUFFERS], k[s.K_SLOTS] = n_elements, len(buffers), slots
     k[s.K_DISTURBANCES] = len(disturbances)
     k[s.K_LINE_F] = n_elements * s.E_FLOATS
@@ -161,7 +161,6 @@ def _columns(
     k[s.K_PART_I] = places_i + sum(places)
     k[s.K_FREE_I] = k[s.K_PART_I] + slots * s.P_INTS
     k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
-    k[s.K_ELEMENT_K] = len(k)
     k += [0] * (n_elements * s.EK)
     k[s.K_BUFFER_K] = len(k)
     for n, capacity in enumerate(capacities):
@@ -172,11 +171,10 @@ def _columns(
             near = side(plant, name)
             k += [len(near), *near, *[0] * (n_elements - len(near))]
     c = [0.0] * (n_elements * s.EC)
-    k[s.K_ELEMENT_C] = 0
-    k[k[s.K_ELEMENT_K] + s.KIND] = s.SOURCE
-    x_at = k[s.K_STATE_F]
+    k[s.ELEMENTS_K + s.KIND] = s.SOURCE
+    x_at, v_at = k[s.K_STATE_F], 0
     for e, element in enumerate(elements):
-        ek = k[s.K_ELEMENT_K] + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         k[ek + s.KIND] = element.kind
         k[ek + s.MIXED_BY] = -1
         if element.kind == s.SOURCE:
@@ -189,12 +187,32 @@ def _columns(
             k[ek + s.X_F] = x_at
             k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
             x_at += n_x[e]
+            v_at = _vector_columns(ek, element.model, v_at, k)
+    k[s.K_VECTORS] = v_at
     n_floats = k[s.K_PART_F] + slots * s.P_FLOATS
     n_ints = k[s.K_QUEUE_I] + n_elements
     is_truth = truth is not None
     return Line(
         plant, elements, buffers, disturbances, tuple(c), tuple(k), n_floats, n_ints, is_truth
     )
+
+
+def _vector_columns(ek: int, model: ProcessModel, at: int, k: list[int]) -> int:
+    """Where a model's vectors x, u, d, p and its outputs lie in an engine's work space; the end."""
+    groups = (model.states, model.mvs, model.dvs, model.parameters)
+    k[ek + s.VECTORS_V] = at
+    k[ek + s.OUT_V] = at + sum(len(group) for group in groups)
+    disturbances = [q.name for q in model.dvs]
+    elapsed = "shift_elapsed_h"
+    k[ek + s.ELAPSED_D] = disturbances.index(elapsed) if elapsed in disturbances else -1
+    if model.kind is Kind.CONTINUOUS:
+        k[ek + s.PLACED_K] = len(k)
+        setpoints, outputs = [q.name for q in model.mvs], list(model.output_names)
+        k += [disturbances.index(n) for n in ("ambient_c", "conveyor_phase", "carrier_1_mass_kg")]
+        k.append(setpoints.index("setback") if "setback" in setpoints else -1)
+        needed = ("power_kw", "gas_kw", "carriers_per_h", "defect_probability")
+        k += [outputs.index(name) for name in (*needed, *model.module.EXIT_OUTPUTS)]
+    return k[ek + s.OUT_V] + len(model.outputs)
 
 
 def _room(plant: Plant, n: int) -> int:
@@ -235,7 +253,7 @@ def _station_columns(
     model = element.process
     buffers = [b.name for b in plant.buffers]
     true = truth.stations[station.name] if truth is not None else None
-    ek, cc = k[s.K_ELEMENT_K] + e * s.EK, e * s.EC
+    ek, cc = s.ELEMENTS_K + e * s.EK, e * s.EC
     k[ek + s.TAKES_FROM] = buffers.index(station.takes_from)
     sink = station.gives_to == plant.sink
     k[ek + s.GIVES_TO] = s.SINK if sink else buffers.index(station.gives_to)
@@ -251,7 +269,9 @@ def _station_columns(
     k[ek + s.D_K] = len(k)
     names = list(plant.disturbances)
     k += [names.index(q.name) if q.name in names else -1 for q in model.dvs]
-    c += _parameters(e, model, station, truth, variant, mismatch)
+    parameters = _parameters(e, model, station, truth, variant, mismatch)
+    k[ek + s.DRIFTS] = int(any(parameters[len(model.parameters) :]))
+    c += parameters
     c += [_default(q) for q in model.dvs]
     power = station.power
     idle = float((true and true.idle_kw) or power.idle_kw) * variant.idle_power_factor
@@ -272,6 +292,7 @@ def _station_columns(
         c[cc + s.C_TOOL_CHANGE_S] = float(station.tool.change_s)
     c[cc + s.C_RESTART_AFTER_S] = station.restart_after_s
     c[cc + s.C_STEP_S] = station.step_s or 0.0
+    c[cc + s.C_SHIFT_H] = plant.shift_h
     if station.cycle_scatter is not None:
         c[cc + s.C_CYCLE_LAW] = LAWS[station.cycle_scatter.law]
         c[cc + s.C_CYCLE_CV] = station.cycle_scatter.cv

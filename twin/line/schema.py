@@ -191,11 +191,13 @@ L_INTS = len(L_INT_COLUMNS)
     K_PART_I,
     K_FREE_I,
     K_QUEUE_I,
-    K_ELEMENT_K,
     K_BUFFER_K,
     K_FED_K,
-    K_ELEMENT_C,
-) = range(18)
+    K_VECTORS,
+) = range(17)
+N_K = 17
+ELEMENTS_K = N_K
+"""The constants of the elements follow at once; those in ``c`` begin at 0."""
 
 EK_COLUMNS = (
     "kind",
@@ -216,7 +218,17 @@ EK_COLUMNS = (
     "places",
     "places_i",
     "mixed_by",
+    "vectors_v",
+    "out_v",
+    "placed_k",
+    "drifts",
+    "elapsed_d",
+    "write_at",
+    "step_at",
+    "shift_at",
+    "ready_at",
 )
+"""The last four are addresses of machine code; only the compiled engine fills them, in its own copy."""
 EK = len(EK_COLUMNS)
 (
     KIND,
@@ -237,8 +249,31 @@ EK = len(EK_COLUMNS)
     PLACES,
     PLACES_I,
     MIXED_BY,
+    VECTORS_V,
+    OUT_V,
+    PLACED_K,
+    DRIFTS,
+    ELAPSED_D,
+    WRITE_AT,
+    STEP_AT,
+    SHIFT_AT,
+    READY_AT,
 ) = range(EK)
 SINK = -1
+
+# --- what a station with places must know of its process model, at PLACED_K; then its exit outputs
+PK_COLUMNS = (
+    "d_ambient",
+    "d_phase",
+    "d_places",
+    "u_setback",
+    "y_power",
+    "y_gas",
+    "y_rate",
+    "y_defect",
+)
+(D_AMBIENT, D_PHASE, D_PLACES, U_SETBACK, Y_POWER, Y_GAS, Y_RATE, Y_DEFECT) = range(8)
+PK = len(PK_COLUMNS)
 
 FIXED, EXPONENTIAL, LOGNORMAL = range(3)
 """How times scatter: cycle times around the process model's, repair times around their mean."""
@@ -264,6 +299,7 @@ EC_COLUMNS = (
     "step_s",
     "cycle_law",
     "cycle_cv",
+    "shift_h",
 )
 EC = len(EC_COLUMNS)
 (
@@ -287,4 +323,5 @@ EC = len(EC_COLUMNS)
     C_STEP_S,
     C_CYCLE_LAW,
     C_CYCLE_CV,
+    C_SHIFT_H,
 ) = range(EC)

@@ -7,10 +7,10 @@ from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedul
 from twin.line.schema import (
     E_FLOATS,
     EK,
+    ELEMENTS_K,
     FOREVER,
     GIVES_TO,
     K_DISTURBANCE_F,
-    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     LAST_RELEASE_S,
@@ -35,7 +35,7 @@ def release(
     """
     a = e * E_FLOATS
     line = k[K_LINE_I]
-    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
+    goes_to = k[ELEMENTS_K + e * EK + GIVES_TO]
     open_orders = i[line + RELEASED] - i[line + LINE_SCRAPPED] < i[line + ORDERED]
     if not (open_orders and has_room(goes_to, i, k)):
         schedule(e, NOTHING, FOREVER, f, i, journal)
@@ -44,7 +44,7 @@ def release(
     if now < next_s:
         schedule(e, RELEASE, next_s, f, i, journal)
         return
-    mixed_by = k[k[K_ELEMENT_K] + e * EK + MIXED_BY]
+    mixed_by = k[ELEMENTS_K + e * EK + MIXED_BY]
     product = f[k[K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
     i[line + RELEASED] += 1
     f[a + LAST_RELEASE_S] = now

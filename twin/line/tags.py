@@ -199,7 +199,7 @@ class TagReader:
         self, n: int, f: list[float], i: list[int], k: tuple[int, ...], now: float, out: list[float]
     ) -> tuple[float, float, float]:
         e = n + 1
-        a, b, ek = e * s.E_FLOATS, e * s.E_INTS, k[s.K_ELEMENT_K] + e * s.EK
+        a, b, ek = e * s.E_FLOATS, e * s.E_INTS, s.ELEMENTS_K + e * s.EK
         state, since = i[b + s.STATE], now - f[a + s.BOOKED_S]
         times = f[a + s.TIME_S : a + s.TIME_S + s.N_STATES]
         times[state] += since
@@ -242,7 +242,7 @@ class TagReader:
             found[name] = tuple(i[k[s.K_PART_I] + slot * s.P_INTS] for slot in slots)
         for n, element in enumerate(self.line.stations):
             if element.kind == s.CONVEYOR:
-                ek = k[s.K_ELEMENT_K] + (n + 1) * s.EK
+                ek = s.ELEMENTS_K + (n + 1) * s.EK
                 slots = i[k[ek + s.PLACES_I] : k[ek + s.PLACES_I] + k[ek + s.PLACES]]
                 found[element.name] = tuple(
                     i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0 for slot in slots

@@ -47,6 +47,7 @@ from twin.line.schema import (
     E_INTS,
     EC,
     EK,
+    ELEMENTS_K,
     ENERGY_KWH,
     FAIL,
     FAILED_MODE,
@@ -57,8 +58,6 @@ from twin.line.schema import (
     HAS_TOOL,
     IDLE,
     INSPECTS,
-    K_ELEMENT_C,
-    K_ELEMENT_K,
     K_LINE_F,
     K_LINE_I,
     K_PART_F,
@@ -169,7 +168,7 @@ def look(
 ) -> None:
     """Something near an element has changed: see whether its turn has come."""
     b = e * E_INTS
-    ek = k[K_ELEMENT_K] + e * EK
+    ek = ELEMENTS_K + e * EK
     if k[ek] == SOURCE:
         release(e, now, f, i, c, k, journal)
         return
@@ -193,7 +192,7 @@ def look(
         else:
             work_waits = level(k[ek + TAKES_FROM], i, k) > 0
         if i[b + RESUME] or work_waits:
-            cc = k[K_ELEMENT_C] + e * EC
+            cc = e * EC
             enter(e, WARM_UP, c[cc + C_WARM_UP_KW], now, f, i, k, journal)
             schedule(e, WARM, now + c[cc + C_WARM_UP_S], f, i, journal)
 
@@ -204,9 +203,9 @@ def start(
     """Take a part and begin its cycle with the setpoints of this moment."""
     a = e * E_FLOATS
     b = e * E_INTS
-    ek = k[K_ELEMENT_K] + e * EK
+    ek = ELEMENTS_K + e * EK
     i[b + SLOT] = take(k[ek + TAKES_FROM], i, k)
-    defect_probability = run_cycle(e, now, f, i, c, k)
+    defect_probability = run_cycle(e, now, f, i, c, k, journal)
     part = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_ID]
     scatter(e, part, f, i, c, k)
     i[b + DEFECTIVE] = 0
@@ -247,7 +246,7 @@ def fail(
     """Stop in the middle of the cycle; what is left of it waits for the repair."""
     a = e * E_FLOATS
     b = e * E_INTS
-    cc = k[K_ELEMENT_C] + e * EC
+    cc = e * EC
     mode = i[b + FAILED_MODE]
     worked = f[a + TO_FAILURE_S + mode]
     f[a + WORK_LEFT_S] -= worked
@@ -266,7 +265,7 @@ def finish(
     """The cycle ends: count, wear, report, and let the part go."""
     a = e * E_FLOATS
     b = e * E_INTS
-    ek = k[K_ELEMENT_K] + e * EK
+    ek = ELEMENTS_K + e * EK
     left = f[a + WORK_LEFT_S]
     f[a + TO_FAILURE_S] -= left
     f[a + TO_FAILURE_S + 1] -= left
@@ -291,7 +290,7 @@ def finish(
     elif k[ek + GIVES_TO] == SINK or has_room(k[ek + GIVES_TO], i, k):
         pass_on(e, now, f, i, c, k, journal)
     else:
-        enter(e, BLOCKED, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+        enter(e, BLOCKED, c[e * EC + C_IDLE_KW], now, f, i, k, journal)
         time_out(e, now, f, i, k, journal)
 
 
@@ -300,7 +299,7 @@ def pass_on(
 ) -> None:
     """Give the finished part to the buffer behind, or to the sink."""
     b = e * E_INTS
-    goes_to = k[k[K_ELEMENT_K] + e * EK + GIVES_TO]
+    goes_to = k[ELEMENTS_K + e * EK + GIVES_TO]
     if goes_to == SINK:
         let_go(e, i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_DEFECTIVE], f, i, k)
     else:
@@ -325,8 +324,8 @@ def after_part(
     """Change a worn edge, or be ready for the next part."""
     a = e * E_FLOATS
     b = e * E_INTS
-    cc = k[K_ELEMENT_C] + e * EC
-    if k[k[K_ELEMENT_K] + e * EK + HAS_TOOL] and f[a + WEAR] >= c[cc + C_TOOL_LIFE_MM]:
+    cc = e * EC
+    if k[ELEMENTS_K + e * EK + HAS_TOOL] and f[a + WEAR] >= c[cc + C_TOOL_LIFE_MM]:
         i[b + TOOLS] += 1
         f[a + WEAR] = 0.0
         f[a + TOOL_FACTOR] = tool_factor(e, i, c, k)
@@ -340,10 +339,10 @@ def become_idle(
     e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
     """Ready, without a part."""
-    enter(e, IDLE, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+    enter(e, IDLE, c[e * EC + C_IDLE_KW], now, f, i, k, journal)
     time_out(e, now, f, i, k, journal)
     touch(e, i, k)
-    before = k[k[K_ELEMENT_K] + e * EK + TAKES_FROM]
+    before = k[ELEMENTS_K + e * EK + TAKES_FROM]
     if room(before, k) == 0:
         room_came(before, i, k)
 
@@ -351,7 +350,7 @@ def become_idle(
 def time_out(e: int, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
     """The station's own time-out to standby begins, if it has one."""
     after = f[e * E_FLOATS + STANDBY_AFTER_S]
-    if k[k[K_ELEMENT_K] + e * EK + CAN_STANDBY] and after < NEVER_S:
+    if k[ELEMENTS_K + e * EK + CAN_STANDBY] and after < NEVER_S:
         schedule(e, TIMED_OUT, now + after, f, i, journal)
     else:
         schedule(e, NOTHING, FOREVER, f, i, journal)
@@ -361,10 +360,10 @@ def sleep(
     e: int, asked: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
     """Go to standby, with or without a finished part inside."""
-    if not k[k[K_ELEMENT_K] + e * EK + CAN_STANDBY]:
+    if not k[ELEMENTS_K + e * EK + CAN_STANDBY]:
         return
     i[e * E_INTS + RESUME] = asked
-    enter(e, STANDBY, c[k[K_ELEMENT_C] + e * EC + C_STANDBY_KW], now, f, i, k, journal)
+    enter(e, STANDBY, c[e * EC + C_STANDBY_KW], now, f, i, k, journal)
     schedule(e, NOTHING, FOREVER, f, i, journal)
     touch(e, i, k)
 
@@ -377,6 +376,6 @@ def warm(
     if i[b + SLOT] < 0:
         become_idle(e, now, f, i, c, k, journal)
         return
-    enter(e, BLOCKED, c[k[K_ELEMENT_C] + e * EC + C_IDLE_KW], now, f, i, k, journal)
+    enter(e, BLOCKED, c[e * EC + C_IDLE_KW], now, f, i, k, journal)
     time_out(e, now, f, i, k, journal)
     touch(e, i, k)

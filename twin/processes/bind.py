@@ -18,7 +18,16 @@ from typing import Any
 
 from twin.processes import integrate, maths_numbers
 
-__all__ = ["bind", "compiled", "compiled_step", "compiled_write", "symbolic"]
+__all__ = [
+    "OPTIONS",
+    "bind",
+    "compiled",
+    "compiled_function",
+    "compiled_step",
+    "compiled_write",
+    "named_by_sources",
+    "symbolic",
+]
 
 
 def bind(
@@ -78,7 +87,7 @@ def compiled_write(module: ModuleType, name: str) -> Any:
     types, njit = _numba().types, _numba().njit
     vector = types.Array(types.float64, 1, "C")
     names = {"xp": _compiled_maths(), "equations": _compiled_globals(module)[name]}
-    write = bind(integrate, names, njit(**_OPTIONS))["write"]
+    write = bind(integrate, names, njit(**OPTIONS))["write"]
     signature = types.void(vector, vector, vector, vector, vector)
     return _compile(write.py_func, signature, (module, integrate))
 
@@ -89,7 +98,7 @@ def compiled_step(module: ModuleType) -> Any:
     types, njit = _numba().types, _numba().njit
     vector = types.Array(types.float64, 1, "C")
     names = {"xp": _compiled_maths(), "rates": _compiled_globals(module)["rates"]}
-    step = bind(integrate, names, njit(**_OPTIONS))["step"]
+    step = bind(integrate, names, njit(**OPTIONS))["step"]
     signature = types.void(vector, vector, vector, vector, types.float64, vector)
     return _compile(step.py_func, signature, (module, integrate))
 
@@ -100,7 +109,7 @@ def _numba() -> Any:
 
 
 # Division by zero gives infinity, as in CasADi and IEEE 754, not an exception.
-_OPTIONS: dict[str, Any] = {"error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"error_model": "numpy"}
 
 
 @cache
@@ -108,29 +117,43 @@ def _compiled_maths() -> ModuleType:
     """`maths_numbers` with every function compiled, as a module that numba can look into."""
     njit = _numba().njit
     maths = ModuleType("twin.processes.maths_numbers_compiled")
-    vars(maths).update(bind(maths_numbers, {}, njit(**_OPTIONS)))
+    vars(maths).update(bind(maths_numbers, {}, njit(**OPTIONS)))
     return maths
 
 
 @cache
 def _compiled_globals(module: ModuleType) -> dict[str, Any]:
     njit = _numba().njit
-    return bind(module, {"xp": _compiled_maths()}, njit(**_OPTIONS))
+    return bind(module, {"xp": _compiled_maths()}, njit(**OPTIONS))
 
 
-def _compile(function: FunctionType, signature: Any, modules: tuple[ModuleType, ...]) -> Any:
-    """Compile ``function`` for one signature, cached on disk.
+def compiled_function(module: ModuleType, name: str) -> Any:
+    """A function of a model file for other compiled code to call; it has no cache of its own."""
+    return _compiled_globals(module)[name]
+
+
+def named_by_sources(
+    function: FunctionType, modules: tuple[ModuleType, ...], more: str = ""
+) -> bool:
+    """Let the cache of ``function`` hold for these sources only; False if it cannot be cached.
 
     Numba names its cache file after the function and checks the age of that function's own file
     only. Two models that share `integrate.step`, or an edit to the maths, would be served a
-    stale entry; so the name carries a digest of every source file that goes into the code.
+    stale entry; so the name carries a digest of every source file that goes into the code, and of
+    whatever ``more`` tells about it.
     """
-    njit = _numba().njit
-    sources = [module.__file__ for module in (*modules, maths_numbers)]
-    if None not in sources:
-        digest = hashlib.sha256()
-        for source in sources:
-            digest.update(Path(str(source)).read_bytes())
-        digest.update(repr([module.__name__ for module in modules]).encode())
-        function.__qualname__ = f"{function.__name__}_{digest.hexdigest()[:16]}"
-    return njit(signature, cache=None not in sources, **_OPTIONS)(function)
+    sources = [module.__file__ for module in modules]
+    if None in sources:
+        return False
+    digest = hashlib.sha256(more.encode())
+    for source in sources:
+        digest.update(Path(str(source)).read_bytes())
+    digest.update(repr([module.__name__ for module in modules]).encode())
+    function.__qualname__ = f"{function.__name__}_{digest.hexdigest()[:16]}"
+    return True
+
+
+def _compile(function: FunctionType, signature: Any, modules: tuple[ModuleType, ...]) -> Any:
+    """Compile ``function`` for one signature, cached on disk."""
+    cache_it = named_by_sources(function, (*modules, maths_numbers))
+    return _numba().njit(signature, cache=cache_it, **OPTIONS)(function)

@@ -21,8 +21,9 @@ from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import present
 from twin.cycle import Action, Situation
 from twin.kernels.draws import PLANT, TWIN
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 
 PERIOD_S = 30.0
 

@@ -12,7 +12,7 @@ from tests.twin.analyze.in_step import nominal, observed, plant_of
 from twin.analyze.forecasting import KEPT, STEPS, Z80, Forecaster, ForecastMemory
 from twin.cycle import Forecast, Observation
 from twin.kernels import draws
-from twin.line.simulator import initial_state
+from twin.line.initial import initial_state
 
 PRICE, AMBIENT, LOAD = "env.price_eur_per_mwh", "env.ambient_c", "env.site_load_kw"
 STEP_S = 300.0

@@ -10,8 +10,9 @@ from twin.analyze.offset import Offset
 from twin.analyze.waiting import Stood, WaitingEstimator, learned
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 
 OUTSIDE = [22.0, 1.0, 168.0, 0.0, 1e6, 1.0]  # ambient, hardness, price, load, orders
 DIFFERENT = {
@@ -41,7 +42,7 @@ def test_the_powers_and_the_warm_up_of_the_plant_are_found() -> None:
     assert offsets["wash.warm_up_s"].value == pytest.approx(600.0 / 300.0, abs=0.01)
     assert offsets["inspection.idle_kw"].value == pytest.approx(1.0, abs=1e-9)
     known = learned(nominal("machining_line"), {n: o.value for n, o in offsets.items()})
-    at = known.k[s.K_ELEMENT_C] + known.element("wash") * s.EC
+    at = known.element("wash") * s.EC
     assert known.c[at + s.C_IDLE_KW] == pytest.approx(7.5, abs=0.01)
     assert known.c[at + s.C_WARM_UP_S] == pytest.approx(600.0, abs=4.0)
 

@@ -10,8 +10,9 @@ from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import Forks, present
 from twin.kernels.draws import PLANT, TWIN, WHAT_IF
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.state import LineState
 

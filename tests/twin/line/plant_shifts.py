@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from twin.config import Plant, load_plant, load_truth
 from twin.cycle import Event
 from twin.kernels import draws
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.state import LineState
 

@@ -9,8 +9,9 @@ from benchmarks.anchor_lines import Machine, serial_plant
 from twin.config import Plant
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.state import LineState
 
 Move = tuple[float, str, str, str]

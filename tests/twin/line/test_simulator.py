@@ -18,8 +18,9 @@ from twin.cycle import Event
 from twin.kernels import draws
 from twin.kernels.draws import PLANT, TWIN, WHAT_IF
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 
 # --- an independent witness ----------------------------------------------------------------------
 

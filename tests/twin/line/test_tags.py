@@ -10,9 +10,10 @@ from tests.twin.line.small_lines import Run, changed, fixed, table_of
 from twin.config import load_plant
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
+from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator, initial_state
+from twin.line.simulator import Simulator
 from twin.line.tags import CONTROL_TAGS, TagReader, line_signals
 from twin.signals import Role
 

@@ -1,0 +1,50 @@
+"""How a line begins: empty, all stations ready."""
+
+from __future__ import annotations
+
+from twin.line import conveyor, luck
+from twin.line import schema as s
+from twin.line.model import Line
+from twin.state import LineState
+
+
+def initial_state(line: Line, seed: int, world: int) -> LineState:
+    """An empty line at plant time 0: all stations ready, all tools new, nothing ordered yet."""
+    f, i, c, k = [0.0] * line.n_floats, [0] * line.n_ints, list(line.c), list(line.k)
+    at_line = k[s.K_LINE_I]
+    i[at_line + s.SEED], i[at_line + s.WORLD] = seed, world
+    i[at_line + s.FREE_SLOTS] = k[s.K_SLOTS]
+    for slot in range(k[s.K_SLOTS]):
+        i[k[s.K_FREE_I] + slot] = k[s.K_SLOTS] - 1 - slot
+    f[k[s.K_LINE_F] + s.FAILURE_RATE] = 1.0
+    plant = line.plant
+    for e, element in enumerate(line.elements):
+        a, b = e * s.E_FLOATS, e * s.E_INTS
+        f[a + s.DUE_S] = s.FOREVER
+        i[b + s.SLOT] = -1
+        i[b + s.STATE] = s.IDLE
+        if element.kind == s.SOURCE:
+            f[a + s.TAKT_S] = plant.source.takt_s.start
+            f[a + s.LAST_RELEASE_S] = -1e9
+            f[a + s.MATERIAL_KG] = float(plant.source.blank_kg)
+        elif element.kind == s.ENVIRONMENT:
+            f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.GRID
+        else:
+            _initial_station(line, e, f, i, c, k)
+    return LineState(0.0, f, i)
+
+
+def _initial_station(
+    line: Line, e: int, f: list[float], i: list[int], c: list[float], k: list[int]
+) -> None:
+    a = e * s.E_FLOATS
+    station = line.plant.stations[e - 1]
+    f[a + s.POWER_KW] = c[e * s.EC + s.C_IDLE_KW]
+    for mode in (0, 1):
+        f[a + s.TO_FAILURE_S + mode] = luck.to_failure_s(e, mode, 0, f, i, c, k)
+    f[a + s.TOOL_FACTOR] = luck.tool_factor(e, i, c, k)
+    f[a + s.STANDBY_AFTER_S] = station.standby_after_s.start
+    for n, name in enumerate(line.elements[e].setpoints):
+        f[a + s.SETPOINT + n] = station.setpoints[name].start
+    if line.elements[e].kind == s.CONVEYOR:
+        conveyor.begin(e, line, f, i, k)

@@ -1,0 +1,373 @@
+"""The transitions as machine code: what the compiled engine owes them, and the loop over events.
+
+Everything here is plain Python over arrays until `kernel` compiles it. The engine's own record, called
+``journal`` by the transitions and *desk* here, is a pair of arrays:
+
+    floats: due times of all elements, work space of the process models, rows of the journal
+    ints:   header, places of the elements in the tie order, winners of the tree
+
+It is derived data and may be dropped between two calls. A few due times are looked through one by one;
+many are kept in a tournament: each node holds the element that is due first below it, so that a change
+costs one comparison a level. Equal times are taken in the order of (class of element, element), as in
+the SimPy engine.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple, TypeAlias
+
+from twin.kernels import draws
+from twin.line import conveyor, environment, events, flow, hooks, luck, schema, source, transitions
+from twin.line.events import happen, put_in_force, settle
+from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.schema import (
+    C_SHIFT_H,
+    CYCLE_KWH,
+    CYCLE_S,
+    CYCLE_WEAR,
+    D_K,
+    DRIFTS,
+    DUE_S,
+    E_FLOATS,
+    E_INTS,
+    EC,
+    EK,
+    ELAPSED_D,
+    ELEMENTS_K,
+    K_DISTURBANCE_F,
+    MATERIAL_KG,
+    N_D,
+    N_P,
+    N_SETPOINTS,
+    N_X,
+    N_Y,
+    NEXT,
+    OUT_V,
+    P_C,
+    PENDING,
+    READY_AT,
+    SETPOINT,
+    SHIFT_AT,
+    STEP_AT,
+    VECTORS_V,
+    WEAR,
+    WRITE_AT,
+    X_F,
+)
+
+ROWS, ROOM, FIRST_ROW, ELEMENTS, LEAVES, TABLE_ROWS, CHANGED = range(7)
+HEADER = 7
+"""Rows written, rows there is room for, where they begin; elements; leaves of the tree, 0 if the due
+times are scanned; rows of the table of what comes from outside; the element whose due time has changed
+since the tree was last put right, -1 for none."""
+Desk: TypeAlias = Any
+ROW = 5
+"""A row of the journal: time, element, state before, state after, part."""
+SPARE = 16
+"""Rows that one instant may write, an element (assumption; more than that is refused, not lost)."""
+SCANNED = 24
+"""Up to so many elements a scan is faster than a tree (measured: benchmarks/engine.py)."""
+DONE, FULL = 0, 1
+
+
+# --- the calendar ------------------------------------------------------------------------------
+
+
+def earlier(left: int, right: int, desk: Desk) -> int:
+    """Of two elements, that whose turn comes first."""
+    due_s, order = desk[0], desk[1]
+    if due_s[left] != due_s[right]:
+        return left if due_s[left] < due_s[right] else right
+    return left if order[HEADER + left] < order[HEADER + right] else right
+
+
+def lay_out(f: Floats, k: Structure, desk: Desk) -> None:
+    """Fill the calendar from the due times of a state."""
+    due_s, at = desk[0], desk[1]
+    n, leaves = at[ELEMENTS], at[LEAVES]
+    for e in range(n):
+        due_s[e] = f[e * E_FLOATS + DUE_S]
+    at[CHANGED] = -1
+    tree = HEADER + n
+    for e in range(leaves):
+        at[tree + leaves + e] = e if e < n else n - 1
+    for node in range(leaves - 1, 0, -1):
+        at[tree + node] = earlier(at[tree + 2 * node], at[tree + 2 * node + 1], desk)
+
+
+def put_right(e: int, desk: Desk) -> None:
+    """Play the matches of one element again, from its leaf to the root."""
+    at = desk[1]
+    tree = HEADER + at[ELEMENTS]
+    node = (at[LEAVES] + e) >> 1
+    while node:
+        at[tree + node] = earlier(at[tree + 2 * node], at[tree + 2 * node + 1], desk)
+        node >>= 1
+
+
+def soonest(desk: Desk) -> int:
+    """The element that is due next."""
+    due_s, at = desk[0], desk[1]
+    n = at[ELEMENTS]
+    if at[LEAVES] > 0:
+        if at[CHANGED] >= 0:
+            put_right(at[CHANGED], desk)
+            at[CHANGED] = -1
+        return at[HEADER + n + 1]
+    first = 0
+    least_s = due_s[0]
+    for e in range(1, n):
+        if due_s[e] < least_s:
+            first, least_s = e, due_s[e]
+        elif due_s[e] == least_s:
+            first = earlier(first, e, desk)
+    return first
+
+
+# --- what the transitions are owed -------------------------------------------------------------
+
+
+def schedule(e: int, pending: int, due_s: float, f: Floats, i: Ints, desk: Desk) -> None:
+    """Set what is due next at an element, in the state and in the calendar.
+
+    Most instants set the same element's due time twice: it falls idle and finds work at once. So the
+    tree learns of the last change when another element changes, or is asked.
+    """
+    f[e * E_FLOATS + DUE_S] = due_s
+    i[e * E_INTS + PENDING] = pending
+    at = desk[1]
+    if at[LEAVES] > 0 and at[CHANGED] != e:
+        if at[CHANGED] >= 0:
+            put_right(at[CHANGED], desk)
+        at[CHANGED] = e
+    desk[0][e] = due_s
+
+
+def record(desk: Desk, now: float, e: int, before: int, after: int, part: int) -> None:
+    """A row of the journal; beyond its room they are only counted."""
+    at = desk[1]
+    if at[ROOM] > 0:
+        row = at[ROWS]
+        at[ROWS] = row + 1
+        if row < at[ROOM]:
+            rows = desk[0]
+            first = at[FIRST_ROW] + ROW * row
+            rows[first] = now
+            rows[first + 1] = float(e)
+            rows[first + 2] = float(before)
+            rows[first + 3] = float(after)
+            rows[first + 4] = float(part)
+
+
+def rows_of(w: Constants, width: int, desk: Desk) -> int:
+    """Rows of the table."""
+    return desk[1][TABLE_ROWS]
+
+
+def work_space(desk: Desk) -> Floats:
+    """The floats of the desk: the offsets in the engine's own ``k`` count from their beginning."""
+    return desk[0]
+
+
+def run_cycle(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, desk: Desk
+) -> float:
+    """Call the station's model on the columns where its setpoints, wear and parameters lie."""
+    v = desk[0]
+    a, ek = e * E_FLOATS, ELEMENTS_K + e * EK
+    d = k[ek + VECTORS_V] + k[ek + N_X] + k[ek + N_SETPOINTS]
+    out = k[ek + OUT_V]
+    gather_disturbances(e, d, now, f, c, k, desk)
+    code = k[ek + WRITE_AT]
+    if k[ek + DRIFTS]:
+        p = d + k[ek + N_D]
+        gather_parameters(e, p, now, c, k, desk)
+        call_write(code, f, a + WEAR, f, a + SETPOINT, v, d, v, p, v, out)
+    else:
+        call_write(code, f, a + WEAR, f, a + SETPOINT, v, d, c, k[ek + P_C], v, out)
+    f[a + CYCLE_S], f[a + CYCLE_KWH], f[a + MATERIAL_KG] = v[out], v[out + 1], v[out + 2]
+    f[a + CYCLE_WEAR] = v[out + 4]
+    for n in range(k[ek + N_Y]):
+        f[a + NEXT + n] = v[out + 5 + n]
+    return v[out + 3]
+
+
+def gather_disturbances(
+    e: int, d: int, now: float, f: Floats, c: Constants, k: Structure, desk: Desk
+) -> None:
+    """The disturbances of a model: the line's own where it has them, else their reference values."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    reference = k[ek + P_C] + 2 * k[ek + N_P]
+    for n in range(k[ek + N_D]):
+        column = k[k[ek + D_K] + n]
+        v[d + n] = f[k[K_DISTURBANCE_F] + column] if column >= 0 else c[reference + n]
+    if k[ek + ELAPSED_D] >= 0:
+        shift_h, hours = c[e * EC + C_SHIFT_H], now / 3600.0
+        v[d + k[ek + ELAPSED_D]] = hours - shift_h * int(hours / shift_h)
+
+
+def gather_parameters(e: int, p: int, now: float, c: Constants, k: Structure, desk: Desk) -> None:
+    """The parameters of a model, as far as they have drifted by now."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    first, n_p = k[ek + P_C], k[ek + N_P]
+    hours = now / 3600.0
+    for n in range(n_p):
+        v[p + n] = c[first + n] * (1.0 + c[first + n_p + n] * hours)
+
+
+def gather(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, desk: Desk) -> None:
+    """All vectors of a continuous station."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    x = k[ek + VECTORS_V]
+    u = x + k[ek + N_X]
+    d = u + k[ek + N_SETPOINTS]
+    for n in range(k[ek + N_X]):
+        v[x + n] = f[k[ek + X_F] + n]
+    for n in range(k[ek + N_SETPOINTS]):
+        v[u + n] = f[e * E_FLOATS + SETPOINT + n]
+    gather_disturbances(e, d, now, f, c, k, desk)
+    gather_parameters(e, d + k[ek + N_D], now, c, k, desk)
+
+
+def outputs(e: int, c: Constants, k: Structure, desk: Desk) -> None:
+    """The outputs of a continuous station's model."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    x = k[ek + VECTORS_V]
+    u = x + k[ek + N_X]
+    d = u + k[ek + N_SETPOINTS]
+    p = d + k[ek + N_D]
+    call_write(k[ek + WRITE_AT], v, x, v, u, v, d, v, p, v, k[ek + OUT_V])
+
+
+def carry_on(e: int, step_s: float, f: Floats, c: Constants, k: Structure, desk: Desk) -> None:
+    """One step of a continuous station's model, into the state."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    x = k[ek + VECTORS_V]
+    u = x + k[ek + N_X]
+    d = u + k[ek + N_SETPOINTS]
+    p = d + k[ek + N_D]
+    call_step(k[ek + STEP_AT], v, x, v, u, v, d, v, p, f, k[ek + X_F], step_s)
+
+
+def shift_carriers(e: int, entering_c: float, k: Structure, desk: Desk) -> None:
+    """All carriers in the vector of states move on."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    call_shift(k[ek + SHIFT_AT], v, k[ek + VECTORS_V], entering_c)
+
+
+def entry_open(e: int, c: Constants, k: Structure, desk: Desk) -> int:
+    """Whether the process lets a carrier in."""
+    v = desk[0]
+    ek = ELEMENTS_K + e * EK
+    x = k[ek + VECTORS_V]
+    u = x + k[ek + N_X]
+    p = u + k[ek + N_SETPOINTS] + k[ek + N_D]
+    return call_ready(k[ek + READY_AT], v, x, v, u, v, p)
+
+
+# --- the loop over events ------------------------------------------------------------------------
+
+
+# These three are called from Python, with arrays; everything below them works on bare pointers.
+
+
+def run(
+    until_s: float, fs: Any, ints: Any, cs: Any, ks: Any, ws: Any, floats: Any, header: Any
+) -> int:
+    """All that is due before ``until_s`` happens; FULL: the journal wants to be emptied first."""
+    f, i, c, k, w = first_of(fs), first_of(ints), first_of(cs), first_of(ks), first_of(ws)
+    desk = (first_of(floats), first_of(header))
+    lay_out(f, k, desk)
+    room = header[ROOM] - SPARE * header[ELEMENTS]
+    while True:
+        e = soonest(desk)
+        now = floats[e]
+        if not now < until_s:
+            return DONE
+        if header[ROOM] > 0 and header[ROWS] > room:
+            return FULL
+        happen(e, now, f, i, c, k, w, desk)
+
+
+def move(
+    kinds: Any, elements: Any, columns: Any, values: Any, now: float,
+    fs: Any, ints: Any, cs: Any, ks: Any, floats: Any, header: Any,
+) -> None:  # fmt: skip
+    """Put setpoints in force now, and what follows from them at this instant."""
+    f, i, c, k = first_of(fs), first_of(ints), first_of(cs), first_of(ks)
+    desk = (first_of(floats), first_of(header))
+    lay_out(f, k, desk)
+    for n in range(len(kinds)):
+        put_in_force(kinds[n], elements[n], columns[n], values[n], now, f, i, c, k, desk)
+    settle(now, f, i, c, k, desk)
+
+
+def prime(
+    now: float, fs: Any, ints: Any, cs: Any, ks: Any, ws: Any, floats: Any, header: Any
+) -> None:
+    """Bring what holds outside at this instant into a fresh state."""
+    f, i, c, k, w = first_of(fs), first_of(ints), first_of(cs), first_of(ks), first_of(ws)
+    desk = (first_of(floats), first_of(header))
+    lay_out(f, k, desk)
+    happen(header[ELEMENTS] - 1, now, f, i, c, k, w, desk)
+
+
+# --- compilation ---------------------------------------------------------------------------------
+
+_MODULES = (flow, luck, source, transitions, conveyor, environment, events)
+
+
+class Kernel(NamedTuple):
+    """The compiled functions of the same names."""
+
+    run: Any
+    move: Any
+    prime: Any
+
+
+@cache
+def kernel() -> Kernel:
+    """Compile, or load what was compiled before: the result is cached on disk, beside this file."""
+    import sys
+
+    from numba import njit, types
+
+    from twin.line.simulator import own_functions
+    from twin.processes import pointers
+    from twin.processes.bind import OPTIONS, bind, named_by_sources
+
+    own = sys.modules[__name__]
+    calls = ("call_write", "call_step", "call_shift", "call_ready", "first_of")
+    names: dict[str, Any] = {name: getattr(pointers, name) for name in calls}
+    compile_function = njit(**OPTIONS)
+    names |= own_functions(own, bind(own, names, compile_function))
+    for module in _MODULES:
+        names |= own_functions(module, bind(module, names, compile_function))
+    f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
+    time = types.float64
+    signatures = {
+        "run": types.int64(time, f, i, f, i, f, f, i),
+        "move": types.void(i, i, i, f, time, f, i, f, i, f, i),
+        "prime": types.void(time, f, i, f, i, f, f, i),
+    }
+    loop = bind(own, names, compile_function)
+    found = {}
+    for name, signature in signatures.items():
+        function = loop[name].py_func
+        cached = named_by_sources(function, (own, *_MODULES, hooks, schema, draws, pointers))
+        found[name] = njit(signature, cache=cached, **OPTIONS)(function)
+    return Kernel(**found)
+
+
+call_write: Any = None
+call_step: Any = None
+call_shift: Any = None
+call_ready: Any = None
+first_of: Any = None
