@@ -32,7 +32,7 @@ class OvenSupply:
     """The line before one oven."""
 
     def __init__(self, line: Line, e: int) -> None:
-        ek = line.s.ELEMENTS_K + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         self._line = line
         self._places, self._places_i = line.k[ek + s.PLACES], line.k[ek + s.PLACES_I]
         self._ways = _upstream(line, line.plant.stations[e - 1].takes_from)

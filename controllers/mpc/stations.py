@@ -145,7 +145,7 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
         if element.kind != s.STATION or element.model is None:
             continue
         e, spec, model = n + 1, plant.stations[n], element.model
-        ek = line.s.ELEMENTS_K + e * s.EK
+        ek = s.ELEMENTS_K + e * s.EK
         p_c, n_p = line.k[ek + s.P_C], line.k[ek + s.N_P]
         n_d = line.k[ek + s.N_D]
         names = [q.name for q in model.dvs]

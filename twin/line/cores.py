@@ -38,6 +38,9 @@ class Core:
         self.given = [(n, k[s.K_DISTURBANCE_F] + k[d_k + n]) for n in range(n_d) if k[d_k + n] >= 0]
         self.d_elapsed = k[ek + s.ELAPSED_D]
         self.shift_h = line.plant.shift_h
+        self.moves = bool(self.wears or n_u or self.given or self.drifts or self.d_elapsed >= 0)
+        self.told: list[float] | None = None
+        """What the model said last; where nothing that it depends on can move, it says it once."""
         self.write = model.writer()
         if model.kind is Kind.CONTINUOUS:
             self.x_f, self.n_x = k[ek + s.X_F], len(self.x)
@@ -60,12 +63,14 @@ class Core:
 
     def begin(self, e: int, now: float, f: list[float]) -> float:
         """Fill the cycle's columns of a per-part station; returns the defect probability."""
-        self.load(e, now, f)
         a = e * s.E_FLOATS
-        if self.wears:
-            self.x[0] = f[a + s.WEAR]
-        self.write(self.x, self.u, self.d, self.p, self.out)
-        out = self.out.tolist()
+        if self.moves or self.told is None:
+            self.load(e, now, f)
+            if self.wears:
+                self.x[0] = f[a + s.WEAR]
+            self.write(self.x, self.u, self.d, self.p, self.out)
+            self.told = self.out.tolist()
+        out = self.told
         f[a + s.CYCLE_S], f[a + s.CYCLE_KWH], f[a + s.MATERIAL_KG] = out[0], out[1], out[2]
         f[a + s.CYCLE_WEAR] = out[4]
         for n in range(self.n_y):

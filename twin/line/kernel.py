@@ -15,7 +15,7 @@ the SimPy engine.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from twin.kernels import draws
 from twin.line import conveyor, environment, events, flow, hooks, luck, schema, source, transitions
@@ -114,7 +114,7 @@ def soonest(desk: Desk) -> int:
         if at[CHANGED] >= 0:
             put_right(at[CHANGED], desk)
             at[CHANGED] = -1
-        return at[HEADER + n + 1]
+        return int(at[HEADER + n + 1])
     first = 0
     least_s = due_s[0]
     for e in range(1, n):
@@ -162,10 +162,10 @@ def record(desk: Desk, now: float, e: int, before: int, after: int, part: int) -
 
 def rows_of(w: Constants, width: int, desk: Desk) -> int:
     """Rows of the table."""
-    return desk[1][TABLE_ROWS]
+    return int(desk[1][TABLE_ROWS])
 
 
-def work_space(desk: Desk) -> Floats:
+def work_space(desk: Desk) -> Any:
     """The floats of the desk: the offsets in the engine's own ``k`` count from their beginning."""
     return desk[0]
 
@@ -190,7 +190,7 @@ def run_cycle(
     f[a + CYCLE_WEAR] = v[out + 4]
     for n in range(k[ek + N_Y]):
         f[a + NEXT + n] = v[out + 5 + n]
-    return v[out + 3]
+    return float(v[out + 3])
 
 
 def gather_disturbances(
@@ -269,54 +269,52 @@ def entry_open(e: int, c: Constants, k: Structure, desk: Desk) -> int:
     x = k[ek + VECTORS_V]
     u = x + k[ek + N_X]
     p = u + k[ek + N_SETPOINTS] + k[ek + N_D]
-    return call_ready(k[ek + READY_AT], v, x, v, u, v, p)
+    return int(call_ready(k[ek + READY_AT], v, x, v, u, v, p))
 
 
 # --- the loop over events ------------------------------------------------------------------------
 
 
-# These three are called from Python, with arrays; everything below them works on bare pointers.
-
-
-def run(
-    until_s: float, fs: Any, ints: Any, cs: Any, ks: Any, ws: Any, floats: Any, header: Any
+def advance(
+    until_s: float,
+    nows_s: Any,
+    kinds: Any,
+    elements: Any,
+    columns: Any,
+    values: Any,
+    fs: Any,
+    ints: Any,
+    cs: Any,
+    ks: Any,
+    ws: Any,
+    floats: Any,
+    header: Any,
 ) -> int:
-    """All that is due before ``until_s`` happens; FULL: the journal wants to be emptied first."""
-    f, i, c, k, w = first_of(fs), first_of(ints), first_of(cs), first_of(ks), first_of(ws)
+    """Put setpoints in force in each state, then let all happen that is due before ``until_s``.
+
+    The one function that is called from Python, with arrays (states by row); everything below it works
+    on bare pointers. ``nows_s`` is where each state stands. FULL: the journal wants to be emptied
+    first, and the call to be made again, without setpoints; only a single state has a journal.
+    """
+    c, k, w = first_of(cs), first_of(ks), first_of(ws)
     desk = (first_of(floats), first_of(header))
-    lay_out(f, k, desk)
     room = header[ROOM] - SPARE * header[ELEMENTS]
-    while True:
-        e = soonest(desk)
-        now = floats[e]
-        if not now < until_s:
-            return DONE
-        if header[ROOM] > 0 and header[ROWS] > room:
-            return FULL
-        happen(e, now, f, i, c, k, w, desk)
-
-
-def move(
-    kinds: Any, elements: Any, columns: Any, values: Any, now: float,
-    fs: Any, ints: Any, cs: Any, ks: Any, floats: Any, header: Any,
-) -> None:  # fmt: skip
-    """Put setpoints in force now, and what follows from them at this instant."""
-    f, i, c, k = first_of(fs), first_of(ints), first_of(cs), first_of(ks)
-    desk = (first_of(floats), first_of(header))
-    lay_out(f, k, desk)
-    for n in range(len(kinds)):
-        put_in_force(kinds[n], elements[n], columns[n], values[n], now, f, i, c, k, desk)
-    settle(now, f, i, c, k, desk)
-
-
-def prime(
-    now: float, fs: Any, ints: Any, cs: Any, ks: Any, ws: Any, floats: Any, header: Any
-) -> None:
-    """Bring what holds outside at this instant into a fresh state."""
-    f, i, c, k, w = first_of(fs), first_of(ints), first_of(cs), first_of(ks), first_of(ws)
-    desk = (first_of(floats), first_of(header))
-    lay_out(f, k, desk)
-    happen(header[ELEMENTS] - 1, now, f, i, c, k, w, desk)
+    for n in range(fs.shape[0]):
+        f, i = ahead(first_of(fs), n * fs.shape[1]), ahead(first_of(ints), n * ints.shape[1])
+        lay_out(f, k, desk)
+        for m in range(len(kinds)):
+            put_in_force(kinds[m], elements[m], columns[m], values[m], nows_s[n], f, i, c, k, desk)
+        settle(nows_s[n], f, i, c, k, desk)
+        while True:
+            e = soonest(desk)
+            now = floats[e]
+            if not now < until_s:
+                break
+            if header[ROOM] > 0 and header[ROWS] > room:
+                return FULL
+            happen(e, now, f, i, c, k, w, desk)
+        nows_s[n] = until_s
+    return DONE
 
 
 # --- compilation ---------------------------------------------------------------------------------
@@ -324,17 +322,9 @@ def prime(
 _MODULES = (flow, luck, source, transitions, conveyor, environment, events)
 
 
-class Kernel(NamedTuple):
-    """The compiled functions of the same names."""
-
-    run: Any
-    move: Any
-    prime: Any
-
-
 @cache
-def kernel() -> Kernel:
-    """Compile, or load what was compiled before: the result is cached on disk, beside this file."""
+def kernel() -> Any:
+    """`advance`, compiled; or loaded, if it was compiled before: it is cached beside this file."""
     import sys
 
     from numba import njit, types
@@ -344,30 +334,24 @@ def kernel() -> Kernel:
     from twin.processes.bind import OPTIONS, bind, named_by_sources
 
     own = sys.modules[__name__]
-    calls = ("call_write", "call_step", "call_shift", "call_ready", "first_of")
+    calls = ("call_write", "call_step", "call_shift", "call_ready", "first_of", "ahead")
     names: dict[str, Any] = {name: getattr(pointers, name) for name in calls}
     compile_function = njit(**OPTIONS)
     names |= own_functions(own, bind(own, names, compile_function))
     for module in _MODULES:
         names |= own_functions(module, bind(module, names, compile_function))
+    function = bind(own, names, compile_function)["advance"].py_func
     f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
-    time = types.float64
-    signatures = {
-        "run": types.int64(time, f, i, f, i, f, f, i),
-        "move": types.void(i, i, i, f, time, f, i, f, i, f, i),
-        "prime": types.void(time, f, i, f, i, f, f, i),
-    }
-    loop = bind(own, names, compile_function)
-    found = {}
-    for name, signature in signatures.items():
-        function = loop[name].py_func
-        cached = named_by_sources(function, (own, *_MODULES, hooks, schema, draws, pointers))
-        found[name] = njit(signature, cache=cached, **OPTIONS)(function)
-    return Kernel(**found)
+    many_f, many_i = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
+    signature = types.int64(types.float64, f, i, i, i, f, many_f, many_i, f, i, f, f, i)
+    cached = named_by_sources(function, (own, *_MODULES, hooks, schema, draws, pointers))
+    return njit(signature, cache=cached, **OPTIONS)(function)
 
 
+# Bound by `kernel`.
 call_write: Any = None
 call_step: Any = None
 call_shift: Any = None
 call_ready: Any = None
 first_of: Any = None
+ahead: Any = None

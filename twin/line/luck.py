@@ -33,7 +33,6 @@ from twin.line.schema import (
     FOREVER,
     K_LINE_F,
     K_LINE_I,
-    LOGNORMAL,
     REST_SINCE_S,
     RESTART_SCRAP,
     SEED,
@@ -49,11 +48,9 @@ def scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -
     line = k[K_LINE_I]
     if law == EXPONENTIAL:
         factor = draw_exponential(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0)
-    elif law == LOGNORMAL:
+    else:
         cv = c[cc + C_CYCLE_CV]
         factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)
-    else:
-        return
     f[e * E_FLOATS + CYCLE_S] *= factor
     f[e * E_FLOATS + CYCLE_KWH] *= factor
 

@@ -29,46 +29,33 @@ Table = Sequence[float]
 RANK = {s.ENVIRONMENT: 1, s.CONVEYOR: 2, s.STATION: 3, s.SOURCE: 4}
 
 
-class _Due(simpy.Event):
-    """An entry of SimPy's calendar that fires one element."""
-
-    __slots__ = ()
-
-    def __init__(self, env: _Calendar, element: int, ticket: int) -> None:
-        self.env = env
-        self.callbacks = [env.fire]
-        self._value = (element, ticket)
-        self._ok = True
-        self._defused = True
-
-
 class _Calendar(simpy.Environment):
     """SimPy's environment, with due times that are absolute; it also keeps the journal.
 
     ``simpy.Environment.schedule`` takes delays; ``(t - now) + now`` is not ``t`` in floating point,
-    so entries are put into the queue at their own time. An entry whose ticket is no longer the
-    element's last one has been overtaken and does nothing.
+    so entries are put into the queue at their own time, and ``step`` takes them from there without an
+    event object around each. An entry whose ticket is no longer the element's last one has been
+    overtaken and does nothing.
     """
 
     def __init__(self, simulator: Simulator, state: LineState) -> None:
         super().__init__(initial_time=state.now_s)
-        self.simulator = simulator
-        self.state = state
+        self._simulator, self._state = simulator, state
         self.tickets = [0] * len(simulator.line.elements)
-        self.transitions: list[Row] = []
+        self.rows: list[Row] = []
+        self.queue: list[Any] = self._queue  # SimPy's own types leave no room for ranks
+        self.rank = simulator.rank
 
-    def at(self, time_s: float, element: int) -> None:
-        self.tickets[element] += 1
-        entry = _Due(self, element, self.tickets[element])
-        rank = self.simulator.rank[element]
-        key = (element << 40) + self.tickets[element]
-        queue: list[Any] = self._queue  # SimPy's own types leave no room for ranks
-        heapq.heappush(queue, (time_s, rank, key, entry))
+    def at(self, time_s: float, e: int) -> None:
+        """Something is due at an element."""
+        self.tickets[e] = ticket = self.tickets[e] + 1
+        heapq.heappush(self.queue, (time_s, self.rank[e], e, ticket))
 
-    def fire(self, due: simpy.Event) -> None:
-        element, ticket = due._value  # noqa: SLF001
-        if self.tickets[element] == ticket:
-            self.simulator.fire(element, self._now, self.state, self)
+    def step(self) -> None:
+        """The next entry has its turn."""
+        self._now, _, e, ticket = heapq.heappop(self.queue)
+        if self.tickets[e] == ticket:
+            self._simulator.happen(e, self._now, self._state, self)
 
 
 class Simulator:
@@ -115,17 +102,16 @@ class Simulator:
         while calendar.peek() < until_s:
             calendar.step()
         state.now_s = until_s
-        return Transitions(self.line, calendar.transitions)
+        return Transitions(self.line, calendar.rows)
 
     def prime(self, state: LineState) -> None:
         """Bring what holds outside at this instant into a fresh state: orders, disturbances."""
         calendar = _Calendar(self, state)
-        self.fire(len(self.line.elements) - 1, state.now_s, state, calendar)
+        self.happen(len(self.line.elements) - 1, state.now_s, state, calendar)
 
-    def fire(self, element: int, now: float, state: LineState, calendar: _Calendar) -> None:
+    def happen(self, e: int, now: float, state: LineState, calendar: _Calendar) -> None:
         """What is due at an element happens, and all that follows from it at this instant."""
-        f, i = state.floats, state.ints
-        self._happen(element, now, f, i, self._c, self._k, self.table, calendar)
+        self._happen(e, now, state.floats, state.ints, self._c, self._k, self.table, calendar)
 
 
 def _bind(owed: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,7 +134,7 @@ def own_functions(module: ModuleType, bound: Mapping[str, Any]) -> dict[str, Any
 def _record(
     journal: _Calendar, now: float, element: int, before: int, after: int, part: int
 ) -> None:
-    journal.transitions.append((now, element, before, after, part))
+    journal.rows.append((now, element, before, after, part))
 
 
 def _schedule(

@@ -29,6 +29,7 @@ from twin.line.luck import repair_s, restart, scatter, to_failure_s, tool_factor
 from twin.line.schema import (
     BLOCKED,
     BOOKED_S,
+    C_CYCLE_LAW,
     C_IDLE_KW,
     C_STANDBY_KW,
     C_TOOL_CHANGE_S,
@@ -53,6 +54,7 @@ from twin.line.schema import (
     FAILED_MODE,
     FAILURES,
     FINISH,
+    FIXED,
     FOREVER,
     GIVES_TO,
     HAS_TOOL,
@@ -82,6 +84,7 @@ from twin.line.schema import (
     PROCESSING,
     REPAIRED,
     REST_SINCE_S,
+    RESTART_SCRAP,
     RESUME,
     SCRAPPED,
     SEED,
@@ -152,8 +155,9 @@ def fire(
     elif pending == FAIL:
         fail(e, now, f, i, c, k, journal)
     elif pending == REPAIRED:
+        a = e * E_FLOATS
         restart(e, False, now, f, i, c, k)
-        enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
+        enter(e, PROCESSING, f[a + CYCLE_KWH] / f[a + CYCLE_S] * 3600.0, now, f, i, k, journal)
         work(e, now, f, i, journal)
     elif pending == WARM:
         warm(e, now, f, i, c, k, journal)
@@ -207,21 +211,18 @@ def start(
     i[b + SLOT] = take(k[ek + TAKES_FROM], i, k)
     defect_probability = run_cycle(e, now, f, i, c, k, journal)
     part = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_ID]
-    scatter(e, part, f, i, c, k)
+    if c[e * EC + C_CYCLE_LAW] != FIXED:
+        scatter(e, part, f, i, c, k)
     i[b + DEFECTIVE] = 0
     if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
         line = k[K_LINE_I]
         luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, part)
         i[b + DEFECTIVE] = 1 if luck < defect_probability else 0
-    restart(e, True, now, f, i, c, k)
+    if k[ek + RESTART_SCRAP]:
+        restart(e, True, now, f, i, c, k)
     f[a + WORK_LEFT_S] = f[a + CYCLE_S]
-    enter(e, PROCESSING, _cycle_kw(e, f), now, f, i, k, journal)
+    enter(e, PROCESSING, f[a + CYCLE_KWH] / f[a + CYCLE_S] * 3600.0, now, f, i, k, journal)
     work(e, now, f, i, journal)
-
-
-def _cycle_kw(e: int, f: Floats) -> float:
-    a = e * E_FLOATS
-    return f[a + CYCLE_KWH] / f[a + CYCLE_S] * 3600.0
 
 
 def work(e: int, now: float, f: Floats, i: Ints, journal: Journal) -> None:

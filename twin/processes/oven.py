@@ -173,7 +173,7 @@ def beside_zone(k: int, d: Vector) -> tuple[Scalar, Scalar]:
 
 def entry_open(x: Vector, u: Vector, p: Vector) -> bool:
     """Whether a carrier may enter: the oven is not set back and no zone is far too cold."""
-    is_open = u[U.setback] <= 0.0
+    is_open: bool = u[U.setback] <= 0.0
     for z in range(ZONES):
         is_open = is_open and u[z] - x[z] <= p[P.entry_below_k]
     return is_open

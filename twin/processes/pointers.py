@@ -49,7 +49,8 @@ __all__ = [
     "first_of",
 ]
 
-_VECTOR = types.CPointer(types.float64)
+_pointer_to: Any = types.CPointer
+_VECTOR = _pointer_to(types.float64)
 
 # Bound per model: its compiled functions and the lengths of its vectors.
 model_write: Any = None
@@ -142,7 +143,7 @@ def _pointer(
     cache_it = named_by_sources(function, sources, sizes)
     code = cfunc(signature, cache=cache_it, **OPTIONS)(function)
     _kept.append(code)
-    return int(code.address)
+    return int(code.address or 0)
 
 
 # --- the calling side: each vector is a pointer and how far behind it the vector begins ------------
@@ -160,7 +161,17 @@ def first_of(typing, array):  # type: ignore[no-untyped-def]
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, values[0]).data
 
-    return types.CPointer(array.dtype)(array), generate
+    return _pointer_to(array.dtype)(array), generate
+
+
+@intrinsic
+def ahead(typing, pointer, n):  # type: ignore[no-untyped-def]
+    """The pointer ``n`` elements on."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.gep(values[0], [values[1]])
+
+    return pointer(pointer, n), generate
 
 
 @intrinsic
