@@ -1,10 +1,9 @@
-"""Run to T equals run to t, saved as JSON, restored in another simulator, run to T: bit for bit."""
+"""Run to T equals run to t, saved, restored in another simulator or engine, run to T: bit for bit."""
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 import pytest
@@ -14,10 +13,12 @@ from hypothesis import strategies as st
 from twin.config import load_plant, load_truth, plant_names
 from twin.cycle import Event
 from twin.kernels import draws
+from twin.line.engine import engine
 from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
 from twin.line.scenario import build_table
 from twin.line.simulator import Simulator
+from twin.line.snapshot import from_json, to_json
 from twin.state import LineState
 
 HOURS = 2.5
@@ -60,22 +61,27 @@ def begin(name: str, seed: int) -> tuple[Line, list[float], LineState]:
     return line, table, state
 
 
-def restored(state: LineState) -> LineState:
+def restored(line: Line, state: LineState) -> LineState:
     """The state as another process would read it."""
-    text = json.dumps({"now_s": state.now_s, "floats": state.floats, "ints": state.ints})
-    return LineState(**json.loads(text))
+    return from_json(line, to_json(line, state))
 
 
-def run(name: str, seed: int, stops_s: list[float], *, save: bool) -> tuple[LineState, list[Event]]:
-    """The line's course over all stops and moves; with ``save`` a new simulator goes on from each."""
+def run(
+    name: str, seed: int, stops_s: list[float], *, save: bool, engines: str = "simpy"
+) -> tuple[LineState, list[Event]]:
+    """The line's course over all stops and moves; with ``save`` a new simulator goes on from each.
+
+    ``engines`` are taken in turn: ``"compiled simpy"`` changes at every stop.
+    """
     line, table, state = begin(name, seed)
-    simulator = Simulator(line, table)
+    choices = cycle(engines.split())
+    simulator = engine(line, table, next(choices))
     moves = MOVES[name]
     times = sorted({*moves, *stops_s, END_S})
     events: list[Event] = []
     for now_s, next_s in pairwise([0.0, *times, END_S]):
         if save and now_s in stops_s:
-            state, simulator = restored(state), Simulator(line, table)
+            state, simulator = restored(line, state), engine(line, table, next(choices))
         moving = moves.get(now_s, {}) if state.now_s == now_s < next_s else {}
         events += simulator.advance(state, moving, next_s)
     return state, events
@@ -100,6 +106,35 @@ def test_a_restored_line_goes_on_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("name", sorted(MOVES))
+@given(seed=SEEDS, cuts_s=CUTS)
+@settings(deadline=None, max_examples=10)
+def test_engines_may_change_in_the_middle(name: str, seed: int, cuts_s: list[float]) -> None:
+    whole, all_events = run(name, seed, [], save=False)
+    mixed, events = run(name, seed, cuts_s, save=True, engines="compiled simpy")
+    assert_same(whole, mixed)
+    assert events == all_events
+
+
+@pytest.mark.parametrize("name", sorted(MOVES))
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_engines_agree_over_a_hundred_thousand_operations(name: str, seed: int) -> None:
+    """Of a continuous station, each step of its grid is an operation."""
+    line = true_line(name)
+    hours = {"machining_line": 480.0, "molding_cell": 320.0, "paint_cure_line": 140.0}[name]
+    table = build_table(line.plant, seed, draws.PLANT, hours, "nominal", 20.0)
+    states = []
+    for choice in ("simpy", "compiled"):
+        state = initial_state(line, seed, draws.PLANT)
+        simulator = engine(line, table, choice)
+        simulator.prime(state)
+        operations = len(simulator.advance(state, {"line.takt_s": 30.0}, hours * 3600.0)) / 2.0
+        states.append(state)
+    operations += sum(hours * 3600.0 / st.step_s for st in line.plant.stations if st.step_s)
+    assert operations >= 1e5
+    assert_same(*states)
+
+
+@pytest.mark.parametrize("name", sorted(MOVES))
 @given(seed=SEEDS, step_s=st.sampled_from([1.0, 7.3, 30.0, 300.0]))
 @settings(deadline=None, max_examples=6)
 def test_the_length_of_the_steps_changes_nothing(name: str, seed: int, step_s: float) -> None:
@@ -117,7 +152,7 @@ def test_a_fork_leaves_its_line_alone(name: str, seed: int, at_s: float) -> None
     line, table, state = begin(name, seed)
     simulator = Simulator(line, table)
     simulator.advance(state, {}, at_s)
-    before = restored(state)
+    before = restored(line, state)
     fork = state.copy()
     simulator.advance(fork, {"line.takt_s": 60.0}, END_S)
     assert_same(state, before)
