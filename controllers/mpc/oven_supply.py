@@ -94,7 +94,7 @@ class OvenSupply:
         """Masses of the parts in a buffer, oldest first."""
         i, k = situation.estimate.state.ints, self._line.k
         b = self._line.buffers.index(buffer)
-        at, structure = k[s.K_BUFFER_I] + b * s.B_INTS, k[s.K_BUFFER_K] + 2 * b
+        at, structure = k[s.K_BUFFER_I] + b * s.B_INTS, k[s.K_BUFFER_K] + s.BK * b
         room, ring = max(k[structure], 1), k[s.K_RING_I] + k[structure + 1]
         slots = [i[ring + (i[at + s.HEAD] + n) % room] for n in range(i[at + s.LEVEL])]
         return [self._mass_kg(situation, slot) for slot in slots]

@@ -63,7 +63,7 @@ def fresh_luck(line: Line, state: LineState, world: int) -> None:
         if element.kind not in (s.STATION, s.CONVEYOR):
             continue
         a, b = e * s.E_FLOATS, e * s.E_INTS
-        _draw_failures(line, e, f, seed, world, ticket)
+        _draw_failures(line, e, now, f, seed, world, ticket)
         if i[b + s.STATE] == s.PROCESSING and element.kind == s.STATION:
             f[a + s.DUE_S], i[b + s.PENDING] = _work_ends(f, i, a, b, now)
         elif i[b + s.STATE] == s.DOWN:
@@ -72,7 +72,9 @@ def fresh_luck(line: Line, state: LineState, world: int) -> None:
             f[a + ends] = now + _repair_left(line, e, elapsed, seed, world, ticket)
 
 
-def _draw_failures(line: Line, e: int, f: list[float], seed: int, world: int, ticket: int) -> None:
+def _draw_failures(
+    line: Line, e: int, now: float, f: list[float], seed: int, world: int, ticket: int
+) -> None:
     """Operating time to the next failures: without memory, what is left is like the whole."""
     for mode in (0, 1):
         mean = line.c[e * s.EC + s.C_BETWEEN_S + mode]
@@ -81,6 +83,10 @@ def _draw_failures(line: Line, e: int, f: list[float], seed: int, world: int, ti
             if mean > 0.0
             else FOREVER
         )
+    mean = line.c[e * s.EC + s.C_STRIKE_BETWEEN_S]
+    if mean > 0.0:
+        left_s = draws.exponential(seed, world, e, draws.STRIKE, ticket, mean)
+        f[e * s.E_FLOATS + s.STRIKES_S] = now + left_s
 
 
 def _clear_parts(i: list[int], k: tuple[int, ...]) -> None:
@@ -152,8 +158,8 @@ def _place_buffers(
     fresh = _product_now(f, k)
     for b, name in enumerate(line.buffers):
         at = k[s.K_BUFFER_I] + b * s.B_INTS
-        ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + 2 * b + 1]
-        parts = observation.part_ids.get(name, ())[: k[k[s.K_BUFFER_K] + 2 * b]]
+        ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + s.BK * b + 1]
+        parts = observation.part_ids.get(name, ())[: k[k[s.K_BUFFER_K] + s.BK * b]]
         i[at + s.LEVEL], i[at + s.HEAD] = len(parts), 0
         for place, part in enumerate(parts):
             _part(slot, part, f, i, k, known, fresh)
@@ -199,27 +205,56 @@ def _station(
             f[a + s.WEAR] = max(use, 0.0) * line.c[cc + s.C_TOOL_LIFE_MM]
         f[a + s.TOOL_FACTOR] = 1.0
     seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
-    _draw_failures(line, e, f, seed, world, ticket)
+    _draw_failures(line, e, now, f, seed, world, ticket)
     if part and not own:
         begin_cycle(line, e, now, f)
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
-    due, pending = FOREVER, s.NOTHING
-    if state == s.PROCESSING:
-        due, pending = _work_ends(f, i, a, b, now)
-    elif state == s.DOWN:
-        left = _repair_left(line, e, now - since, seed, world, ticket)
-        due, pending = now + left, s.REPAIRED
-    elif state == s.WARM_UP:
-        due, pending = max(since + line.c[cc + s.C_WARM_UP_S], now + _SOON_S), s.WARM
-    elif state == s.TOOL_CHANGE:
-        due, pending = max(since + line.c[cc + s.C_TOOL_CHANGE_S], now + _SOON_S), s.CHANGED
-    elif state in (s.IDLE, s.BLOCKED) and f[a + s.STANDBY_AFTER_S] < 1e6:
-        due, pending = max(since + f[a + s.STANDBY_AFTER_S], now + _SOON_S), s.TIMED_OUT
+    due, pending = _state_ends(line, e, since, now, f, i, ticket)
     f[a + s.DUE_S], i[b + s.PENDING] = due, pending
     i[b + s.RESUME] = i[b + s.STANDBY_ASKED]
     f[a + s.POWER_KW] = _power(line, e, state, f, a)
     return slot
+
+
+def _state_ends(
+    line: Line, e: int, since: float, now: float, f: list[float], i: list[int], ticket: int
+) -> tuple[float, int]:
+    """When the state that a station is in is over, and what then happens; never, if it waits."""
+    a, b, c = e * s.E_FLOATS, e * s.E_INTS, line.c[e * s.EC : (e + 1) * s.EC]
+    state, soon = i[b + s.STATE], now + _SOON_S
+    if state == s.PROCESSING:
+        return _work_ends(f, i, a, b, now)
+    if state == s.DOWN:
+        at = line.k[s.K_LINE_I]
+        left = _repair_left(line, e, now - since, i[at + s.SEED], i[at + s.WORLD], ticket)
+        return now + left, s.REPAIRED
+    lasting = {
+        s.WARM_UP: (c[s.C_WARM_UP_S], s.WARM),
+        s.TOOL_CHANGE: (c[s.C_TOOL_CHANGE_S], s.CHANGED),
+        s.SERVICE: (c[s.C_SERVICE_S], s.SERVICED),
+    }
+    if state in (s.IDLE, s.BLOCKED) and f[a + s.STANDBY_AFTER_S] < s.NEVER_S:
+        lasting[state] = f[a + s.STANDBY_AFTER_S], s.TIMED_OUT
+    if state in lasting:
+        lasts_s, pending = lasting[state]
+        return max(since + lasts_s, soon), pending
+    if state in (s.SETUP, s.WAITING):
+        return _until_work(line, e, state, since, now, i[b + s.SLOT] >= 0)
+    return FOREVER, s.NOTHING
+
+
+def _until_work(
+    line: Line, e: int, state: int, since: float, now: float, has_part: bool
+) -> tuple[float, int]:
+    """When a station goes on that is set up or waits for somebody: who is free is not told, so soon."""
+    soon = now + _SOON_S
+    if not has_part:
+        return soon, s.SERVICED
+    setup = line.plant.stations[e - 1].setup
+    if state == s.SETUP and setup is not None:
+        return max(since + float(setup.default_s), soon), s.SET_UP
+    return soon, s.SET_UP
 
 
 def _copy_status(
@@ -253,10 +288,10 @@ def _copy_status(
         (s.TOOLS, "tool_changes"),
     ):
         i[b + column] = int(_told(seen, f"{name}.{tag}", i[b + column]))
-    failures = i[b + s.FAILURES] + i[b + s.FAILURES + 1]
+    failures = i[b + s.FAILURES] + i[b + s.FAILURES + 1] + i[b + s.STRIKES]
     told = int(_told(seen, f"{name}.failure_count", failures))
     if told != failures:  # of which kind they were is not told
-        i[b + s.FAILURES], i[b + s.FAILURES + 1] = told, 0
+        i[b + s.FAILURES], i[b + s.FAILURES + 1], i[b + s.STRIKES] = told, 0, 0
     if line.plant.stations[e - 1].standby:
         asked = i[b + s.STANDBY_ASKED]
         i[b + s.STANDBY_ASKED] = int(_told(seen, f"{name}.standby", asked))

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from twin.config.elements import (
+    BatchSpec,
+    CrewSpec,
+    GivesSpec,
+    InspectionSpec,
+    NeedsSpec,
+    Picks,
+    ServiceSpec,
+    SetupSpec,
+    SupplySpec,
+    TakesSpec,
+)
 from twin.config.errors import KeyPath, PlantError
 from twin.config.values import (
     Count,
@@ -70,6 +82,8 @@ class FailureSpec(Spec):
     mean_repair_s: Sourced
     repair_law: Literal["lognormal", "exponential"] = "lognormal"
     repair_cv: NotNegative = 1.0
+    clock: Literal["operating", "calendar"] = "operating"
+    """Calendar: it strikes whether the station works or not."""
 
 
 class ToolSpec(Spec):
@@ -113,9 +127,21 @@ class StationSpec(Spec):
     setpoints: dict[Name, SetpointSpec] = {}
     standby_after_s: SetpointSpec
     standby: bool = True
-    failures: dict[Name, FailureSpec] = Field(default={}, max_length=2)
+    failures: dict[Name, FailureSpec] = {}
     tool: ToolSpec | None = None
     inspects: bool = False
+    inspection: InspectionSpec = InspectionSpec()
+    servers: Annotated[int, Field(ge=1, le=20)] = 1
+    """Machines of this kind side by side: ``name_1``, ``name_2``, ..."""
+    also_takes: tuple[TakesSpec, ...] = ()
+    also_gives: tuple[GivesSpec, ...] = ()
+    batch: BatchSpec | None = None
+    setup: SetupSpec | None = None
+    picks: Picks = "fifo"
+    needs: NeedsSpec = NeedsSpec()
+    wake_at_parts: Annotated[int, Field(ge=1)] = 1
+    """Fallen asleep by itself, the station wakes when so many parts wait (N-policy)."""
+    service: ServiceSpec | None = None
     restart_scrap_parts: Annotated[int, Field(ge=0)] = 0
     """Parts that are scrap after a stop longer than ``restart_after_s``."""
     restart_after_s: Positive = 300.0
@@ -125,12 +151,24 @@ class StationSpec(Spec):
     """Places on the conveyor of a continuous process."""
     sensors: dict[Name, SensorSpec] = {}
 
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        clocks = [failure.clock for failure in self.failures.values()]
+        if clocks.count("operating") > 2 or clocks.count("calendar") > 1:
+            msg = "failures: at most two in operating time and one in calendar time"
+            raise ValueError(msg)
+        return self
+
 
 class BufferSpec(Spec):
-    """Room for parts between stations; without any, parts go from hand to hand."""
+    """Room for parts between stations; without any, parts go from hand to hand.
+
+    With ``transit_s`` it is an accumulating conveyor: a part can be taken when it has travelled.
+    """
 
     name: Name
     capacity: Count
+    transit_s: NotNegative = 0.0
 
 
 class SourceSpec(Spec):
@@ -144,6 +182,8 @@ class SourceSpec(Spec):
     scrap_return_eur_per_kg: Sourced
     mixed_by: Name | None = None
     """A disturbance that gives the product of each blank (a mass in kg, say)."""
+    wip_limit: Annotated[int, Field(ge=1)] | None = None
+    """CONWIP: no blank enters while so many parts are in the line."""
 
 
 class DisturbanceSpec(Spec):
@@ -224,6 +264,8 @@ class DemandSpec(Spec):
     capacity_good_parts_per_h: Sourced
     utilisation: Annotated[float, Field(gt=0, le=1.5)]
     utilisations: dict[Name, Positive]
+    arrive: Literal["at_start", "evenly"] = "at_start"
+    """Whether a shift's orders are known at its start or come one by one."""
     backlog_eur_per_part: Sourced
     wip_eur_per_part: Sourced
 
@@ -289,9 +331,29 @@ class Plant(Document):
     scenarios: dict[Name, ScenarioSpec]
     tooling: ToolingSpec | None = None
     source: SourceSpec
+    supplies: tuple[SupplySpec, ...] = ()
+    crews: tuple[CrewSpec, ...] = ()
     buffers: tuple[BufferSpec, ...]
     stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=200)]
     sink: Name
+    _rows: tuple[int, ...] = PrivateAttr(default=())
+
+    @model_validator(mode="after")
+    def _side_by_side(self) -> Self:
+        """Machines of one kind become stations of their own; ``rows`` says where they stand."""
+        stations, rows = [], []
+        for row, station in enumerate(self.stations):
+            names = [f"{station.name}_{n + 1}" for n in range(station.servers)]
+            for name in names if station.servers > 1 else [station.name]:
+                stations.append(station.model_copy(update={"name": name, "servers": 1}))
+                rows.append(row)
+        object.__setattr__(self, "stations", tuple(stations))
+        self._rows = tuple(rows)
+        return self
+
+    def row(self, n: int) -> int:
+        """Where the n-th station stands in the file: several machines may share one entry."""
+        return self._rows[n]
 
     def station(self, name: str) -> StationSpec:
         """The station of that name."""
@@ -306,8 +368,10 @@ class Plant(Document):
 
     def check(self) -> None:
         """What no single key can know: names that must exist, routing, tariffs. PlantError."""
-        _check_names(self)
-        _check_routing(self)
+        from twin.config.routing import check_names, check_routing, known
+
+        check_names(self)
+        check_routing(self)
         for name, prices in self.energy.tariffs_eur_per_mwh.items():
             if len(prices) != 24:
                 raise PlantError(
@@ -315,7 +379,7 @@ class Plant(Document):
                     f"a tariff has 24 hourly prices, this one {len(prices)}",
                     "give one price for each hour of the day, from midnight on",
                 )
-        _known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
+        known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
         if "nominal" not in self.variants or "nominal" not in self.scenarios:
             section = "variants" if "nominal" not in self.variants else "scenarios"
             hint = "add nominal: {title: as described}"
@@ -323,65 +387,10 @@ class Plant(Document):
         for name, scenario in self.scenarios.items():
             for disturbance in scenario.shift:
                 at: KeyPath = ("scenarios", name, "shift", disturbance)
-                _known(disturbance, self.disturbances, at, "disturbance")
+                known(disturbance, self.disturbances, at, "disturbance")
             if scenario.tariff is not None:
                 tariffs = self.energy.tariffs_eur_per_mwh
-                _known(scenario.tariff, tariffs, ("scenarios", name, "tariff"), "tariff")
-
-
-def _known(name: str, names: Any, path: KeyPath, what: str) -> None:
-    if name not in names:
-        raise PlantError(path, f"there is no {what} {name!r}", f"known: {', '.join(names)}")
-
-
-def _check_names(plant: Plant) -> None:
-    seen: dict[str, KeyPath] = {plant.source.name: ("source", "name"), plant.sink: ("sink",)}
-    places: list[tuple[str, KeyPath]] = [
-        (b.name, ("buffers", k, "name")) for k, b in enumerate(plant.buffers)
-    ]
-    places += [(s.name, ("stations", k, "name")) for k, s in enumerate(plant.stations)]
-    for name, path in places:
-        if name in seen or name in {"line", "env", "control", "source"}:
-            raise PlantError(path, f"the name {name!r} is taken", "names must differ")
-        seen[name] = path
-    buffers = tuple(b.name for b in plant.buffers)
-    _known(plant.source.gives_to, buffers, ("source", "gives_to"), "buffer")
-    for k, station in enumerate(plant.stations):
-        _known(station.takes_from, buffers, ("stations", k, "takes_from"), "buffer")
-        _known(station.gives_to, (*buffers, plant.sink), ("stations", k, "gives_to"), "buffer")
-    if plant.source.mixed_by is not None:
-        _known(plant.source.mixed_by, plant.disturbances, ("source", "mixed_by"), "disturbance")
-
-
-def _check_routing(plant: Plant) -> None:
-    """Parts must flow from the source to the sink, and never in a circle."""
-    order: dict[str, int] = {}
-    waiting = {s.name: s for s in plant.stations}
-    ready = {plant.source.gives_to}
-    while waiting:
-        # A buffer can be entered once all stations that fill it have been placed.
-        fed_by_waiting = {s.gives_to for s in waiting.values()}
-        now = [s for s in waiting.values() if s.takes_from in ready - fed_by_waiting]
-        if not now:
-            first = next(iter(waiting.values()))
-            index = plant.stations.index(first)
-            raise PlantError(
-                ("stations", index, "takes_from"),
-                f"no part reaches station {first.name!r}: its routing is cyclic or has no source",
-                "follow takes_from and gives_to from the source to the sink",
-            )
-        for station in now:
-            order[station.name] = len(order)
-            del waiting[station.name]
-            ready.add(station.gives_to)
-    if plant.sink not in ready:
-        hint = f"let the last station say gives_to: {plant.sink}"
-        raise PlantError(("sink",), "no station gives its parts to the sink", hint)
-    for k, buffer in enumerate(plant.buffers):
-        if not any(s.takes_from == buffer.name for s in plant.stations):
-            message = f"nothing takes parts from buffer {buffer.name!r}"
-            hint = f"remove it, or let a station say takes_from: {buffer.name}"
-            raise PlantError(("buffers", k), message, hint)
+                known(scenario.tariff, tariffs, ("scenarios", name, "tariff"), "tariff")
 
 
 DisturbanceSpec.model_rebuild()

@@ -37,11 +37,15 @@ VERBS = {
 }
 """Methods behind the verbs of ``Equipment.command``; the permit itself is a variable's name."""
 
-PACKML = ("Stopped", "Idle", "Starting", "Suspended", "Execute", "Suspended", "Aborted", "Held")
+PACKML = (
+    *("Stopped", "Idle", "Starting", "Suspended", "Execute", "Suspended", "Aborted", "Held"),
+    *("Held", "Held", "Held"),
+)
 """PackML's words for the states of ``twin.line.schema``.
 
 PackML suspends a unit for causes outside of it (nothing to work on, no room for the part) and holds
-it for causes inside (a new tool). A machine in standby waits for a start, which is Idle; ready but
+it for causes inside (a new tool, a setup, a
+service, nobody there for it). A machine in standby waits for a start, which is Idle; ready but
 without a part it is Suspended, with EquipmentStarved beside it.
 """
 

@@ -4,9 +4,10 @@ Times of a work unit in that standard, and the states of a station that count to
 
 ===========  ==================================================================================
 APT          actual production time: ``processing``
-AUST         actual unit setup time: ``tool_change``
-ADET         actual unit delay time, the part waits at the unit: ``down`` and ``blocked``
+AUST         actual unit setup time: ``tool_change`` and ``setup``
+ADET         actual unit delay time, the part waits at the unit: ``down``, ``blocked``, ``waiting``
 ADOT         actual unit down time, no part is worked on: ``idle``, ``warm_up``, ``standby``, ``off``
+             and ``service``
 AUBT         actual unit busy time: APT + AUST + ADET
 PBT          planned busy time: the window of the account, all of it
 PQ, GQ       produced and good quantity: parts finished at the unit, and those not scrapped there
@@ -50,7 +51,8 @@ def production_time_s(account: Account, station: StationSpec) -> float:
 
 def busy_time_s(account: Account, station: StationSpec) -> float:
     """Actual unit busy time, AUBT = APT + AUST + ADET."""
-    return _time_s(account, station, s.PROCESSING, s.TOOL_CHANGE, s.DOWN, s.BLOCKED)
+    busy = (s.PROCESSING, s.TOOL_CHANGE, s.SETUP, s.DOWN, s.BLOCKED, s.WAITING)
+    return _time_s(account, station, *busy)
 
 
 def allocation_efficiency(account: Account, station: StationSpec) -> float:
@@ -111,7 +113,7 @@ def oee_index(account: Account, station: StationSpec) -> float:
 def bottleneck(account: Account) -> StationSpec:
     """The station that was longest at work, being changed over or repaired; the first of equals."""
     active_s = [
-        _time_s(account, station, s.PROCESSING, s.TOOL_CHANGE, s.DOWN)
+        _time_s(account, station, s.PROCESSING, s.TOOL_CHANGE, s.SETUP, s.SERVICE, s.DOWN)
         for station in account.plant.stations
     ]
     return account.plant.stations[active_s.index(max(active_s))]

@@ -28,6 +28,9 @@ CLASS_OF_STATE = {
     s.BLOCKED: AWAKE,
     s.DOWN: AWAKE,
     s.TOOL_CHANGE: AWAKE,
+    s.SETUP: AWAKE,
+    s.SERVICE: AWAKE,
+    s.WAITING: AWAKE,
 }
 TIMES = tuple(f"time_{name}_s" for name in s.STATES)
 """The columns of a station that count the time in each state, in the order of the state codes."""

@@ -32,7 +32,11 @@ WHAT_IF = 16
     DROPOUT,
     CYCLE,
     REPAIR_LEFT,
-) = range(10)
+    INSPECTION,
+    STRIKE,
+    STRIKE_REPAIR,
+) = range(13)
+# New ones come at the end: a stream must not change because another one is added.
 
 
 @njit(cache=True)

@@ -73,7 +73,6 @@ from twin.line.schema import (
     P_FLOATS,
     P_INTS,
     PART_DEFECTIVE,
-    PART_ID,
     PENDING,
     PHASE,
     PK,
@@ -106,6 +105,7 @@ from twin.line.schema import (
     Y_POWER,
     Y_RATE,
 )
+from twin.line.work import luck_of
 
 if TYPE_CHECKING:
     from twin.line.model import Line
@@ -132,7 +132,7 @@ def grid(
         goes_to = k[ek + GIVES_TO]
         blocked = leaving >= 0 and goes_to != SINK and not has_room(goes_to, i, k)
         if not blocked:
-            shift(e, closed, f, i, c, k, journal)
+            shift(e, closed, now, f, i, c, k, journal)
     inside = load_places(e, f, i, k, v)
     share = set_back(e, k, v)
     down = stopped(e, not (blocked or share > 0.0), now, step_s, f, i, c, k)
@@ -250,7 +250,14 @@ def stopped(
 
 
 def shift(
-    e: int, closed: bool, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+    e: int,
+    closed: bool,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+    journal: Journal,
 ) -> None:
     """The part at the exit leaves, all move on by one place, the next one enters if it may."""
     a = e * E_FLOATS
@@ -264,7 +271,7 @@ def shift(
         out = k[ek + OUT_V]
         for n in range(k[ek + N_Y]):
             f[a + OUTPUT + n] = float(v[out + k[pk + PK + n]])
-        deliver(e, leaving, float(v[out + k[pk + Y_DEFECT]]), f, i, k)
+        deliver(e, leaving, float(v[out + k[pk + Y_DEFECT]]), now, f, i, c, k)
     d = k[ek + VECTORS_V] + k[ek + N_X] + k[ek + N_SETPOINTS]
     shift_carriers(e, float(v[d + k[pk + D_AMBIENT]]), k, journal)
     for place in range(places - 1, 0, -1):
@@ -275,18 +282,27 @@ def shift(
     f[a + PHASE] -= 1.0
 
 
-def deliver(e: int, slot: int, defect_probability: float, f: Floats, i: Ints, k: Structure) -> None:
+def deliver(
+    e: int,
+    slot: int,
+    defect_probability: float,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+) -> None:
     """A part has passed through: judged here, where its quality is decided."""
     b = e * E_INTS
     line = k[K_LINE_I]
     part = k[K_PART_I] + slot * P_INTS
     i[b + OPS] += 1
-    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, i[part + PART_ID])
+    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, luck_of(part, i))
     if luck < defect_probability:
         i[part + PART_DEFECTIVE] = 1
     goes_to = k[ELEMENTS_K + e * EK + GIVES_TO]
     if goes_to != SINK:
-        put(goes_to, slot, i, k)
+        put(goes_to, slot, now, f, i, c, k)
         return
     scrapped = i[part + PART_DEFECTIVE]
     if scrapped:

@@ -28,13 +28,20 @@ from twin.line.schema import (
     WORK_LEFT_S,
     WORK_SINCE_S,
 )
-from twin.line.transitions import work
+from twin.line.work import work
 
 ROW_S = 60.0
 
 
 def environment(
-    e: int, now: float, f: Floats, i: Ints, k: Structure, w: Constants, journal: Journal
+    e: int,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+    w: Constants,
+    journal: Journal,
 ) -> None:
     """The next row of the table comes into force; after the last row the last one stays."""
     n = k[K_DISTURBANCES]
@@ -46,7 +53,7 @@ def environment(
     if rate != before:
         f[k[K_LINE_F] + FAILURE_RATE] = rate
         for station in range(1, e):
-            change_failure_rate(station, rate / before, now, f, i, k, journal)
+            change_failure_rate(station, rate / before, now, f, i, c, k, journal)
     ordered = int(w[row * width + n])
     line = k[K_LINE_I]
     if ordered != i[line + ORDERED]:
@@ -56,9 +63,16 @@ def environment(
 
 
 def change_failure_rate(
-    e: int, times: float, now: float, f: Floats, i: Ints, k: Structure, journal: Journal
+    e: int,
+    times: float,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+    journal: Journal,
 ) -> None:
-    """All failures of a station come so many times as often from now on.
+    """All failures in operation come so many times as often from now on; strikes do not.
 
     What is left until the next ones shrinks accordingly: exact for exponential times.
     """
@@ -72,4 +86,4 @@ def change_failure_rate(
     f[a + TO_FAILURE_S] /= times
     f[a + TO_FAILURE_S + 1] /= times
     if working:
-        work(e, now, f, i, journal)
+        work(e, now, f, i, c, journal)

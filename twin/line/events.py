@@ -6,13 +6,17 @@ Shared by the engines, like the transitions: plain functions over the flat colum
 
 from __future__ import annotations
 
+from twin.line.belt import arrive, travel
 from twin.line.conveyor import grid
 from twin.line.environment import environment
 from twin.line.flow import next_touched, touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
+from twin.line.people import assign, change_of_duty
 from twin.line.schema import (
+    BELT,
     BLOCKED,
     CONVEYOR,
+    CREW,
     DUE_S,
     E_FLOATS,
     E_INTS,
@@ -29,7 +33,8 @@ from twin.line.schema import (
     TIMED_OUT,
 )
 from twin.line.source import release
-from twin.line.transitions import fire, look, time_out
+from twin.line.states import time_out
+from twin.line.transitions import fire, look
 
 PROCESS, TAKT, STANDBY_NOW, STANDBY_AFTER = range(4)
 """Kinds of setpoints."""
@@ -53,8 +58,12 @@ def happen(
         release(e, now, f, i, c, k, journal)
     elif kind == CONVEYOR:
         grid(e, now, f, i, c, k, journal)
+    elif kind == BELT:
+        arrive(e, f, i, k, journal)
+    elif kind == CREW:
+        change_of_duty(e, now, f, i, c, k, journal)
     else:
-        environment(e, now, f, i, k, w, journal)
+        environment(e, now, f, i, c, k, w, journal)
     settle(now, f, i, c, k, journal)
 
 
@@ -62,7 +71,17 @@ def settle(now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: 
     """Look at all elements whose turn may have come, until there are none."""
     waiting = k[K_LINE_I] + QUEUE_LENGTH
     while i[waiting]:
-        look(next_touched(i, k), now, f, i, c, k, journal)
+        e = next_touched(i, k)
+        kind = k[ELEMENTS_K + e * EK]
+        if kind == STATION:
+            look(e, now, f, i, c, k, journal)
+        elif kind == SOURCE:
+            release(e, now, f, i, c, k, journal)
+        elif kind == BELT:
+            travel(e, f, i, k, journal)
+        elif kind == CREW:
+            assign(e, f, i, k)
+        # A conveyor looks for itself, at its next grid point.
 
 
 def put_in_force(
@@ -86,12 +105,14 @@ def put_in_force(
         if kind == TAKT:
             touch(e, i, k)
         elif kind == STANDBY_AFTER and k[ELEMENTS_K + e * EK] == STATION:
-            retime(e, now, f, i, k, journal)
+            retime(e, now, f, i, c, k, journal)
 
 
-def retime(e: int, now: float, f: Floats, i: Ints, k: Structure, journal: Journal) -> None:
+def retime(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """A new time-out counts from the moment at which the station fell idle."""
     if i[e * E_INTS + STATE] in (IDLE, BLOCKED):
-        time_out(e, f[e * E_FLOATS + SINCE_S], f, i, k, journal)
+        time_out(e, f[e * E_FLOATS + SINCE_S], now, f, i, c, k, journal)
         if f[e * E_FLOATS + DUE_S] < now:  # overdue under the new time-out: now
             schedule(e, TIMED_OUT, now, f, i, journal)

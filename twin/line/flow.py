@@ -5,12 +5,20 @@ Plain functions over the flat columns of ``twin.line.schema`` (``f i`` state, ``
 
 from __future__ import annotations
 
-from twin.line.hooks import Floats, Ints, Structure
+from twin.line.hooks import Constants, Floats, Ints, Structure
 from twin.line.schema import (
+    ARRIVES_S,
     B_INTS,
+    BELT_AT,
+    BK,
     BLOCKED,
     BORN_S,
+    C_TRANSIT_S,
     E_INTS,
+    EC,
+    EK,
+    ELEMENTS_K,
+    FIRST,
     FREE_SLOTS,
     GOOD,
     HEAD,
@@ -27,20 +35,24 @@ from twin.line.schema import (
     K_QUEUE_I,
     K_RING_I,
     LEVEL,
+    LINE_OUT_KG,
     LINE_SCRAP_KG,
     LINE_SCRAPPED,
-    MATERIAL_KG,
     NEXT_PART,
+    ON_BELT,
     P_FLOATS,
     P_INTS,
     PART_DEFECTIVE,
     PART_ENERGY_KWH,
     PART_ID,
+    PART_IS_COMPONENT,
     PART_MATERIAL_KG,
+    PART_PASSES,
     PRODUCT,
     QUEUE_HEAD,
     QUEUE_LENGTH,
     SLOT,
+    SOURCE,
     STANDBY,
     STANDBY_ASKED,
     STATE,
@@ -75,13 +87,14 @@ def next_touched(i: Ints, k: Structure) -> int:
 
 
 def level(buffer: int, i: Ints, k: Structure) -> int:
-    """Parts in a buffer."""
-    return i[k[K_BUFFER_I] + buffer * B_INTS + LEVEL]
+    """Parts in a buffer that can be taken: those still on its belt are on their way."""
+    at = k[K_BUFFER_I] + buffer * B_INTS
+    return i[at + LEVEL] - i[at + ON_BELT]
 
 
 def room(buffer: int, k: Structure) -> int:
     """Places of a buffer."""
-    return k[k[K_BUFFER_K] + 2 * buffer]
+    return k[k[K_BUFFER_K] + BK * buffer]
 
 
 def has_room(buffer: int, i: Ints, k: Structure) -> bool:
@@ -91,7 +104,7 @@ def has_room(buffer: int, i: Ints, k: Structure) -> bool:
     fallen asleep over the waiting (the part then wakes it).
     """
     waiting = i[k[K_BUFFER_I] + buffer * B_INTS + LEVEL]
-    places = k[k[K_BUFFER_K] + 2 * buffer]
+    places = k[k[K_BUFFER_K] + BK * buffer]
     if places > 0:
         return waiting < places
     if waiting > 0:
@@ -105,14 +118,28 @@ def has_room(buffer: int, i: Ints, k: Structure) -> bool:
     return False
 
 
-def put(buffer: int, slot: int, i: Ints, k: Structure) -> None:
-    """Add a part at the end; those that wait for it are looked at next."""
+def put(buffer: int, slot: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """Add a part at the end; those that wait for it are looked at next.
+
+    Where a belt lies in the buffer, the part has to travel first, and only the belt is looked at.
+    """
     at = k[K_BUFFER_I] + buffer * B_INTS
-    structure = k[K_BUFFER_K] + 2 * buffer
+    structure = k[K_BUFFER_K] + BK * buffer
     ring = k[structure] if k[structure] > 0 else 1
     end = i[at + HEAD] + i[at + LEVEL]
-    i[k[K_RING_I] + k[structure + 1] + (end if end < ring else end - ring)] = slot
+    i[k[K_RING_I] + k[structure + FIRST] + (end if end < ring else end - ring)] = slot
     i[at + LEVEL] += 1
+    belt = k[structure + BELT_AT]
+    if belt > 0:
+        i[at + ON_BELT] += 1
+        f[k[K_PART_F] + slot * P_FLOATS + ARRIVES_S] = now + c[belt * EC + C_TRANSIT_S]
+        touch(belt, i, k)
+    else:
+        part_came(buffer, i, k)
+
+
+def part_came(buffer: int, i: Ints, k: Structure) -> None:
+    """Touch those behind a buffer that may wait for a part, in their order."""
     at = k[K_FED_K] + (2 * buffer + 1) * (k[K_ELEMENTS] + 1)
     for n in range(k[at]):
         e = k[at + 1 + n]
@@ -124,13 +151,34 @@ def put(buffer: int, slot: int, i: Ints, k: Structure) -> None:
 def take(buffer: int, i: Ints, k: Structure) -> int:
     """Remove the oldest part; those that wait for its place are looked at next."""
     at = k[K_BUFFER_I] + buffer * B_INTS
-    structure = k[K_BUFFER_K] + 2 * buffer
+    structure = k[K_BUFFER_K] + BK * buffer
     ring = k[structure] if k[structure] > 0 else 1
-    slot = i[k[K_RING_I] + k[structure + 1] + i[at + HEAD]]
+    slot = i[k[K_RING_I] + k[structure + FIRST] + i[at + HEAD]]
     i[at + HEAD] = i[at + HEAD] + 1 if i[at + HEAD] + 1 < ring else 0
     i[at + LEVEL] -= 1
     room_came(buffer, i, k)
     return slot
+
+
+def take_nth(buffer: int, n: int, i: Ints, k: Structure) -> int:
+    """Remove the n-th oldest part; the older ones move up behind it."""
+    at = k[K_BUFFER_I] + buffer * B_INTS
+    structure = k[K_BUFFER_K] + BK * buffer
+    ring = k[structure] if k[structure] > 0 else 1
+    first = k[K_RING_I] + k[structure + FIRST]
+    slot = i[first + (i[at + HEAD] + n) % ring]
+    for place in range(n, 0, -1):
+        i[first + (i[at + HEAD] + place) % ring] = i[first + (i[at + HEAD] + place - 1) % ring]
+    i[first + i[at + HEAD]] = slot
+    return take(buffer, i, k)
+
+
+def nth(buffer: int, n: int, i: Ints, k: Structure) -> int:
+    """The slot of the n-th oldest part of a buffer, which stays where it is."""
+    at = k[K_BUFFER_I] + buffer * B_INTS
+    structure = k[K_BUFFER_K] + BK * buffer
+    ring = k[structure] if k[structure] > 0 else 1
+    return i[k[K_RING_I] + k[structure + FIRST] + (i[at + HEAD] + n) % ring]
 
 
 def room_came(buffer: int, i: Ints, k: Structure) -> None:
@@ -139,12 +187,14 @@ def room_came(buffer: int, i: Ints, k: Structure) -> None:
     for n in range(k[at]):
         e = k[at + 1 + n]
         state = i[e * E_INTS + STATE]
-        if e == 0 or state in (BLOCKED, STANDBY):
+        if state in (BLOCKED, STANDBY) or k[ELEMENTS_K + e * EK] == SOURCE:
             touch(e, i, k)
 
 
-def new_part(now: float, product: float, f: Floats, i: Ints, k: Structure) -> int:
-    """A blank enters the line: its record's slot."""
+def new_part(
+    now: float, product: float, material_kg: float, f: Floats, i: Ints, k: Structure
+) -> int:
+    """A blank or a component enters the line: its record's slot."""
     line = k[K_LINE_I]
     i[line + FREE_SLOTS] -= 1
     slot = i[k[K_FREE_I] + i[line + FREE_SLOTS]]
@@ -152,20 +202,43 @@ def new_part(now: float, product: float, f: Floats, i: Ints, k: Structure) -> in
     at = k[K_PART_I] + slot * P_INTS
     i[at + PART_ID] = i[line + NEXT_PART]
     i[at + PART_DEFECTIVE] = 0
+    i[at + PART_PASSES] = 0
+    i[at + PART_IS_COMPONENT] = 0
     at = k[K_PART_F] + slot * P_FLOATS
     f[at + PRODUCT] = product
     f[at + PART_ENERGY_KWH] = 0.0
     f[at + BORN_S] = now
-    f[at + PART_MATERIAL_KG] = f[MATERIAL_KG]  # of the source: the blank
+    f[at + PART_MATERIAL_KG] = material_kg
     return slot
 
 
 def part_leaves(slot: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> None:
-    """A part leaves the line for good or as scrap, with all that it is made of; its slot is free."""
+    """A part leaves the line for good or as scrap, with all that it is made of; its slot is free.
+
+    Components are nobody's order and are not counted; their mass is.
+    """
     line = k[K_LINE_I]
-    if scrapped:
-        f[k[K_LINE_F] + LINE_SCRAP_KG] += f[k[K_PART_F] + slot * P_FLOATS + PART_MATERIAL_KG]
-    i[line + (LINE_SCRAPPED if scrapped else GOOD)] += 1
+    part = k[K_PART_I] + slot * P_INTS
+    mass_kg = f[k[K_PART_F] + slot * P_FLOATS + PART_MATERIAL_KG]
+    f[k[K_LINE_F] + (LINE_SCRAP_KG if scrapped else LINE_OUT_KG)] += mass_kg
+    if not i[part + PART_IS_COMPONENT]:
+        i[line + (LINE_SCRAPPED if scrapped else GOOD)] += 1
+    free(slot, i, k)
+
+
+def absorb(slot: int, into: int, f: Floats, i: Ints, k: Structure) -> None:
+    """A component becomes part of another part: its mass, its energy and its faults go with it."""
+    line_p, line_i = k[K_PART_F], k[K_PART_I]
+    for column in (PART_ENERGY_KWH, PART_MATERIAL_KG):
+        f[line_p + into * P_FLOATS + column] += f[line_p + slot * P_FLOATS + column]
+    if i[line_i + slot * P_INTS + PART_DEFECTIVE]:
+        i[line_i + into * P_INTS + PART_DEFECTIVE] = 1
+    free(slot, i, k)
+
+
+def free(slot: int, i: Ints, k: Structure) -> None:
+    """The record of a part that is no more can be used again."""
+    line = k[K_LINE_I]
     i[k[K_PART_I] + slot * P_INTS + PART_ID] = 0
     i[k[K_FREE_I] + i[line + FREE_SLOTS]] = slot
     i[line + FREE_SLOTS] += 1

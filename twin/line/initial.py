@@ -24,12 +24,18 @@ def initial_state(line: Line, seed: int, world: int) -> LineState:
         i[b + s.SLOT] = -1
         i[b + s.STATE] = s.IDLE
         if element.kind == s.SOURCE:
-            f[a + s.TAKT_S] = plant.source.takt_s.start
             f[a + s.LAST_RELEASE_S] = -1e9
+            f[a + s.TAKT_S] = plant.source.takt_s.start
             f[a + s.MATERIAL_KG] = float(plant.source.blank_kg)
+            if e:
+                supply = plant.supplies[e - 1 - len(plant.stations)]
+                f[a + s.TAKT_S], f[a + s.MATERIAL_KG] = supply.every_s, float(supply.component_kg)
+                f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.RELEASE
+        elif element.kind == s.CREW:
+            f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.DUTY
         elif element.kind == s.ENVIRONMENT:
             f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.GRID
-        else:
+        elif element.kind in (s.STATION, s.CONVEYOR):
             _initial_station(line, e, f, i, c, k)
     return LineState(0.0, f, i)
 
@@ -42,6 +48,10 @@ def _initial_station(
     f[a + s.POWER_KW] = c[e * s.EC + s.C_IDLE_KW]
     for mode in (0, 1):
         f[a + s.TO_FAILURE_S + mode] = luck.to_failure_s(e, mode, 0, f, i, c, k)
+    f[a + s.SET_UP_FOR] = -1.0
+    f[a + s.STRIKES_S] = luck.to_strike_s(e, 0, f, i, c, k)
+    if f[a + s.STRIKES_S] < s.FOREVER and line.elements[e].kind == s.STATION:
+        f[a + s.DUE_S], i[e * s.E_INTS + s.PENDING] = f[a + s.STRIKES_S], s.STRUCK
     f[a + s.TOOL_FACTOR] = luck.tool_factor(e, i, c, k)
     f[a + s.STANDBY_AFTER_S] = station.standby_after_s.start
     for n, name in enumerate(line.elements[e].setpoints):

@@ -18,9 +18,10 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from twin.kernels import draws
-from twin.line import conveyor, environment, events, flow, hooks, luck, schema, source, transitions
+from twin.line import hooks, schema
 from twin.line.events import happen, put_in_force, settle
 from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.rules import MODULES
 from twin.line.schema import (
     C_SHIFT_H,
     CYCLE_KWH,
@@ -319,8 +320,6 @@ def advance(
 
 # --- compilation ---------------------------------------------------------------------------------
 
-_MODULES = (flow, luck, source, transitions, conveyor, environment, events)
-
 
 @cache
 def kernel() -> Any:
@@ -338,13 +337,13 @@ def kernel() -> Any:
     names: dict[str, Any] = {name: getattr(pointers, name) for name in calls}
     compile_function = njit(**OPTIONS)
     names |= own_functions(own, bind(own, names, compile_function))
-    for module in _MODULES:
+    for module in MODULES:
         names |= own_functions(module, bind(module, names, compile_function))
     function = bind(own, names, compile_function)["advance"].py_func
     f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
     many_f, many_i = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
     signature = types.int64(types.float64, f, i, i, i, f, many_f, many_i, f, i, f, f, i)
-    cached = named_by_sources(function, (own, *_MODULES, hooks, schema, draws, pointers))
+    cached = named_by_sources(function, (own, *MODULES, hooks, schema, draws, pointers))
     return njit(signature, cache=cached, **OPTIONS)(function)
 
 

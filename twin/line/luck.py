@@ -6,7 +6,14 @@ Every draw is keyed by the element and by what is drawn for the how-manieth time
 
 from __future__ import annotations
 
-from twin.kernels.draws import CYCLE, REPAIR, TIME_TO_FAILURE, TOOL_LIFE
+from twin.kernels.draws import (
+    CYCLE,
+    REPAIR,
+    STRIKE,
+    STRIKE_REPAIR,
+    TIME_TO_FAILURE,
+    TOOL_LIFE,
+)
 from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import lognormal as draw_lognormal
 from twin.line.hooks import Constants, Floats, Ints, Structure
@@ -19,6 +26,10 @@ from twin.line.schema import (
     C_REPAIR_LAW,
     C_REPAIR_S,
     C_RESTART_AFTER_S,
+    C_STRIKE_BETWEEN_S,
+    C_STRIKE_REPAIR_CV,
+    C_STRIKE_REPAIR_LAW,
+    C_STRIKE_REPAIR_S,
     C_TOOL_LIFE_CV,
     CYCLE_KWH,
     CYCLE_S,
@@ -78,6 +89,24 @@ def repair_s(e: int, mode: int, count: int, i: Ints, c: Constants, k: Structure)
     if c[cc + C_REPAIR_LAW + mode] == EXPONENTIAL:
         return draw_exponential(seed, world, e, REPAIR, index, mean)
     return draw_lognormal(seed, world, e, REPAIR, index, mean, c[cc + C_REPAIR_CV + mode])
+
+
+def to_strike_s(e: int, count: int, f: Floats, i: Ints, c: Constants, k: Structure) -> float:
+    """Calendar time from a repair to the next strike: exponential; never for most stations."""
+    mean = c[e * EC + C_STRIKE_BETWEEN_S]
+    if mean <= 0.0:
+        return FOREVER
+    line = k[K_LINE_I]
+    return draw_exponential(i[line + SEED], i[line + WORLD], e, STRIKE, count, mean)
+
+
+def strike_repair_s(e: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
+    """Time to repair after a strike: lognormal or exponential."""
+    cc, line = e * EC, k[K_LINE_I]
+    seed, world, mean = i[line + SEED], i[line + WORLD], c[cc + C_STRIKE_REPAIR_S]
+    if c[cc + C_STRIKE_REPAIR_LAW] == EXPONENTIAL:
+        return draw_exponential(seed, world, e, STRIKE_REPAIR, count, mean)
+    return draw_lognormal(seed, world, e, STRIKE_REPAIR, count, mean, c[cc + C_STRIKE_REPAIR_CV])
 
 
 def tool_factor(e: int, i: Ints, c: Constants, k: Structure) -> float:

@@ -9,10 +9,24 @@ from twin.config import Plant, PlantError, StationSpec, Truth
 from twin.config.errors import KeyPath
 from twin.config.plant import VariantSpec
 from twin.line import schema as s
+from twin.line.columns import (
+    around_columns,
+    consumers,
+    flow_columns,
+    producers,
+    upkeep_columns,
+)
 from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth, check_units
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
 
+_OPERATING = (s.C_BETWEEN_S, s.C_REPAIR_S, s.C_REPAIR_CV, s.C_REPAIR_LAW)
+_CALENDAR = (
+    s.C_STRIKE_BETWEEN_S,
+    s.C_STRIKE_REPAIR_S,
+    s.C_STRIKE_REPAIR_CV,
+    s.C_STRIKE_REPAIR_LAW,
+)
 LAWS = {"exponential": s.EXPONENTIAL, "lognormal": s.LOGNORMAL}
 
 
@@ -39,8 +53,8 @@ class Element:
 class Line:
     """A production line, immutable.
 
-    ``elements`` are the source (0), the stations in the order of the plant file, and the
-    environment (last). ``c`` and ``k`` are the constant columns of ``twin.line.schema``;
+    ``elements`` are the source (0), the stations in the order of the plant file, the supplies of
+    components, crews and belts, and the environment (last). ``c`` and ``k`` are the constant columns of ``twin.line.schema``;
     ``n_floats`` and ``n_ints`` the size of a state.
     """
 
@@ -57,7 +71,7 @@ class Line:
     @property
     def stations(self) -> tuple[Element, ...]:
         """The stations, in order; the station at position ``n`` is element ``n + 1``."""
-        return self.elements[1:-1]
+        return self.elements[1 : 1 + len(self.plant.stations)]
 
     def element(self, name: str) -> int:
         """The index of an element."""
@@ -83,7 +97,10 @@ def build_line(
     try:
         elements = [Element(plant.source.name, s.SOURCE)]
         for n, station in enumerate(plant.stations):
-            elements.append(_element(n, station))
+            elements.append(_element(plant, n, station))
+        elements += [Element(supply.name, s.SOURCE) for supply in plant.supplies]
+        elements += [Element(crew.name, s.CREW) for crew in plant.crews]
+        elements += [Element(f"{b.name}_belt", s.BELT) for b in plant.buffers if b.transit_s]
         elements.append(Element("env", s.ENVIRONMENT))
         models = {e.name: e.model for e in elements if e.model is not None}
         check_parameter_names(plant, models, mismatch or {})
@@ -95,8 +112,8 @@ def build_line(
         raise plant.located(error) from error
 
 
-def _element(n: int, station: StationSpec) -> Element:
-    at: KeyPath = ("stations", n)
+def _element(plant: Plant, n: int, station: StationSpec) -> Element:
+    at: KeyPath = ("stations", plant.row(n))
     try:
         name, _, variant = station.model.partition(".")
         model = load(name).variant(variant) if variant else load(name)
@@ -144,11 +161,10 @@ def _columns(
     capacities = [_room(plant, n) for n in range(len(buffers))]
     rings = [max(capacity, 1) for capacity in capacities]
     n_elements = len(elements)
-    places = [station.places for station in plant.stations]
-    slots = sum(rings) + sum(places) + n_elements + 1
-    k = [0] * s.N_K
-    k[s.K_ELEMENTS], k[s.K_BUFFERS], k[s.K_SLOTS] = n_elements, len(buffers), slots
-    k[s.K_DISTURBANCES] = len(disturbances)
+    places = [st.batch.parts if st.batch else st.places for st in plant.stations]
+    slots, k = sum(rings) + sum(places) + n_elements + 1, [0] * s.N_K
+    k[s.K_ELEMENTS], k[s.K_BUFFERS] = n_elements, len(buffers)
+    k[s.K_SLOTS], k[s.K_DISTURBANCES] = slots, len(disturbances)
     k[s.K_LINE_F] = n_elements * s.E_FLOATS
     k[s.K_DISTURBANCE_F] = k[s.K_LINE_F] + s.L_FLOATS
     k[s.K_STATE_F] = k[s.K_DISTURBANCE_F] + len(disturbances)
@@ -163,11 +179,13 @@ def _columns(
     k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
     k += [0] * (n_elements * s.EK)
     k[s.K_BUFFER_K] = len(k)
+    names = [element.name for element in elements]
     for n, capacity in enumerate(capacities):
-        k += [capacity, sum(rings[:n])]
+        belt = f"{buffers[n]}_belt"
+        k += [capacity, sum(rings[:n]), names.index(belt) if belt in names else 0]
     k[s.K_FED_K] = len(k)
     for name in buffers:
-        for side in (_producers, _consumers):
+        for side in (producers, consumers):
             near = side(plant, name)
             k += [len(near), *near, *[0] * (n_elements - len(near))]
     c = [0.0] * (n_elements * s.EC)
@@ -176,14 +194,14 @@ def _columns(
     for e, element in enumerate(elements):
         ek = s.ELEMENTS_K + e * s.EK
         k[ek + s.KIND] = element.kind
-        k[ek + s.MIXED_BY] = -1
-        if element.kind == s.SOURCE:
-            k[ek + s.GIVES_TO] = buffers.index(plant.source.gives_to)
-            if plant.source.mixed_by is not None:
-                k[ek + s.MIXED_BY] = disturbances.index(plant.source.mixed_by)
-        elif element.model is not None:
+        k[ek + s.MIXED_BY] = k[ek + s.REWORK_TO] = -1
+        if element.model is None:
+            around_columns(plant, e, element.kind, element.name, c, k)
+        else:
             station = plant.stations[e - 1]
             _station_columns(plant, e, element, station, truth, variant, mismatch, c, k)
+            flow_columns(plant, e, station, c, k)
+            upkeep_columns(plant, e, station, names, c, k)
             k[ek + s.X_F] = x_at
             k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
             x_at += n_x[e]
@@ -191,10 +209,8 @@ def _columns(
     k[s.K_VECTORS] = v_at
     n_floats = k[s.K_PART_F] + slots * s.P_FLOATS
     n_ints = k[s.K_QUEUE_I] + n_elements
-    is_truth = truth is not None
-    return Line(
-        plant, elements, buffers, disturbances, tuple(c), tuple(k), n_floats, n_ints, is_truth
-    )
+    columns = (tuple(c), tuple(k), n_floats, n_ints)
+    return Line(plant, elements, buffers, disturbances, *columns, is_truth=truth is not None)
 
 
 def _vector_columns(ek: int, model: ProcessModel, at: int, k: list[int]) -> int:
@@ -228,15 +244,6 @@ def _room(plant: Plant, n: int) -> int:
                     "give at least 1",
                 )
     return room
-
-
-def _producers(plant: Plant, buffer: str) -> list[int]:
-    near = [0] if plant.source.gives_to == buffer else []
-    return near + [n + 1 for n, st in enumerate(plant.stations) if st.gives_to == buffer]
-
-
-def _consumers(plant: Plant, buffer: str) -> list[int]:
-    return [n + 1 for n, st in enumerate(plant.stations) if st.takes_from == buffer]
 
 
 def _station_columns(
@@ -279,13 +286,18 @@ def _station_columns(
     c[cc + s.C_STANDBY_KW] = float((true and true.standby_kw) or power.standby_kw)
     c[cc + s.C_WARM_UP_KW], c[cc + s.C_IDLE_KW] = float(power.warm_up_kw), idle
     c[cc + s.C_WARM_UP_S] = float((true and true.warm_up_s) or station.warm_up_s)
-    for m, (mode, failure) in enumerate(station.failures.items()):
+    modes = 0
+    for mode, failure in station.failures.items():
         between = (true and true.mean_between_s.get(mode)) or failure.mean_between_s
         repair = (true and true.mean_repair_s.get(mode)) or failure.mean_repair_s
-        c[cc + s.C_BETWEEN_S + m] = float(between)
-        c[cc + s.C_REPAIR_S + m] = float(repair)
-        c[cc + s.C_REPAIR_CV + m] = failure.repair_cv
-        c[cc + s.C_REPAIR_LAW + m] = LAWS[failure.repair_law]
+        law = [float(between), float(repair), failure.repair_cv, LAWS[failure.repair_law]]
+        columns = [column + modes for column in _OPERATING]
+        if failure.clock == "calendar":
+            columns = list(_CALENDAR)
+        else:
+            modes += 1
+        for column, value in zip(columns, law, strict=True):
+            c[cc + column] = value
     if station.tool is not None:
         c[cc + s.C_TOOL_LIFE_MM] = float(station.tool.end_of_life_mm)
         c[cc + s.C_TOOL_LIFE_CV] = float((true and true.tool_life_cv) or station.tool.life_cv)

@@ -81,6 +81,8 @@ def _orders(
 ) -> NDArray[np.float64]:
     shift = shift_orders(plant, utilisation)
     ordered = shift * (1.0 + np.floor(h / plant.shift_h))
+    if plant.demand.arrive == "evenly":
+        ordered = np.floor(shift * h / plant.shift_h + 1e-9)
     if spec.demand_factor != 1.0:
         shift_ends_h = plant.shift_h * (1.0 + math.floor(spec.from_h / plant.shift_h))
         window_h = min(spec.until_h, shift_ends_h) - spec.from_h

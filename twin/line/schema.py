@@ -16,7 +16,7 @@ NEVER_S = 1e6
 FOREVER = float("inf")
 
 # --- what an element can be --------------------------------------------------------------------
-SOURCE, STATION, CONVEYOR, ENVIRONMENT = range(4)
+SOURCE, STATION, CONVEYOR, ENVIRONMENT, CREW, BELT = range(6)
 
 # --- what a station can be doing (the codes travel over OPC UA) --------------------------------
 STATES = (
@@ -28,12 +28,21 @@ STATES = (
     "blocked",
     "down",
     "tool_change",
+    "setup",
+    "service",
+    "waiting",
 )
 OFF, STANDBY, WARM_UP, IDLE, PROCESSING, BLOCKED, DOWN, TOOL_CHANGE = range(8)
+SETUP, SERVICE, WAITING = 8, 9, 10
 N_STATES = len(STATES)
 
 # --- what can be due at an element -------------------------------------------------------------
 NOTHING, FINISH, FAIL, REPAIRED, WARM, CHANGED, TIMED_OUT, RELEASE, GRID = range(9)
+STRUCK, SET_UP, SERVICED, DUTY, ARRIVE = range(9, 14)
+
+# --- what a station may need somebody for ------------------------------------------------------
+TASKS = ("work", "setup", "repair", "tool_change", "service")
+TASK_WORK, TASK_SETUP, TASK_REPAIR, TASK_CHANGE, TASK_SERVICE = range(5)
 
 # --- element columns, floats -------------------------------------------------------------------
 E_FLOAT_COLUMNS = (
@@ -60,6 +69,10 @@ E_FLOAT_COLUMNS = (
     "last_release_s",
     "phase",
     "rest_since_s",
+    "set_up_for",
+    "task_s",
+    "strikes_s",
+    "serviced_s",
     *(f"time_{state}_s" for state in STATES),
     *(f"energy_{state}_kwh" for state in STATES),
     *(f"output_{k}" for k in range(6)),
@@ -91,8 +104,12 @@ E_FLOATS = len(E_FLOAT_COLUMNS)
     LAST_RELEASE_S,
     PHASE,
     REST_SINCE_S,
-) = range(23)
-TIME_S = 23
+    SET_UP_FOR,
+    TASK_S,
+    STRIKES_S,
+    SERVICED_S,
+) = range(27)
+TIME_S = 27
 ENERGY_KWH = TIME_S + N_STATES
 OUTPUT = ENERGY_KWH + N_STATES
 NEXT = OUTPUT + 6
@@ -114,6 +131,12 @@ E_INT_COLUMNS = (
     "failed_mode",
     "touched",
     "defective",
+    "held",
+    "wants",
+    "free",
+    "in_hand",
+    "serviced_ops",
+    "strikes",
 )
 E_INTS = len(E_INT_COLUMNS)
 (
@@ -131,24 +154,30 @@ E_INTS = len(E_INT_COLUMNS)
     FAILED_MODE,
     TOUCHED,
     DEFECTIVE,
+    HELD,
+    WANTS,
+    FREE,
+    IN_HAND,
+    SERVICED_OPS,
+    STRIKES,
 ) = range(E_INTS)
 
 # --- buffers: integers, followed by the ring of part slots -------------------------------------
-B_INTS = 2
-LEVEL, HEAD = range(B_INTS)
+B_INTS = 3
+LEVEL, HEAD, ON_BELT = range(B_INTS)
 
 # --- parts in the line -------------------------------------------------------------------------
-P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s", "material_kg")
+P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s", "material_kg", "arrives_s")
 P_FLOATS = len(P_FLOAT_COLUMNS)
-PRODUCT, PART_ENERGY_KWH, BORN_S, PART_MATERIAL_KG = range(P_FLOATS)
-P_INT_COLUMNS = ("id", "defective")
+PRODUCT, PART_ENERGY_KWH, BORN_S, PART_MATERIAL_KG, ARRIVES_S = range(P_FLOATS)
+P_INT_COLUMNS = ("id", "defective", "passes", "is_component")
 P_INTS = len(P_INT_COLUMNS)
-PART_ID, PART_DEFECTIVE = range(P_INTS)
+PART_ID, PART_DEFECTIVE, PART_PASSES, PART_IS_COMPONENT = range(P_INTS)
 
 # --- the line record ---------------------------------------------------------------------------
-L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor")
+L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor", "out_kg")
 L_FLOATS = len(L_FLOAT_COLUMNS)
-LINE_MATERIAL_KG, LINE_SCRAP_KG, FAILURE_RATE = range(L_FLOATS)
+LINE_MATERIAL_KG, LINE_SCRAP_KG, FAILURE_RATE, LINE_OUT_KG = range(L_FLOATS)
 L_INT_COLUMNS = (
     "seed",
     "world",
@@ -199,37 +228,8 @@ N_K = 17
 ELEMENTS_K = N_K
 """The constants of the elements follow at once; those in ``c`` begin at 0."""
 
-EK_COLUMNS = (
-    "kind",
-    "takes_from",
-    "gives_to",
-    "inspects",
-    "restart_scrap",
-    "can_standby",
-    "has_tool",
-    "n_setpoints",
-    "n_states",
-    "n_disturbances",
-    "n_parameters",
-    "n_outputs",
-    "state_f",
-    "parameter_c",
-    "disturbance_k",
-    "places",
-    "places_i",
-    "mixed_by",
-    "vectors_v",
-    "out_v",
-    "placed_k",
-    "drifts",
-    "elapsed_d",
-    "write_at",
-    "step_at",
-    "shift_at",
-    "ready_at",
-)
+EK = 43
 """The last four are addresses of machine code; only the compiled engine fills them, in its own copy."""
-EK = len(EK_COLUMNS)
 (
     KIND,
     TAKES_FROM,
@@ -254,54 +254,44 @@ EK = len(EK_COLUMNS)
     PLACED_K,
     DRIFTS,
     ELAPSED_D,
+    WAKE_AT,
+    AT_LEAST,
+    BATCH,
+    PICKS,
+    ALSO_TAKES_K,
+    ALSO_GIVES_K,
+    ALSO_GIVES_C,
+    SETUP_C,
+    CREWS_K,
+    DUTY_C,
+    REWORK_TO,
+    REWORK_PASSES,
+    SERVICE_OPS,
+    WIP_LIMIT,
+    OF_COMPONENTS,
+    CARRIES,
     WRITE_AT,
     STEP_AT,
     SHIFT_AT,
     READY_AT,
 ) = range(EK)
 SINK = -1
+SCRAP = -2
+FIFO, LIFO, SAME_PRODUCT = range(3)
+"""Which part a station takes; SAME_PRODUCT: the oldest that needs no setup, else the oldest."""
+
+BK = 3
+ROOM, FIRST, BELT_AT = range(BK)
+"""Constants of a buffer: places, where its ring begins, the belt that is in it (0: none)."""
 
 # --- what a station with places must know of its process model, at PLACED_K; then its exit outputs
-PK_COLUMNS = (
-    "d_ambient",
-    "d_phase",
-    "d_places",
-    "u_setback",
-    "y_power",
-    "y_gas",
-    "y_rate",
-    "y_defect",
-)
 (D_AMBIENT, D_PHASE, D_PLACES, U_SETBACK, Y_POWER, Y_GAS, Y_RATE, Y_DEFECT) = range(8)
-PK = len(PK_COLUMNS)
+PK = 8
 
 FIXED, EXPONENTIAL, LOGNORMAL = range(3)
 """How times scatter: cycle times around the process model's, repair times around their mean."""
 
-EC_COLUMNS = (
-    "off_kw",
-    "standby_kw",
-    "warm_up_kw",
-    "idle_kw",
-    "warm_up_s",
-    "mean_between_0_s",
-    "mean_between_1_s",
-    "mean_repair_0_s",
-    "mean_repair_1_s",
-    "repair_cv_0",
-    "repair_cv_1",
-    "repair_law_0",
-    "repair_law_1",
-    "tool_life_mm",
-    "tool_life_cv",
-    "tool_change_s",
-    "restart_after_s",
-    "step_s",
-    "cycle_law",
-    "cycle_cv",
-    "shift_h",
-)
-EC = len(EC_COLUMNS)
+EC = 31
 (
     C_OFF_KW,
     C_STANDBY_KW,
@@ -324,4 +314,14 @@ EC = len(EC_COLUMNS)
     C_CYCLE_LAW,
     C_CYCLE_CV,
     C_SHIFT_H,
+    C_STRIKE_BETWEEN_S,
+    C_STRIKE_REPAIR_S,
+    C_STRIKE_REPAIR_CV,
+    C_STRIKE_REPAIR_LAW,
+    C_SERVICE_EVERY_S,
+    C_SERVICE_S,
+    C_FINDS,
+    C_FALSE_ALARMS,
+    C_TRANSIT_S,
+    C_STARTS_AT_H,
 ) = range(EC)

@@ -16,17 +16,17 @@ from typing import Any
 import numpy as np
 import simpy
 
-from twin.line import conveyor, environment, events, flow, luck, source, transitions
 from twin.line import schema as s
 from twin.line.cores import Core, hooks_of
 from twin.line.journal import Row, Transitions
 from twin.line.model import Line
+from twin.line.rules import MODULES
 from twin.line.setpoints import Setpoints
 from twin.processes.bind import bind
 from twin.state import LineState
 
 Table = Sequence[float]
-RANK = {s.ENVIRONMENT: 1, s.CONVEYOR: 2, s.STATION: 3, s.SOURCE: 4}
+RANK = {s.ENVIRONMENT: 1, s.CREW: 2, s.CONVEYOR: 3, s.BELT: 4, s.STATION: 5, s.SOURCE: 6}
 
 
 class _Calendar(simpy.Environment):
@@ -117,7 +117,7 @@ class Simulator:
 def _bind(owed: Mapping[str, Any]) -> dict[str, Any]:
     """The transition functions with what this engine owes them, see ``twin.line.hooks``."""
     names: dict[str, Any] = {**owed, "record": _record, "schedule": _schedule, "rows_of": _rows_of}
-    for module in (flow, luck, source, transitions, conveyor, environment, events):
+    for module in MODULES:
         names |= own_functions(module, bind(module, names))
     return names
 

@@ -213,7 +213,7 @@ class TagReader:
             elapsed = f[a + s.CYCLE_S] - f[a + s.WORK_LEFT_S]
             if state == s.PROCESSING:
                 elapsed += now - f[a + s.WORK_SINCE_S]
-        failures = i[b + s.FAILURES] + i[b + s.FAILURES + 1]
+        failures = i[b + s.FAILURES] + i[b + s.FAILURES + 1] + i[b + s.STRIKES]
         out += [state, f[a + s.SINCE_S], part, elapsed, i[b + s.OPS], i[b + s.SCRAPPED]]
         out += [failures, i[b + s.TOOLS], *times, energy, gas]
         out += [f[a + s.LAST_CYCLE_S], f[a + s.LAST_ENERGY_KWH], f[a + s.POWER_KW]]
@@ -236,7 +236,7 @@ class TagReader:
         found = {}
         for b, name in enumerate(self.line.buffers):
             at = k[s.K_BUFFER_I] + b * s.B_INTS
-            places, first = k[k[s.K_BUFFER_K] + 2 * b], k[k[s.K_BUFFER_K] + 2 * b + 1]
+            places, first = k[k[s.K_BUFFER_K] + s.BK * b], k[k[s.K_BUFFER_K] + s.BK * b + 1]
             ring, length = k[s.K_RING_I] + first, max(places, 1)
             slots = [i[ring + (i[at + s.HEAD] + n) % length] for n in range(i[at])]
             found[name] = tuple(i[k[s.K_PART_I] + slot * s.P_INTS] for slot in slots)

@@ -94,7 +94,7 @@ def test_what_one_tag_does_not_tell_stays_as_the_twin_expected_it(name: str) -> 
         assert np.isfinite(reader.read(lost, IN_REMOTE)).all(), signal
 
 
-@pytest.mark.parametrize("state", [math.nan, -1.0, 8.0, 99.0, 3.5, 1e300])
+@pytest.mark.parametrize("state", [math.nan, -1.0, float(s.N_STATES), 99.0, 3.5, 1e300])
 def test_a_station_without_a_state_leaves_the_twin_as_it_is(state: float) -> None:
     line = nominal("machining_line")
     run = shift(line, 1000.0)

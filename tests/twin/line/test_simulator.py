@@ -323,7 +323,7 @@ def check_conservation(run: Run) -> None:
     for n in reversed(range(len(line.stations))):
         slot = run.counter(f"m{n}", s.SLOT)
         buffer = k[s.K_BUFFER_I] + n * s.B_INTS
-        places, first = (k[k[s.K_BUFFER_K] + 2 * n + offset] for offset in (0, 1))
+        places, first = (k[k[s.K_BUFFER_K] + s.BK * n + offset] for offset in (0, 1))
         assert 0 <= i[buffer + s.LEVEL] <= max(places, 1)
         slots = [slot] if slot >= 0 else []
         for place in range(i[buffer + s.LEVEL]):
@@ -371,7 +371,7 @@ def check_nobody_waits_in_vain(run: Run) -> None:
             assert level == 0
         assert not (state == s.IDLE and asked)
         if state == s.BLOCKED and n + 1 < len(run.line.stations):
-            behind = k[k[s.K_BUFFER_K] + 2 * (n + 1)]
+            behind = k[k[s.K_BUFFER_K] + s.BK * (n + 1)]
             level_behind = i[k[s.K_BUFFER_I] + (n + 1) * s.B_INTS + s.LEVEL]
             if behind:
                 assert level_behind == behind

@@ -48,6 +48,9 @@ STATE_COLOURS = {
     s.STANDBY: "#eef1f3",
     s.OFF: "#ffffff",
     s.TOOL_CHANGE: "#4c545c",
+    s.SETUP: "#6a6f8c",
+    s.SERVICE: "#57718a",
+    s.WAITING: "#c9b7d6",
     s.BLOCKED: WARNING,
     s.DOWN: ALARM,
 }
@@ -120,7 +123,10 @@ def _bars(axes: Axes, row: int, course: Iterable[Stretch], state: int) -> None:
 def _state_legend(drawn: Figure, present: set[int]) -> None:
     from matplotlib.patches import Patch
 
-    order = (s.PROCESSING, s.IDLE, s.BLOCKED, s.DOWN, s.TOOL_CHANGE, s.WARM_UP, s.STANDBY, s.OFF)
+    order = (
+        *(s.PROCESSING, s.IDLE, s.BLOCKED, s.WAITING, s.DOWN, s.TOOL_CHANGE, s.SETUP, s.SERVICE),
+        *(s.WARM_UP, s.STANDBY, s.OFF),
+    )
     handles = [
         Patch(
             facecolor=STATE_COLOURS[state],

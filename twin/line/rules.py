@@ -1,0 +1,34 @@
+"""The modules of transitions, in the order in which an engine binds them.
+
+Each may call what stands in those before it, and the hooks of ``twin.line.hooks``.
+"""
+
+from __future__ import annotations
+
+from twin.line import (
+    belt,
+    conveyor,
+    environment,
+    events,
+    flow,
+    luck,
+    people,
+    source,
+    states,
+    transitions,
+    work,
+)
+
+MODULES = (
+    flow,
+    luck,
+    people,
+    belt,
+    states,
+    work,
+    source,
+    transitions,
+    conveyor,
+    environment,
+    events,
+)
