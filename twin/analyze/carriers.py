@@ -86,7 +86,7 @@ class CarrierEstimator:
         sensor = line.plant.stations[e - 1].sensors.get("exit_cured_min")
         self._noise_min = math.hypot(sensor.noise_sd if sensor else 0.0, MODEL_MIN)
         mvs = [q.name for q in element.model.mvs]
-        self._setback_f = e * s.E_FLOATS + s.SETPOINT + mvs.index("setback")
+        self._setback_f = line.setpoints_f(e) + mvs.index("setback")
 
     def update(
         self, seen: Observation, twin: LineState, inside: Inside, offsets: dict[str, Offset]

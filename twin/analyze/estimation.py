@@ -83,6 +83,7 @@ class _Station:
         self.n_p, self.p_c = k[ek + s.N_P], k[ek + s.P_C]
         self.p = np.array(line.c[self.p_c : self.p_c + self.n_p])
         self.n_u, self.n_d, self.n_x = k[ek + s.N_SETPOINTS], k[ek + s.N_D], k[ek + s.N_X]
+        self._setpoints_f = line.setpoints_f(e)
         at = k[ek + s.D_K]
         self.given = [
             (n, k[s.K_DISTURBANCE_F] + k[at + n]) for n in range(self.n_d) if k[at + n] >= 0
@@ -106,7 +107,7 @@ class _Station:
         if math.isnan(seen[f"{name}.op_count"]):
             return
         ops = int(seen[f"{name}.op_count"])
-        u = tuple(f[a + s.SETPOINT : a + s.SETPOINT + self.n_u])
+        u = tuple(f[self._setpoints_f : self._setpoints_f + self.n_u])
         before, begun = memory.ops.get(name), memory.inputs.get(name)
         memory.ops[name] = ops
         self._begin(seen, (*u, f[a + s.WEAR]), memory)

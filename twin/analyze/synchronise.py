@@ -278,8 +278,11 @@ def _copy_status(
         (s.LAST_CYCLE_S, "last_cycle_s"),
         (s.LAST_ENERGY_KWH, "last_energy_kwh"),
         (s.STANDBY_AFTER_S, "standby_after_s"),
-        *((s.OUTPUT + n, output) for n, output in enumerate(line.elements[e].outputs)),
-        *((s.SETPOINT + n, setpoint) for n, setpoint in enumerate(line.elements[e].setpoints)),
+        *((line.outputs_f(e) - a + n, output) for n, output in enumerate(line.elements[e].outputs)),
+        *(
+            (line.setpoints_f(e) - a + n, setpoint)
+            for n, setpoint in enumerate(line.elements[e].setpoints)
+        ),
     ):
         f[a + column] = _told(seen, f"{name}.{tag}", f[a + column])
     for column, tag in (

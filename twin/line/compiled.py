@@ -18,9 +18,9 @@ from twin.line.kernel import (
     FIRST_ROW,
     FULL,
     HEADER,
-    ROOM,
     ROW,
     ROWS,
+    ROWS_ROOM,
     SCANNED,
     SPARE,
     TABLE_ROWS,
@@ -92,7 +92,7 @@ class CompiledSimulator:
         if not until_s >= nows_s.max():
             msg = f"cannot run back from {nows_s.max()} s to {until_s} s"
             raise ValueError(msg)
-        if len(nows_s) > 1 and self._desk.ints[ROOM]:
+        if len(nows_s) > 1 and self._desk.ints[ROWS_ROOM]:
             raise ValueError("an engine that keeps a journal takes one state; make it tells=False")
         moves = _columns(self._setpoints.moves(setpoints)) if setpoints else _NO_MOVES
         self._desk.ints[ROWS] = 0
@@ -111,7 +111,7 @@ class CompiledSimulator:
     def _empty(self, rows: list[Row]) -> None:
         """Take the journal's rows off the desk."""
         desk = self._desk
-        n, room, first = (int(desk.ints[at]) for at in (ROWS, ROOM, FIRST_ROW))
+        n, room, first = (int(desk.ints[at]) for at in (ROWS, ROWS_ROOM, FIRST_ROW))
         if n > room:
             msg = f"one instant wrote {n} rows of journal, the desk has room for {room}"
             raise RuntimeError(msg)

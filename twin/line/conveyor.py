@@ -69,7 +69,7 @@ from twin.line.schema import (
     NEVER_S,
     OPS,
     OUT_V,
-    OUTPUT,
+    OWN_F,
     P_FLOATS,
     P_INTS,
     PART_DEFECTIVE,
@@ -269,8 +269,9 @@ def shift(
     if leaving >= 0:
         outputs(e, c, k, journal)
         out = k[ek + OUT_V]
+        shown = k[ek + OWN_F] + k[ek + N_SETPOINTS]
         for n in range(k[ek + N_Y]):
-            f[a + OUTPUT + n] = float(v[out + k[pk + PK + n]])
+            f[shown + n] = float(v[out + k[pk + PK + n]])
         deliver(e, leaving, float(v[out + k[pk + Y_DEFECT]]), now, f, i, c, k)
     d = k[ek + VECTORS_V] + k[ek + N_X] + k[ek + N_SETPOINTS]
     shift_carriers(e, float(v[d + k[pk + D_AMBIENT]]), k, journal)

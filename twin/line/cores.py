@@ -22,6 +22,8 @@ class Core:
         ek = s.ELEMENTS_K + e * s.EK
         n_u, n_d, n_p = k[ek + s.N_SETPOINTS], k[ek + s.N_D], k[ek + s.N_P]
         self.n_u, self.n_y = n_u, k[ek + s.N_Y]
+        self.setpoint_f = line.setpoints_f(e)
+        self.coming_f = line.outputs_f(e) + self.n_y
         at, p_c = k[ek + s.VECTORS_V], k[ek + s.P_C]
         vectors = []
         for length in (k[ek + s.N_X], n_u, n_d, n_p, len(model.outputs)):
@@ -50,7 +52,7 @@ class Core:
 
     def load(self, e: int, now: float, f: list[float]) -> None:
         """Gather u, d and the drifting p from the state."""
-        at = e * s.E_FLOATS + s.SETPOINT
+        at = self.setpoint_f
         for n in range(self.n_u):
             self.u[n] = f[at + n]
         for n, column in self.given:
@@ -74,7 +76,7 @@ class Core:
         f[a + s.CYCLE_S], f[a + s.CYCLE_KWH], f[a + s.MATERIAL_KG] = out[0], out[1], out[2]
         f[a + s.CYCLE_WEAR] = out[4]
         for n in range(self.n_y):
-            f[a + s.NEXT + n] = out[5 + n]
+            f[self.coming_f + n] = out[5 + n]
         return float(out[3])
 
 

@@ -12,7 +12,6 @@ from twin.line.schema import (
     BELT_AT,
     BK,
     BLOCKED,
-    BORN_S,
     C_TRANSIT_S,
     E_INTS,
     EC,
@@ -191,9 +190,7 @@ def room_came(buffer: int, i: Ints, k: Structure) -> None:
             touch(e, i, k)
 
 
-def new_part(
-    now: float, product: float, material_kg: float, f: Floats, i: Ints, k: Structure
-) -> int:
+def new_part(product: float, material_kg: float, f: Floats, i: Ints, k: Structure) -> int:
     """A blank or a component enters the line: its record's slot."""
     line = k[K_LINE_I]
     i[line + FREE_SLOTS] -= 1
@@ -207,7 +204,6 @@ def new_part(
     at = k[K_PART_F] + slot * P_FLOATS
     f[at + PRODUCT] = product
     f[at + PART_ENERGY_KWH] = 0.0
-    f[at + BORN_S] = now
     f[at + PART_MATERIAL_KG] = material_kg
     return slot
 

@@ -55,6 +55,6 @@ def _initial_station(
     f[a + s.TOOL_FACTOR] = luck.tool_factor(e, i, c, k)
     f[a + s.STANDBY_AFTER_S] = station.standby_after_s.start
     for n, name in enumerate(line.elements[e].setpoints):
-        f[a + s.SETPOINT + n] = station.setpoints[name].start
+        f[line.setpoints_f(e) + n] = station.setpoints[name].start
     if line.elements[e].kind == s.CONVEYOR:
         conveyor.begin(e, line, f, i, k)

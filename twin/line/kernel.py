@@ -43,12 +43,11 @@ from twin.line.schema import (
     N_SETPOINTS,
     N_X,
     N_Y,
-    NEXT,
     OUT_V,
+    OWN_F,
     P_C,
     PENDING,
     READY_AT,
-    SETPOINT,
     SHIFT_AT,
     STEP_AT,
     VECTORS_V,
@@ -57,7 +56,7 @@ from twin.line.schema import (
     X_F,
 )
 
-ROWS, ROOM, FIRST_ROW, ELEMENTS, LEAVES, TABLE_ROWS, CHANGED = range(7)
+ROWS, ROWS_ROOM, FIRST_ROW, ELEMENTS, LEAVES, TABLE_ROWS, MOVED = range(7)
 HEADER = 7
 """Rows written, rows there is room for, where they begin; elements; leaves of the tree, 0 if the due
 times are scanned; rows of the table of what comes from outside; the element whose due time has changed
@@ -89,7 +88,7 @@ def lay_out(f: Floats, k: Structure, desk: Desk) -> None:
     n, leaves = at[ELEMENTS], at[LEAVES]
     for e in range(n):
         due_s[e] = f[e * E_FLOATS + DUE_S]
-    at[CHANGED] = -1
+    at[MOVED] = -1
     tree = HEADER + n
     for e in range(leaves):
         at[tree + leaves + e] = e if e < n else n - 1
@@ -112,9 +111,9 @@ def soonest(desk: Desk) -> int:
     due_s, at = desk[0], desk[1]
     n = at[ELEMENTS]
     if at[LEAVES] > 0:
-        if at[CHANGED] >= 0:
-            put_right(at[CHANGED], desk)
-            at[CHANGED] = -1
+        if at[MOVED] >= 0:
+            put_right(at[MOVED], desk)
+            at[MOVED] = -1
         return int(at[HEADER + n + 1])
     first = 0
     least_s = due_s[0]
@@ -138,20 +137,20 @@ def schedule(e: int, pending: int, due_s: float, f: Floats, i: Ints, desk: Desk)
     f[e * E_FLOATS + DUE_S] = due_s
     i[e * E_INTS + PENDING] = pending
     at = desk[1]
-    if at[LEAVES] > 0 and at[CHANGED] != e:
-        if at[CHANGED] >= 0:
-            put_right(at[CHANGED], desk)
-        at[CHANGED] = e
+    if at[LEAVES] > 0 and at[MOVED] != e:
+        if at[MOVED] >= 0:
+            put_right(at[MOVED], desk)
+        at[MOVED] = e
     desk[0][e] = due_s
 
 
 def record(desk: Desk, now: float, e: int, before: int, after: int, part: int) -> None:
     """A row of the journal; beyond its room they are only counted."""
     at = desk[1]
-    if at[ROOM] > 0:
+    if at[ROWS_ROOM] > 0:
         row = at[ROWS]
         at[ROWS] = row + 1
-        if row < at[ROOM]:
+        if row < at[ROWS_ROOM]:
             rows = desk[0]
             first = at[FIRST_ROW] + ROW * row
             rows[first] = now
@@ -184,13 +183,14 @@ def run_cycle(
     if k[ek + DRIFTS]:
         p = d + k[ek + N_D]
         gather_parameters(e, p, now, c, k, desk)
-        call_write(code, f, a + WEAR, f, a + SETPOINT, v, d, v, p, v, out)
+        call_write(code, f, a + WEAR, f, k[ek + OWN_F], v, d, v, p, v, out)
     else:
-        call_write(code, f, a + WEAR, f, a + SETPOINT, v, d, c, k[ek + P_C], v, out)
+        call_write(code, f, a + WEAR, f, k[ek + OWN_F], v, d, c, k[ek + P_C], v, out)
     f[a + CYCLE_S], f[a + CYCLE_KWH], f[a + MATERIAL_KG] = v[out], v[out + 1], v[out + 2]
     f[a + CYCLE_WEAR] = v[out + 4]
+    coming = k[ek + OWN_F] + k[ek + N_SETPOINTS] + k[ek + N_Y]
     for n in range(k[ek + N_Y]):
-        f[a + NEXT + n] = v[out + 5 + n]
+        f[coming + n] = v[out + 5 + n]
     return float(v[out + 3])
 
 
@@ -229,7 +229,7 @@ def gather(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, d
     for n in range(k[ek + N_X]):
         v[x + n] = f[k[ek + X_F] + n]
     for n in range(k[ek + N_SETPOINTS]):
-        v[u + n] = f[e * E_FLOATS + SETPOINT + n]
+        v[u + n] = f[k[ek + OWN_F] + n]
     gather_disturbances(e, d, now, f, c, k, desk)
     gather_parameters(e, d + k[ek + N_D], now, c, k, desk)
 
@@ -299,7 +299,7 @@ def advance(
     """
     c, k, w = first_of(cs), first_of(ks), first_of(ws)
     desk = (first_of(floats), first_of(header))
-    room = header[ROOM] - SPARE * header[ELEMENTS]
+    room = header[ROWS_ROOM] - SPARE * header[ELEMENTS]
     for n in range(fs.shape[0]):
         f, i = ahead(first_of(fs), n * fs.shape[1]), ahead(first_of(ints), n * ints.shape[1])
         lay_out(f, k, desk)
@@ -311,7 +311,7 @@ def advance(
             now = floats[e]
             if not now < until_s:
                 break
-            if header[ROOM] > 0 and header[ROWS] > room:
+            if header[ROWS_ROOM] > 0 and header[ROWS] > room:
                 return FULL
             happen(e, now, f, i, c, k, w, desk)
         nows_s[n] = until_s

@@ -73,6 +73,14 @@ class Line:
         """The stations, in order; the station at position ``n`` is element ``n + 1``."""
         return self.elements[1 : 1 + len(self.plant.stations)]
 
+    def setpoints_f(self, e: int) -> int:
+        """Where the process setpoints of a station stand in the floats of a state."""
+        return self.k[s.ELEMENTS_K + e * s.EK + s.OWN_F]
+
+    def outputs_f(self, e: int) -> int:
+        """Where its last results stand; those of the cycle under way follow."""
+        return self.setpoints_f(e) + self.k[s.ELEMENTS_K + e * s.EK + s.N_SETPOINTS]
+
     def element(self, name: str) -> int:
         """The index of an element."""
         return next(n for n, element in enumerate(self.elements) if element.name == name)
@@ -162,21 +170,12 @@ def _columns(
     rings = [max(capacity, 1) for capacity in capacities]
     n_elements = len(elements)
     places = [st.batch.parts if st.batch else st.places for st in plant.stations]
-    slots, k = sum(rings) + sum(places) + n_elements + 1, [0] * s.N_K
-    k[s.K_ELEMENTS], k[s.K_BUFFERS] = n_elements, len(buffers)
-    k[s.K_SLOTS], k[s.K_DISTURBANCES] = slots, len(disturbances)
-    k[s.K_LINE_F] = n_elements * s.E_FLOATS
-    k[s.K_DISTURBANCE_F] = k[s.K_LINE_F] + s.L_FLOATS
-    k[s.K_STATE_F] = k[s.K_DISTURBANCE_F] + len(disturbances)
     n_x = [len(e.model.states) if e.model else 0 for e in elements]
-    k[s.K_PART_F] = k[s.K_STATE_F] + sum(n_x)
-    k[s.K_LINE_I] = n_elements * s.E_INTS
-    k[s.K_BUFFER_I] = k[s.K_LINE_I] + s.L_INTS
-    k[s.K_RING_I] = k[s.K_BUFFER_I] + len(buffers) * s.B_INTS
+    own = [len(e.setpoints) + 2 * len(e.outputs) for e in elements]
+    slots = sum(rings) + sum(places) + 1
+    sizes = (n_elements, len(buffers), slots, len(disturbances))
+    k = _areas(*sizes, sum(n_x) + sum(own), sum(rings), sum(places))
     places_i = k[s.K_RING_I] + sum(rings)
-    k[s.K_PART_I] = places_i + sum(places)
-    k[s.K_FREE_I] = k[s.K_PART_I] + slots * s.P_INTS
-    k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
     k += [0] * (n_elements * s.EK)
     k[s.K_BUFFER_K] = len(k)
     names = [element.name for element in elements]
@@ -204,13 +203,35 @@ def _columns(
             upkeep_columns(plant, e, station, names, c, k)
             k[ek + s.X_F] = x_at
             k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
-            x_at += n_x[e]
+            k[ek + s.OWN_F] = x_at + n_x[e]
+            x_at += n_x[e] + own[e]
             v_at = _vector_columns(ek, element.model, v_at, k)
     k[s.K_VECTORS] = v_at
     n_floats = k[s.K_PART_F] + slots * s.P_FLOATS
     n_ints = k[s.K_QUEUE_I] + n_elements
     columns = (tuple(c), tuple(k), n_floats, n_ints)
     return Line(plant, elements, buffers, disturbances, *columns, is_truth=truth is not None)
+
+
+def _areas(
+    elements: int, buffers: int, slots: int, disturbances: int, own: int, rings: int, places: int
+) -> list[int]:
+    """Where each kind of record begins in ``f`` and ``i``: the head of ``k``."""
+    k = [0] * s.N_K
+    k[s.K_ELEMENTS], k[s.K_BUFFERS], k[s.K_SLOTS], k[s.K_DISTURBANCES] = (
+        elements, buffers, slots, disturbances,
+    )  # fmt: skip
+    k[s.K_LINE_F] = elements * s.E_FLOATS
+    k[s.K_DISTURBANCE_F] = k[s.K_LINE_F] + s.L_FLOATS
+    k[s.K_STATE_F] = k[s.K_DISTURBANCE_F] + disturbances
+    k[s.K_PART_F] = k[s.K_STATE_F] + own
+    k[s.K_LINE_I] = elements * s.E_INTS
+    k[s.K_BUFFER_I] = k[s.K_LINE_I] + s.L_INTS
+    k[s.K_RING_I] = k[s.K_BUFFER_I] + buffers * s.B_INTS
+    k[s.K_PART_I] = k[s.K_RING_I] + rings + places
+    k[s.K_FREE_I] = k[s.K_PART_I] + slots * s.P_INTS
+    k[s.K_QUEUE_I] = k[s.K_FREE_I] + slots
+    return k
 
 
 def _vector_columns(ek: int, model: ProcessModel, at: int, k: list[int]) -> int:

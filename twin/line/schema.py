@@ -75,9 +75,6 @@ E_FLOAT_COLUMNS = (
     "serviced_s",
     *(f"time_{state}_s" for state in STATES),
     *(f"energy_{state}_kwh" for state in STATES),
-    *(f"output_{k}" for k in range(6)),
-    *(f"next_{k}" for k in range(6)),
-    *(f"setpoint_{k}" for k in range(8)),
 )
 E_FLOATS = len(E_FLOAT_COLUMNS)
 (
@@ -111,9 +108,6 @@ E_FLOATS = len(E_FLOAT_COLUMNS)
 ) = range(27)
 TIME_S = 27
 ENERGY_KWH = TIME_S + N_STATES
-OUTPUT = ENERGY_KWH + N_STATES
-NEXT = OUTPUT + 6
-SETPOINT = NEXT + 6
 
 # --- element columns, integers -----------------------------------------------------------------
 E_INT_COLUMNS = (
@@ -167,9 +161,9 @@ B_INTS = 3
 LEVEL, HEAD, ON_BELT = range(B_INTS)
 
 # --- parts in the line -------------------------------------------------------------------------
-P_FLOAT_COLUMNS = ("product", "energy_kwh", "born_s", "material_kg", "arrives_s")
+P_FLOAT_COLUMNS = ("product", "energy_kwh", "material_kg", "arrives_s")
 P_FLOATS = len(P_FLOAT_COLUMNS)
-PRODUCT, PART_ENERGY_KWH, BORN_S, PART_MATERIAL_KG, ARRIVES_S = range(P_FLOATS)
+PRODUCT, PART_ENERGY_KWH, PART_MATERIAL_KG, ARRIVES_S = range(P_FLOATS)
 P_INT_COLUMNS = ("id", "defective", "passes", "is_component")
 P_INTS = len(P_INT_COLUMNS)
 PART_ID, PART_DEFECTIVE, PART_PASSES, PART_IS_COMPONENT = range(P_INTS)
@@ -228,7 +222,7 @@ N_K = 17
 ELEMENTS_K = N_K
 """The constants of the elements follow at once; those in ``c`` begin at 0."""
 
-EK = 43
+EK = 44
 """The last four are addresses of machine code; only the compiled engine fills them, in its own copy."""
 (
     KIND,
@@ -270,6 +264,7 @@ EK = 43
     WIP_LIMIT,
     OF_COMPONENTS,
     CARRIES,
+    OWN_F,
     WRITE_AT,
     STEP_AT,
     SHIFT_AT,

@@ -25,7 +25,7 @@ class Setpoints:
                 if line.plant.stations[e - 1].standby:
                     columns[f"{name}.standby"] = (STANDBY_NOW, e, b + s.STANDBY_ASKED)
                 for n, setpoint in enumerate(element.setpoints):
-                    columns[f"{name}.{setpoint}"] = (PROCESS, e, a + s.SETPOINT + n)
+                    columns[f"{name}.{setpoint}"] = (PROCESS, e, line.setpoints_f(e) + n)
         self._columns = columns
 
     def moves(self, values: Mapping[str, float]) -> list[Move]:

@@ -55,7 +55,7 @@ def release(
     product = f[k[K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
     f[a + LAST_RELEASE_S] = now
     f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
-    slot = new_part(now, product, f[a + MATERIAL_KG], f, i, k)
+    slot = new_part(product, f[a + MATERIAL_KG], f, i, k)
     if k[ek + OF_COMPONENTS]:
         i[k[K_PART_I] + slot * P_INTS + PART_IS_COMPONENT] = 1
     else:

@@ -220,11 +220,13 @@ class TagReader:
         spec = self.line.plant.stations[n]
         if spec.tool is not None:
             out.append(f[a + s.WEAR] / float(spec.tool.end_of_life_mm))
-        out += f[a + s.OUTPUT : a + s.OUTPUT + k[ek + s.N_Y]]
+        shown = self.line.outputs_f(e)
+        out += f[shown : shown + k[ek + s.N_Y]]
         if self._zones[n]:
             out += f[k[ek + s.X_F] : k[ek + s.X_F] + self._zones[n]]
             out.append(f[a + s.PHASE])
-        out += f[a + s.SETPOINT : a + s.SETPOINT + k[ek + s.N_SETPOINTS]]
+        own = self.line.setpoints_f(e)
+        out += f[own : own + k[ek + s.N_SETPOINTS]]
         out.append(f[a + s.STANDBY_AFTER_S])
         if spec.standby:
             out.append(i[b + s.STANDBY_ASKED])

@@ -58,10 +58,10 @@ from twin.line.schema import (
     LEVEL,
     LINE_MATERIAL_KG,
     MATERIAL_KG,
+    N_SETPOINTS,
     N_Y,
-    NEXT,
     OPS,
-    OUTPUT,
+    OWN_F,
     P_FLOATS,
     P_INTS,
     PART_DEFECTIVE,
@@ -220,8 +220,9 @@ def finish(
     f[a + WEAR] += f[a + CYCLE_WEAR] * f[a + TOOL_FACTOR]
     f[a + LAST_CYCLE_S] = f[a + CYCLE_S]
     f[a + LAST_ENERGY_KWH] = f[a + CYCLE_KWH]
+    shown = k[ek + OWN_F] + k[ek + N_SETPOINTS]
     for n in range(k[ek + N_Y]):
-        f[a + OUTPUT + n] = f[a + NEXT + n]
+        f[shown + n] = f[shown + k[ek + N_Y] + n]
     f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
     if k[ek + BATCH] > 1:
         share_out(e, f, i, k)
@@ -326,7 +327,7 @@ def take_apart(
     for n in range(k[also]):
         for _ in range(k[also + 2 + 2 * n]):
             mass_kg = whole_kg * c[shares + n]
-            component = new_part(now, f[whole + PRODUCT], mass_kg, f, i, k)
+            component = new_part(f[whole + PRODUCT], mass_kg, f, i, k)
             i[k[K_PART_I] + component * P_INTS + PART_IS_COMPONENT] = 1
             f[whole + PART_MATERIAL_KG] -= mass_kg
             put(k[also + 1 + 2 * n], component, now, f, i, c, k)
