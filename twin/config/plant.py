@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from twin.config.errors import KeyPath, PlantError
+from twin.config.agreement import check_agreement
 from twin.config.values import (
+    Bounds,
     Count,
     Document,
     Interval,
@@ -17,6 +18,8 @@ from twin.config.values import (
     NotNegative,
     Positive,
     Sourced,
+    SourcedNotNegative,
+    SourcedPositive,
     Spec,
     Title,
     Unit,
@@ -60,14 +63,18 @@ class SensorSpec(Spec):
     """For a controlled variable: the quality band."""
 
 
+StopTime = Annotated[Sourced, Bounds(least=1.0)]
+"""Seconds between stops, or of one: what comes or goes faster is scatter of the cycle time."""
+
+
 class FailureSpec(Spec):
     """A way to fail: operating time between failures (exponential), and repair time.
 
     ``repair_cv`` is the scatter of a lognormal repair time; an exponential one has its own.
     """
 
-    mean_between_s: Sourced
-    mean_repair_s: Sourced
+    mean_between_s: StopTime
+    mean_repair_s: StopTime
     repair_law: Literal["lognormal", "exponential"] = "lognormal"
     repair_cv: NotNegative = 1.0
 
@@ -75,19 +82,19 @@ class FailureSpec(Spec):
 class ToolSpec(Spec):
     """The cutting edge: end of life as flank wear, its scatter, what a change takes and costs."""
 
-    end_of_life_mm: Sourced
-    life_cv: Sourced
-    change_s: Sourced
-    edge_cost_eur: Sourced
+    end_of_life_mm: SourcedPositive
+    life_cv: SourcedNotNegative
+    change_s: SourcedNotNegative
+    edge_cost_eur: SourcedNotNegative
 
 
 class PowerSpec(Spec):
     """Electric power in the states in which the station makes no part, kW."""
 
-    off_kw: Sourced
-    standby_kw: Sourced
-    idle_kw: Sourced
-    warm_up_kw: Sourced
+    off_kw: SourcedNotNegative
+    standby_kw: SourcedNotNegative
+    idle_kw: SourcedNotNegative
+    warm_up_kw: SourcedNotNegative
 
 
 class CycleSpec(Spec):
@@ -107,7 +114,7 @@ class StationSpec(Spec):
     takes_from: Name
     gives_to: Name
     power: PowerSpec
-    warm_up_s: Sourced
+    warm_up_s: SourcedNotNegative
     cycle_scatter: CycleSpec | None = None
     parameters: dict[Name, Sourced] = {}
     setpoints: dict[Name, SetpointSpec] = {}
@@ -119,7 +126,7 @@ class StationSpec(Spec):
     restart_scrap_parts: Annotated[int, Field(ge=0)] = 0
     """Parts that are scrap after a stop longer than ``restart_after_s``."""
     restart_after_s: Positive = 300.0
-    step_s: Positive | None = None
+    step_s: Annotated[float, Field(ge=0.1)] | None = None
     """Grid of a continuous process."""
     places: Annotated[int, Field(ge=1, le=64)] = 1
     """Places on the conveyor of a continuous process."""
@@ -130,7 +137,7 @@ class BufferSpec(Spec):
     """Room for parts between stations; without any, parts go from hand to hand."""
 
     name: Name
-    capacity: Count
+    capacity: Annotated[Count, Bounds(most=10_000)]
 
 
 class SourceSpec(Spec):
@@ -139,11 +146,16 @@ class SourceSpec(Spec):
     name: Name
     gives_to: Name
     takt_s: SetpointSpec
-    blank_kg: Sourced
-    blank_eur_per_kg: Sourced
+    blank_kg: SourcedNotNegative
+    blank_eur_per_kg: SourcedNotNegative
     scrap_return_eur_per_kg: Sourced
+    """Negative where it costs to be rid of scrap."""
     mixed_by: Name | None = None
     """A disturbance that gives the product of each blank (a mass in kg, say)."""
+
+
+Lasting = Annotated[float, Field(ge=0.01)]
+"""Hours of what comes in turns: the line knows minutes."""
 
 
 class DisturbanceSpec(Spec):
@@ -153,7 +165,7 @@ class DisturbanceSpec(Spec):
     kind: Literal["constant", "daily", "lots", "walk", "tariff", "mix"]
     mean: Sourced
     sd: NotNegative = 0.0
-    hours: Annotated[tuple[Positive, Positive], AfterValidator(ordered)] = (4.0, 12.0)
+    hours: Annotated[tuple[Lasting, Lasting], AfterValidator(ordered)] = (4.0, 12.0)
     """Shortest and longest stay of a lot, or the correlation time of a walk."""
     choices: tuple[float, ...] = ()
     validity: Interval
@@ -168,14 +180,18 @@ class DisturbanceSpec(Spec):
         return self
 
 
+Mapped = Annotated[float, Field(ge=-1e12, le=1e12)]
+"""Changes a unit, and never a number into one that is no longer finite."""
+
+
 class RecordedSpec(Spec):
     """How a recorded column becomes this disturbance: mean and standard deviation are mapped."""
 
     column: str
-    every_s: Positive = 60.0
+    every_s: Annotated[float, Field(ge=0.01)] = 60.0
     """How far apart its rows are, in plant time."""
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Mapped = 1.0
+    offset: Mapped = 0.0
     standardise: bool = False
     """Map the column's own mean and spread onto this disturbance's mean and sd first."""
 
@@ -187,7 +203,7 @@ class ScenarioSpec(Spec):
     from_h: NotNegative = 0.0
     until_h: Positive = 1e6
     demand_factor: Positive = 1.0
-    failure_rate_factor: Positive = 1.0
+    failure_rate_factor: Annotated[float, Field(gt=0, le=100)] = 1.0
     shift: dict[Name, float] = {}
     """Added to a disturbance inside the window, in its own unit."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -210,28 +226,28 @@ class EnergySpec(Spec):
     tariff: Name
     tariffs_eur_per_mwh: dict[Name, tuple[float, ...]]
     """24 hourly prices a tariff, before adders."""
-    adders_eur_per_mwh: Sourced
-    demand_charge_eur_per_kw_year: Sourced
-    gas_eur_per_mwh: Sourced
-    electricity_co2_kg_per_kwh: Sourced
-    gas_co2_kg_per_kwh: Sourced
+    adders_eur_per_mwh: SourcedNotNegative
+    demand_charge_eur_per_kw_year: SourcedNotNegative
+    gas_eur_per_mwh: SourcedNotNegative
+    electricity_co2_kg_per_kwh: SourcedNotNegative
+    gas_co2_kg_per_kwh: SourcedNotNegative
     starts_at_h: Annotated[float, Field(ge=0, lt=24)] = 6.0
 
 
 class DemandSpec(Spec):
     """What the line can sustain, and the shares of it that may be demanded."""
 
-    capacity_good_parts_per_h: Sourced
+    capacity_good_parts_per_h: SourcedPositive
     utilisation: Annotated[float, Field(gt=0, le=1.5)]
     utilisations: dict[Name, Positive]
-    backlog_eur_per_part: Sourced
-    wip_eur_per_part: Sourced
+    backlog_eur_per_part: SourcedNotNegative
+    wip_eur_per_part: SourcedNotNegative
 
 
 class ToolingSpec(Spec):
     """What cutting edges may cost. Edges are a limit, not a lever: staying under brings nothing."""
 
-    budget_eur_per_part: Sourced
+    budget_eur_per_part: SourcedNotNegative
     excess_factor: Positive = 10.0
     """How dear an edge above the budget is, against its price."""
 
@@ -250,17 +266,6 @@ class ControlSpec(Spec):
     bad_reads_allowed: Annotated[int, Field(ge=0)] = 2
     stale_after_s: Positive
     on_shed: Literal["hold", "recipe"] = "recipe"
-
-    @model_validator(mode="after")
-    def _in_rhythm(self) -> Self:
-        turns = self.line_period_s / self.period_s
-        if turns < 1.0 or abs(turns - round(turns)) > 1e-9:
-            msg = (
-                f"line_period_s = {self.line_period_s:g} must be a whole number of periods "
-                f"(period_s = {self.period_s:g})"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class VariantSpec(Spec):
@@ -305,83 +310,8 @@ class Plant(Document):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def check(self) -> None:
-        """What no single key can know: names that must exist, routing, tariffs. PlantError."""
-        _check_names(self)
-        _check_routing(self)
-        for name, prices in self.energy.tariffs_eur_per_mwh.items():
-            if len(prices) != 24:
-                raise PlantError(
-                    ("energy", "tariffs_eur_per_mwh", name),
-                    f"a tariff has 24 hourly prices, this one {len(prices)}",
-                    "give one price for each hour of the day, from midnight on",
-                )
-        _known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
-        if "nominal" not in self.variants or "nominal" not in self.scenarios:
-            section = "variants" if "nominal" not in self.variants else "scenarios"
-            hint = "add nominal: {title: as described}"
-            raise PlantError((section,), f"{section} must hold one named nominal", hint)
-        for name, scenario in self.scenarios.items():
-            for disturbance in scenario.shift:
-                at: KeyPath = ("scenarios", name, "shift", disturbance)
-                _known(disturbance, self.disturbances, at, "disturbance")
-            if scenario.tariff is not None:
-                tariffs = self.energy.tariffs_eur_per_mwh
-                _known(scenario.tariff, tariffs, ("scenarios", name, "tariff"), "tariff")
-
-
-def _known(name: str, names: Any, path: KeyPath, what: str) -> None:
-    if name not in names:
-        raise PlantError(path, f"there is no {what} {name!r}", f"known: {', '.join(names)}")
-
-
-def _check_names(plant: Plant) -> None:
-    seen: dict[str, KeyPath] = {plant.source.name: ("source", "name"), plant.sink: ("sink",)}
-    places: list[tuple[str, KeyPath]] = [
-        (b.name, ("buffers", k, "name")) for k, b in enumerate(plant.buffers)
-    ]
-    places += [(s.name, ("stations", k, "name")) for k, s in enumerate(plant.stations)]
-    for name, path in places:
-        if name in seen or name in {"line", "env", "control", "source"}:
-            raise PlantError(path, f"the name {name!r} is taken", "names must differ")
-        seen[name] = path
-    buffers = tuple(b.name for b in plant.buffers)
-    _known(plant.source.gives_to, buffers, ("source", "gives_to"), "buffer")
-    for k, station in enumerate(plant.stations):
-        _known(station.takes_from, buffers, ("stations", k, "takes_from"), "buffer")
-        _known(station.gives_to, (*buffers, plant.sink), ("stations", k, "gives_to"), "buffer")
-    if plant.source.mixed_by is not None:
-        _known(plant.source.mixed_by, plant.disturbances, ("source", "mixed_by"), "disturbance")
-
-
-def _check_routing(plant: Plant) -> None:
-    """Parts must flow from the source to the sink, and never in a circle."""
-    order: dict[str, int] = {}
-    waiting = {s.name: s for s in plant.stations}
-    ready = {plant.source.gives_to}
-    while waiting:
-        # A buffer can be entered once all stations that fill it have been placed.
-        fed_by_waiting = {s.gives_to for s in waiting.values()}
-        now = [s for s in waiting.values() if s.takes_from in ready - fed_by_waiting]
-        if not now:
-            first = next(iter(waiting.values()))
-            index = plant.stations.index(first)
-            raise PlantError(
-                ("stations", index, "takes_from"),
-                f"no part reaches station {first.name!r}: its routing is cyclic or has no source",
-                "follow takes_from and gives_to from the source to the sink",
-            )
-        for station in now:
-            order[station.name] = len(order)
-            del waiting[station.name]
-            ready.add(station.gives_to)
-    if plant.sink not in ready:
-        hint = f"let the last station say gives_to: {plant.sink}"
-        raise PlantError(("sink",), "no station gives its parts to the sink", hint)
-    for k, buffer in enumerate(plant.buffers):
-        if not any(s.takes_from == buffer.name for s in plant.stations):
-            message = f"nothing takes parts from buffer {buffer.name!r}"
-            hint = f"remove it, or let a station say takes_from: {buffer.name}"
-            raise PlantError(("buffers", k), message, hint)
+        """Whether the keys agree with each other. Raises ``PlantError``; see ``agreement``."""
+        check_agreement(self)
 
 
 DisturbanceSpec.model_rebuild()
