@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -62,6 +63,8 @@ class Segments:
             raise StoreError(msg) from error
 
     def _open(self, folder: Path) -> None:
+        # A folder may be called runs[1]: only the pattern's own star stands for anything.
+        literal = re.sub(r"([*?[])", r"[\1]", str(folder))
         for view, pattern in (
             ("samples", "samples-*.parquet"),
             ("events", "events-*.parquet"),
@@ -69,7 +72,7 @@ class Segments:
             ("gaps", "gaps.parquet"),
             ("kpis", "kpis.parquet"),
         ):
-            place = str(folder / pattern).replace("'", "''")
+            place = f"{literal}/{pattern}".replace("'", "''")
             self._connection.execute(f"create view {view} as from read_parquet('{place}')")
         rows = self._connection.execute("select name, signal from tags").fetchall()
         self._index = {str(name): int(signal) for name, signal in rows}
