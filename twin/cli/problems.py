@@ -81,6 +81,13 @@ def pick(word: str, known: Iterable[str], what: str) -> str:
     return word
 
 
+def damaged(message: str) -> Problem:
+    """The record of a run that cannot be trusted."""
+    from twin.store.quarantine import RESTORE
+
+    return Problem("damaged", message, RESTORE, code=DAMAGED)
+
+
 def problem_of(error: Exception) -> Problem:
     """Any exception as a problem; one that nobody foresaw leaves a report file behind."""
     from twin.config import PlantError
@@ -94,11 +101,9 @@ def problem_of(error: Exception) -> Problem:
     # Only a module that is loaded already can have raised.
     stores, sqlite = sys.modules.get("twin.store.quarantine"), sys.modules.get("sqlite3")
     if stores is not None and isinstance(error, stores.StoreError):
-        full = "no space left" in str(error).lower() or "disk is full" in str(error).lower()
-        hint = "free space on the disk; what was acknowledged is safe" if full else ""
-        return Problem("store", str(error), hint, code=DAMAGED)
+        return Problem("store", str(error), error.hint, code=DAMAGED)
     if sqlite is not None and isinstance(error, sqlite.DatabaseError):
-        return Problem("store", f"an audit cannot be read: {error}", code=DAMAGED)
+        return damaged(f"an audit cannot be read: {error}")
     if isinstance(error, OSError):
         return _of_the_system(error)
     return _internal(error)

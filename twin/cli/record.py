@@ -6,10 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twin.cli.problems import DAMAGED, Problem
+from twin.cli.problems import DAMAGED, Problem, damaged
 from twin.config import Plant, load_plant
 from twin.cycle import Clip, Cycle, Event
 from twin.feedback import Kpis, Ledger, evaluate
@@ -17,10 +18,11 @@ from twin.feedback.report import ClipAt, ModeSince, ReportData, Series, wanted_s
 from twin.line.model import Line, build_line
 from twin.line.tags import line_signals
 from twin.store.audit import Audit
-from twin.store.historian import Historian
-from twin.store.quarantine import StoreError
+from twin.store.closed import ClosedHistorian
+from twin.store.quarantine import RESTORE, StoreError
 from twin.store.run_folder import RunFolder, open_run
 from twin.store.segments import Segments
+from twin.store.trends import Trace
 
 POINTS = 4000
 """Samples of a course that a report draws at most."""
@@ -80,10 +82,10 @@ def run_of(given: str | None, root: Path) -> RunRecord:
         complete = bool(found.controllers) and {"variant", "tuned", "seed"} <= {*found.arguments}
     except (StoreError, KeyError, TypeError, ValueError) as error:
         msg = f"{folder.folder}: the record of the run is damaged: {error}"
-        raise Problem("damaged", msg, code=DAMAGED) from error
+        raise damaged(msg) from error
     if plant.config_hash != expected or not complete:
         msg = f"{folder.folder}: plant.yaml or manifest.json was changed after the run"
-        raise Problem("damaged", msg, "restore the folder from a copy", code=DAMAGED)
+        raise damaged(msg)
     return found
 
 
@@ -124,7 +126,7 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
                 ledger.book(reading)
             except (ValueError, KeyError, TypeError) as error:
                 msg = f"{record.of(controller).audit}: turn {count + 1} is not whole: {error!r}"
-                raise Problem("damaged", msg, code=DAMAGED) from error
+                raise damaged(msg) from error
             events += reading.events
             time_s = decision["time_us"] / 1e6
             clips += [ClipAt(time_s, Clip(*clip)) for clip in decision["clips"]]
@@ -145,24 +147,48 @@ def recorded_cycles(audit: Audit, record: RunRecord, controller: str) -> Iterato
     first = next(texts, None)
     if first is None:
         msg = f"{record.of(controller).audit}: no turn of the loop is recorded"
-        raise Problem("damaged", msg, code=DAMAGED)
+        raise damaged(msg)
     yield first
     yield from texts
 
 
-def courses_of(record: RunRecord, controller: str, until_us: int) -> dict[str, Series]:
-    """The courses that a report draws, from closed segments, or else from the historian itself."""
-    folder, signals = record.of(controller), line_signals(record.line)
-    names, window = wanted_signals(record.plant, signals), (0, until_us + 1)
-    if record.folder.place("kpi.json").is_file():
-        with Segments(folder.segments) as segments:
-            found = segments.series(names, *window, POINTS)
-    else:
-        with Historian(folder.historian, signals, line_path="/".join(record.plant.path)) as store:
-            if store.warning:
-                raise Problem("damaged", store.warning, code=DAMAGED)
-            found = store.series(names, *window, POINTS)
-    return {name: (trace.time_us / 1e6, trace.value) for name, trace in found.items()}
+def courses_of(
+    record: RunRecord, controller: str, until_us: int
+) -> tuple[dict[str, Series], list[str]]:
+    """The courses that a report draws, and what is wrong with the stores that they come from.
+
+    A finished run has its samples twice, in closed segments and in the historian: both are looked
+    at, and one may stand for the other. ``Problem`` where neither can be read.
+    """
+    folder = record.of(controller)
+    names = wanted_signals(record.plant, line_signals(record.line))
+    historian, segments = (
+        partial(ClosedHistorian, folder.historian),
+        partial(Segments, folder.segments),
+    )
+    finished = record.folder.place("kpi.json").is_file()
+    traces: dict[str, Trace] | None = None
+    newest_us, faults = 0, []
+    for opened in (segments, historian) if finished else (historian, segments):
+        try:
+            with opened() as store:
+                if traces is None:
+                    traces = store.series(names, 0, until_us + 1, POINTS)
+                    newest_us = store.newest_us or 0
+        except StoreError as error:
+            faults.append(error)
+        if traces is not None and not finished:
+            break
+    told = [str(fault).replace(f"{record.folder.folder}/", "") for fault in faults]
+    if traces is None:
+        msg = f"{folder.folder}: no sample can be read; {'; '.join(told)}"
+        hint = next((fault.hint for fault in faults if fault.hint), RESTORE)
+        raise Problem("damaged", msg, hint, code=DAMAGED)
+    doubts = [f"{text}. The courses come from the other record of the run." for text in told]
+    if newest_us < until_us:
+        hours = f"{newest_us / 3.6e9:.2f} h of {until_us / 3.6e9:.2f} h"
+        doubts.append(f"{controller}: samples are recorded up to {hours}; the rest is missing.")
+    return {name: (trace.time_us / 1e6, trace.value) for name, trace in traces.items()}, doubts
 
 
 def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
@@ -178,13 +204,17 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         for name, found in turns.items()
         if arguments.get("hours") and found.until_us < round(arguments["hours"] * 3.6e9)
     ]
+    courses: dict[str, dict[str, Series]] = {}
+    for name, found in turns.items():
+        courses[name], faults = courses_of(record, name, found.until_us)
+        doubts += faults
     return ReportData(
         plant=record.plant,
         signals=line_signals(record.line),
         controller=first,
         kpis={name: (found.kpis,) for name, found in turns.items()},
-        series=courses_of(record, first, own.until_us),
-        baseline_series={name: courses_of(record, name, turns[name].until_us) for name in others},
+        series=courses[first],
+        baseline_series={name: courses[name] for name in others},
         events=own.events,
         facts={name: str(arguments[name]) for name in facts if arguments[name] is not None},
         versions=dict(record.manifest["versions"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import DAMAGED, NEGATIVE, Problem, pick
+from twin.cli.problems import NEGATIVE, Problem, damaged, pick
 
 if TYPE_CHECKING:
     from twin.cli.record import RunRecord
@@ -35,7 +35,7 @@ def command(
     record = run_of(run, out)
     found = [replayed(record, name) for name in finished_controllers(record)]
     if not found:
-        raise Problem("damaged", f"{record.folder.folder}: holds no audit", code=DAMAGED)
+        raise damaged(f"{record.folder.folder}: holds no audit")
     if as_json:
         typer.echo(json.dumps({"run": record.folder.run_id, "controllers": found}))
     for one in found:
@@ -94,11 +94,11 @@ def _trust(audit: Any, path: Path) -> None:
     if findings:
         first = f"{findings[0].where}: {findings[0].text}"
         msg = f"{path}: {len(findings)} things are wrong, the first: {first}"
-        raise Problem("damaged", msg, "restore the file from a copy", code=DAMAGED)
+        raise damaged(msg)
 
 
 def _damaged(controller: str, number: int, why: str) -> Problem:
-    return Problem("damaged", f"{controller}: turn {number} is not whole: {why}", code=DAMAGED)
+    return damaged(f"{controller}: turn {number} is not whole: {why}")
 
 
 def _difference(recorded: Any, computed: Any, place: str = "") -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from twin.config.values import Name, NotNegative, Positive, Sourced, Spec
+from twin.config.values import Name, NotNegative, Positive, SourcedNotNegative, Spec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Parts = Annotated[int, Field(ge=1, le=1000)]
@@ -58,7 +58,7 @@ class SetupSpec(Spec):
     ``changes`` name single pairs; all others take ``default_s``.
     """
 
-    default_s: Sourced
+    default_s: SourcedNotNegative
     changes: tuple[ChangeSpec, ...] = ()
 
 
@@ -130,7 +130,7 @@ class SupplySpec(Spec):
     name: Name
     gives_to: Name
     every_s: Positive
-    component_kg: Sourced
+    component_kg: SourcedNotNegative
 
 
 Picks = Literal["fifo", "lifo", "same_product"]

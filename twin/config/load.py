@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -12,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 
 from twin.config.errors import KeyPath, PlantError
 from twin.config.plant import Plant
-from twin.config.source import Source, read_yaml
+from twin.config.source import TRUTH, Source, read_yaml
 from twin.config.truth import Truth
 from twin.config.tuned import Tuned
+from twin.config.values import Value
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -80,7 +82,7 @@ def load_truth(name_or_path: str, plant: Plant) -> Truth:
             "keep both files in one folder and replace the link by the file",
             file=str(truth_path),
         )
-    source = read_yaml(truth_path)
+    source = read_yaml(truth_path, TRUTH)
     truth = _validated(Truth, source).read_from(source)
     try:
         truth.check(plant)
@@ -146,18 +148,56 @@ def _fault(model: type[BaseModel], found: ErrorDetails, more: str) -> PlantError
         hint = "a name is small letters, digits and underscores, beginning with a letter"
         return PlantError(path, f"{path[-1]!r} cannot be a name{more}", hint)
     given = found["input"]
-    hint = f"given: {given!r}" if not isinstance(given, dict | list) else "correct the value"
-    if found["type"] == "float_type" and isinstance(given, str) and _is_number(given):
-        hint += "; YAML takes this for a text: write 1000.0 or 1.0e+3"
-    return PlantError(path, found["msg"].removeprefix("Value error, ") + more, hint)
+    hint = "correct the value"
+    if isinstance(given, dict) and "value" in given:
+        hint = f"given: {', '.join(f'{key} {given[key]}' for key in given if key in _NUMBERS)}"
+    elif not isinstance(given, dict | list):
+        hint = f"given: {given!r}"
+    words = _words(found, path)
+    if isinstance(given, str) and _is_number(given) and "number" in words:
+        hint += f"; YAML takes this for a text: write {_as_yaml(float(given))}"
+    return PlantError(path, words + more, hint)
+
+
+_NUMBERS = ("value", "range")
+
+
+_WORDS = {
+    "model_type": "must be a mapping of keys",
+    "dict_type": "must be a mapping of keys",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "too_short": "must hold at least {min_length}, not {actual_length}",
+    "too_long": "must hold at most {max_length}, not {actual_length}",
+}
+
+
+def _words(found: ErrorDetails, path: KeyPath) -> str:
+    """What is wrong with which key, without the words of a programming language."""
+    key = next((str(step) for step in reversed(path) if isinstance(step, str)), "the file")
+    context = found.get("ctx", {})
+    if context.get("class_name") == Value.__name__:
+        return f"{key} must be a number, bare or with its pedigree"
+    if found["type"] in _WORDS:
+        return f"{key} {_WORDS[found['type']].format(**context)}"
+    text = found["msg"].removeprefix("Value error, ")
+    for subject in ("Input should", "this must"):
+        if text.startswith(subject):
+            return f"{key} must{text.removeprefix(subject)}"
+    return text
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
+
+
+def _as_yaml(number: float) -> str:
+    """The number as YAML reads one: with a dot, and a sign in the exponent if it has one."""
+    mantissa, exponent, power = repr(number).partition("e")
+    return f"{mantissa if '.' in mantissa else f'{mantissa}.0'}{exponent}{power}"
 
 
 def _siblings(model: type[BaseModel], path: KeyPath) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from twin.config.agreement import check_agreement
 from twin.config.elements import (
     BatchSpec,
     CrewSpec,
@@ -20,8 +21,8 @@ from twin.config.elements import (
     SupplySpec,
     TakesSpec,
 )
-from twin.config.errors import KeyPath, PlantError
 from twin.config.values import (
+    Bounds,
     Count,
     Document,
     Interval,
@@ -29,6 +30,8 @@ from twin.config.values import (
     NotNegative,
     Positive,
     Sourced,
+    SourcedNotNegative,
+    SourcedPositive,
     Spec,
     Title,
     Unit,
@@ -72,14 +75,18 @@ class SensorSpec(Spec):
     """For a controlled variable: the quality band."""
 
 
+StopTime = Annotated[Sourced, Bounds(least=1.0)]
+"""Seconds between stops, or of one: what comes or goes faster is scatter of the cycle time."""
+
+
 class FailureSpec(Spec):
     """A way to fail: operating time between failures (exponential), and repair time.
 
     ``repair_cv`` is the scatter of a lognormal repair time; an exponential one has its own.
     """
 
-    mean_between_s: Sourced
-    mean_repair_s: Sourced
+    mean_between_s: StopTime
+    mean_repair_s: StopTime
     repair_law: Literal["lognormal", "exponential"] = "lognormal"
     repair_cv: NotNegative = 1.0
     clock: Literal["operating", "calendar"] = "operating"
@@ -89,19 +96,19 @@ class FailureSpec(Spec):
 class ToolSpec(Spec):
     """The cutting edge: end of life as flank wear, its scatter, what a change takes and costs."""
 
-    end_of_life_mm: Sourced
-    life_cv: Sourced
-    change_s: Sourced
-    edge_cost_eur: Sourced
+    end_of_life_mm: SourcedPositive
+    life_cv: SourcedNotNegative
+    change_s: SourcedNotNegative
+    edge_cost_eur: SourcedNotNegative
 
 
 class PowerSpec(Spec):
     """Electric power in the states in which the station makes no part, kW."""
 
-    off_kw: Sourced
-    standby_kw: Sourced
-    idle_kw: Sourced
-    warm_up_kw: Sourced
+    off_kw: SourcedNotNegative
+    standby_kw: SourcedNotNegative
+    idle_kw: SourcedNotNegative
+    warm_up_kw: SourcedNotNegative
 
 
 class CycleSpec(Spec):
@@ -121,7 +128,7 @@ class StationSpec(Spec):
     takes_from: Name
     gives_to: Name
     power: PowerSpec
-    warm_up_s: Sourced
+    warm_up_s: SourcedNotNegative
     cycle_scatter: CycleSpec | None = None
     parameters: dict[Name, Sourced] = {}
     setpoints: dict[Name, SetpointSpec] = {}
@@ -145,7 +152,7 @@ class StationSpec(Spec):
     restart_scrap_parts: Annotated[int, Field(ge=0)] = 0
     """Parts that are scrap after a stop longer than ``restart_after_s``."""
     restart_after_s: Positive = 300.0
-    step_s: Positive | None = None
+    step_s: Annotated[float, Field(ge=0.1)] | None = None
     """Grid of a continuous process."""
     places: Annotated[int, Field(ge=1, le=64)] = 1
     """Places on the conveyor of a continuous process."""
@@ -167,7 +174,7 @@ class BufferSpec(Spec):
     """
 
     name: Name
-    capacity: Count
+    capacity: Annotated[Count, Bounds(most=10_000)]
     transit_s: NotNegative = 0.0
 
 
@@ -177,13 +184,18 @@ class SourceSpec(Spec):
     name: Name
     gives_to: Name
     takt_s: SetpointSpec
-    blank_kg: Sourced
-    blank_eur_per_kg: Sourced
+    blank_kg: SourcedNotNegative
+    blank_eur_per_kg: SourcedNotNegative
     scrap_return_eur_per_kg: Sourced
+    """Negative where it costs to be rid of scrap."""
     mixed_by: Name | None = None
     """A disturbance that gives the product of each blank (a mass in kg, say)."""
     wip_limit: Annotated[int, Field(ge=1)] | None = None
     """CONWIP: no blank enters while so many parts are in the line."""
+
+
+Lasting = Annotated[float, Field(ge=0.01)]
+"""Hours of what comes in turns: the line knows minutes."""
 
 
 class DisturbanceSpec(Spec):
@@ -193,7 +205,7 @@ class DisturbanceSpec(Spec):
     kind: Literal["constant", "daily", "lots", "walk", "tariff", "mix"]
     mean: Sourced
     sd: NotNegative = 0.0
-    hours: Annotated[tuple[Positive, Positive], AfterValidator(ordered)] = (4.0, 12.0)
+    hours: Annotated[tuple[Lasting, Lasting], AfterValidator(ordered)] = (4.0, 12.0)
     """Shortest and longest stay of a lot, or the correlation time of a walk."""
     choices: tuple[float, ...] = ()
     validity: Interval
@@ -208,14 +220,18 @@ class DisturbanceSpec(Spec):
         return self
 
 
+Mapped = Annotated[float, Field(ge=-1e12, le=1e12)]
+"""Changes a unit, and never a number into one that is no longer finite."""
+
+
 class RecordedSpec(Spec):
     """How a recorded column becomes this disturbance: mean and standard deviation are mapped."""
 
     column: str
-    every_s: Positive = 60.0
+    every_s: Annotated[float, Field(ge=0.01)] = 60.0
     """How far apart its rows are, in plant time."""
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: Mapped = 1.0
+    offset: Mapped = 0.0
     standardise: bool = False
     """Map the column's own mean and spread onto this disturbance's mean and sd first."""
 
@@ -227,7 +243,7 @@ class ScenarioSpec(Spec):
     from_h: NotNegative = 0.0
     until_h: Positive = 1e6
     demand_factor: Positive = 1.0
-    failure_rate_factor: Positive = 1.0
+    failure_rate_factor: Annotated[float, Field(gt=0, le=100)] = 1.0
     shift: dict[Name, float] = {}
     """Added to a disturbance inside the window, in its own unit."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -250,30 +266,30 @@ class EnergySpec(Spec):
     tariff: Name
     tariffs_eur_per_mwh: dict[Name, tuple[float, ...]]
     """24 hourly prices a tariff, before adders."""
-    adders_eur_per_mwh: Sourced
-    demand_charge_eur_per_kw_year: Sourced
-    gas_eur_per_mwh: Sourced
-    electricity_co2_kg_per_kwh: Sourced
-    gas_co2_kg_per_kwh: Sourced
+    adders_eur_per_mwh: SourcedNotNegative
+    demand_charge_eur_per_kw_year: SourcedNotNegative
+    gas_eur_per_mwh: SourcedNotNegative
+    electricity_co2_kg_per_kwh: SourcedNotNegative
+    gas_co2_kg_per_kwh: SourcedNotNegative
     starts_at_h: Annotated[float, Field(ge=0, lt=24)] = 6.0
 
 
 class DemandSpec(Spec):
     """What the line can sustain, and the shares of it that may be demanded."""
 
-    capacity_good_parts_per_h: Sourced
+    capacity_good_parts_per_h: SourcedPositive
     utilisation: Annotated[float, Field(gt=0, le=1.5)]
     utilisations: dict[Name, Positive]
     arrive: Literal["at_start", "evenly"] = "at_start"
     """Whether a shift's orders are known at its start or come one by one."""
-    backlog_eur_per_part: Sourced
-    wip_eur_per_part: Sourced
+    backlog_eur_per_part: SourcedNotNegative
+    wip_eur_per_part: SourcedNotNegative
 
 
 class ToolingSpec(Spec):
     """What cutting edges may cost. Edges are a limit, not a lever: staying under brings nothing."""
 
-    budget_eur_per_part: Sourced
+    budget_eur_per_part: SourcedNotNegative
     excess_factor: Positive = 10.0
     """How dear an edge above the budget is, against its price."""
 
@@ -292,17 +308,6 @@ class ControlSpec(Spec):
     bad_reads_allowed: Annotated[int, Field(ge=0)] = 2
     stale_after_s: Positive
     on_shed: Literal["hold", "recipe"] = "recipe"
-
-    @model_validator(mode="after")
-    def _in_rhythm(self) -> Self:
-        turns = self.line_period_s / self.period_s
-        if turns < 1.0 or abs(turns - round(turns)) > 1e-9:
-            msg = (
-                f"line_period_s = {self.line_period_s:g} must be a whole number of periods "
-                f"(period_s = {self.period_s:g})"
-            )
-            raise ValueError(msg)
-        return self
 
 
 class VariantSpec(Spec):
@@ -367,30 +372,8 @@ class Plant(Document):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def check(self) -> None:
-        """What no single key can know: names that must exist, routing, tariffs. PlantError."""
-        from twin.config.routing import check_names, check_routing, known
-
-        check_names(self)
-        check_routing(self)
-        for name, prices in self.energy.tariffs_eur_per_mwh.items():
-            if len(prices) != 24:
-                raise PlantError(
-                    ("energy", "tariffs_eur_per_mwh", name),
-                    f"a tariff has 24 hourly prices, this one {len(prices)}",
-                    "give one price for each hour of the day, from midnight on",
-                )
-        known(self.energy.tariff, self.energy.tariffs_eur_per_mwh, ("energy", "tariff"), "tariff")
-        if "nominal" not in self.variants or "nominal" not in self.scenarios:
-            section = "variants" if "nominal" not in self.variants else "scenarios"
-            hint = "add nominal: {title: as described}"
-            raise PlantError((section,), f"{section} must hold one named nominal", hint)
-        for name, scenario in self.scenarios.items():
-            for disturbance in scenario.shift:
-                at: KeyPath = ("scenarios", name, "shift", disturbance)
-                known(disturbance, self.disturbances, at, "disturbance")
-            if scenario.tariff is not None:
-                tariffs = self.energy.tariffs_eur_per_mwh
-                known(scenario.tariff, tariffs, ("scenarios", name, "tariff"), "tariff")
+        """Whether the keys agree with each other. Raises ``PlantError``; see ``agreement``."""
+        check_agreement(self)
 
 
 DisturbanceSpec.model_rebuild()

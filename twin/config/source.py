@@ -23,6 +23,24 @@ DEEPEST_NESTING = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Sort:
+    """What a file is read as: what to do where there is none, and how it begins."""
+
+    absent: str
+    begins: str
+
+
+PLANT = Sort(
+    "give a path to a plant file, or the name of a shipped plant",
+    "schema_version: 1 and name: ...",
+)
+TRUTH = Sort(
+    "write it beside the plant file, or begin with a copy by twin init",
+    "schema_version: 1 and plant: NAME, the name in the plant file",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The data of one YAML file and the line (from 1) of every key in it."""
 
@@ -51,7 +69,7 @@ class Source:
         )
 
 
-def read_yaml(path: Path) -> Source:
+def read_yaml(path: Path, sort: Sort = PLANT) -> Source:
     """Parse one file. Raises ``PlantError`` for everything that is wrong with it."""
     try:
         if path.stat().st_size > LONGEST_FILE_BYTES:
@@ -66,7 +84,7 @@ def read_yaml(path: Path) -> Source:
         raise PlantError(
             (),
             f"cannot read the file: {error.strerror}",
-            "give a path to a plant file, or the name of a shipped plant",
+            sort.absent,
             file=str(path),
         ) from error
     except UnicodeDecodeError as error:
@@ -85,6 +103,9 @@ def read_yaml(path: Path) -> Source:
     except yaml.MarkedYAMLError as error:
         message = f"not valid YAML: {error.problem}"
         hint = "indent by two spaces and quote texts that hold a colon"
+        if r"'\t'" in str(error.problem):
+            message = "not valid YAML: a tab stands where only spaces may"
+            hint = "write two spaces for each <tab> in the line"
         before: int | None = error.problem_mark.line if error.problem_mark else None
         raise _on_line(before, path, text, message, hint) from error
     except yaml.reader.ReaderError as error:
@@ -99,7 +120,7 @@ def read_yaml(path: Path) -> Source:
     except PlantError as error:
         raise source.locate(error) from error
     if not isinstance(data, dict):
-        hint = "begin with schema_version: 1 and name: ..., one key a line"
+        hint = f"begin with {sort.begins}; one key a line"
         raise PlantError((), "the file holds no mapping of keys", hint, file=str(path), line=1)
     return Source(path, data, lines, split)
 
@@ -108,14 +129,14 @@ def _on_line(before: int | None, path: Path, text: str, message: str, hint: str)
     """A fault of the YAML itself, with so many lines before it."""
     if before is None:
         return PlantError((), message, hint, file=str(path))
-    line = text.splitlines()[before : before + 1]
-    shown = line[0].rstrip() if line else ""
+    line = next(iter(text.splitlines()[before : before + 1]), "").rstrip()
+    shown = line.replace("\t", "<tab>")
     return PlantError((), message, hint, file=str(path), line=before + 1, text=shown)
 
 
 def _refuse_events(text: str, path: Path) -> None:
-    """Anchors, aliases, tags and deep nests stop the reading before anything is built from them."""
-    depth = 0
+    """Anchors, aliases, tags, deep nests and more than one document stop the reading early."""
+    depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         before = event.start_mark.line if event.start_mark else None
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -124,6 +145,10 @@ def _refuse_events(text: str, path: Path) -> None:
             message = f"nested deeper than {DEEPEST_NESTING} levels"
             hint = "no key of a plant file lies that deep: count the brackets and the indents"
             raise _on_line(before, path, text, message, hint)
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        if documents > 1:
+            hint = "remove the line --- and what does not belong to this one"
+            raise _on_line(before, path, text, "a second document begins here", hint)
         alias = isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None)
         tag = getattr(event, "tag", None)
         if alias or tag:
@@ -138,7 +163,9 @@ def _plain(node: yaml.Node, path: KeyPath, lines: dict[KeyPath, int]) -> Any:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise PlantError(path, "a key must be a single word", "put the list behind the key")
+                lines[(*path, "?")] = key_node.start_mark.line + 1
+                hint = "put the list behind the key"
+                raise PlantError((*path, "?"), "a key must be a single word", hint)
             key = str(key_node.value)
             lines[(*path, key)] = key_node.start_mark.line + 1
             if key in result:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from twin.config.errors import PlantError
-from twin.config.plant import Plant
-from twin.config.values import Document, Name, Sourced, Spec
+from twin.config.plant import Plant, StopTime
+from twin.config.values import Document, Name, Sourced, SourcedNotNegative, Spec
 
 
 class TrueStation(Spec):
@@ -21,12 +21,12 @@ class TrueStation(Spec):
     parameters: dict[Name, Sourced] = {}
     effects: Annotated[dict[Name, Sourced], Field(min_length=1)]
     drift_per_h: dict[Name, float] = {}
-    warm_up_s: Sourced | None = None
-    idle_kw: Sourced | None = None
-    standby_kw: Sourced | None = None
-    tool_life_cv: Sourced | None = None
-    mean_between_s: dict[Name, Sourced] = {}
-    mean_repair_s: dict[Name, Sourced] = {}
+    warm_up_s: SourcedNotNegative | None = None
+    idle_kw: SourcedNotNegative | None = None
+    standby_kw: SourcedNotNegative | None = None
+    tool_life_cv: SourcedNotNegative | None = None
+    mean_between_s: dict[Name, StopTime] = {}
+    mean_repair_s: dict[Name, StopTime] = {}
 
 
 class Truth(Document):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,10 +15,14 @@ from pydantic import (
     PrivateAttr,
     model_validator,
 )
+from pydantic_core import core_schema
 
 from twin.config.errors import PlantError
 from twin.config.source import Source
 from twin.signals import UNITS
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Positive = Annotated[float, Field(gt=0)]
@@ -61,6 +67,11 @@ class Value(Spec):
     def __float__(self) -> float:
         """The number itself."""
         return self.value
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The value and the ends of its range, if it has one."""
+        return (self.value, *(self.range or ()))
 
     @model_validator(mode="after")
     def _inside(self) -> Self:
@@ -120,7 +131,56 @@ def _number_as_value(given: Any) -> Any:
     return given
 
 
-Sourced = Annotated[Value, BeforeValidator(_number_as_value)]
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a number with its pedigree can be: its value, and both ends of its range.
+
+    ``least`` and ``most`` are allowed, ``above`` itself is not. The schema for editors says the
+    same, and that the number may stand bare.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+
+    def hold(self, value: Value) -> Value:
+        """The value itself, if it lies inside."""
+        for number in value.numbers:
+            fault = ""
+            if number <= self.above:
+                fault = f"must be greater than {self.above:g}"
+            elif number < self.least:
+                fault = f"must be at least {self.least:g}"
+            elif number > self.most:
+                fault = f"must be at most {self.most:g}"
+            if fault:
+                where = "" if number == value.value else f", and its range reaches {number:g}"
+                msg = f"this {fault}{where}"
+                raise ValueError(msg)
+        return value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """What the validator runs."""
+        return core_schema.no_info_after_validator_function(self.hold, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What an editor is told."""
+        said = {"minimum": self.least, "maximum": self.most, "exclusiveMinimum": self.above}
+        finite = {word: bound for word, bound in said.items() if math.isfinite(bound)}
+        value = handler(schema)
+        value = next((option for option in value.get("anyOf", ()) if "$ref" in option), value)
+        if finite:
+            value = {**value, "properties": {"value": finite}}
+        return {"anyOf": [{"type": "number", **finite}, value]}
+
+
+Sourced = Annotated[Value, BeforeValidator(_number_as_value), Bounds()]
+SourcedPositive = Annotated[Sourced, Bounds(above=0.0)]
+SourcedNotNegative = Annotated[Sourced, Bounds(least=0.0)]
 Count = Annotated[Sourced, AfterValidator(whole)]
 Title = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(one_line)]
 Unit = Annotated[str, AfterValidator(known_unit)]

@@ -100,10 +100,17 @@ def _mapped(plant: Plant, name: str, values: NDArray[np.float64]) -> NDArray[np.
         raise plant.located(PlantError(("disturbances", name), message, hint))
     if spec.recorded is None:
         return values
-    if spec.recorded.standardise:
-        spread = float(values.std()) or 1.0
-        values = float(spec.mean) + spec.sd * (values - values.mean()) / spread
-    return values * spec.recorded.scale + spec.recorded.offset
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, with the row
+        if spec.recorded.standardise:
+            spread = float(values.std()) or 1.0
+            values = float(spec.mean) + spec.sd * (values - values.mean()) / spread
+        values = values * spec.recorded.scale + spec.recorded.offset
+    lost = np.flatnonzero(~np.isfinite(values))
+    if lost.size:
+        message = f"the recording of {name!r} is no finite number in row {lost[0] + 1} once mapped"
+        hint = "correct the row, or scale and offset of the plant file"
+        raise plant.located(PlantError(("disturbances", name, "recorded"), message, hint))
+    return values
 
 
 def _minutes(

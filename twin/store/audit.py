@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from twin.store import audit_rows
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
-from twin.store.quarantine import StoreError, set_aside
+from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
     from twin.cycle import Acknowledgement, Cycle, Decision
@@ -118,8 +118,9 @@ class Audit:
         try:
             self._commit((INSERT_INTENT, row))
         except sqlite3.Error as error:
-            msg = f"{self._path}: intent {batch.sequence} is not durable ({error}): do not write"
-            raise StoreError(msg) from error
+            reason, remedy = cause_of(error)
+            msg = f"{self._path}: intent {batch.sequence} is not durable ({reason}): do not write"
+            raise StoreError(msg, remedy) from error
         self.last_sequence = batch.sequence
         self._open_intents.add(batch.sequence)
 
@@ -156,8 +157,9 @@ class Audit:
         try:
             self._commit((INSERT_COMMAND, (utc, verb, who, reason)))
         except sqlite3.Error as error:
-            msg = f"{self._path}: command {verb} of {who} is not durable ({error})"
-            raise StoreError(msg) from error
+            reason, remedy = cause_of(error)
+            msg = f"{self._path}: command {verb} of {who} is not durable ({reason})"
+            raise StoreError(msg, remedy) from error
 
     def note(self, time_us: int, mode: str, reasons: Sequence[str], utc: str) -> None:
         """Record a change of mode, or why nothing was written; durable with the next commit."""
@@ -168,8 +170,9 @@ class Audit:
         try:
             self._commit()
         except sqlite3.Error as error:
-            msg = f"{self._path}: {len(self._waiting)} rows cannot be committed: {error}"
-            raise StoreError(msg) from error
+            reason, remedy = cause_of(error)
+            msg = f"{self._path}: {len(self._waiting)} rows cannot be committed: {reason}"
+            raise StoreError(msg, remedy) from error
 
     def close(self) -> None:
         """Commit all that waits and close; the file is closed even if the commit fails."""
@@ -225,9 +228,10 @@ class Audit:
         try:
             self._commit()
         except sqlite3.Error as error:
+            reason, _ = cause_of(error)
             if not self.trouble:
-                log.warning("%s: cannot record: %s", self._path, error)
-            self.trouble = f"{self._path}: cannot record: {error}"
+                log.warning("%s: cannot record: %s", self._path, reason)
+            self.trouble = f"{self._path}: cannot record: {reason}"
             surplus = len(self._waiting) - self._waiting_limit
             if surplus > 0:
                 self._give_up(surplus)
@@ -303,18 +307,21 @@ def _malformed(error: sqlite3.OperationalError) -> bool:
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        msg = f"{path}: there is no audit; is this the folder of a run?"
-        raise StoreError(msg)
+        raise StoreError(f"{path}: there is no audit", "give the folder of a run")
     uri = f"{path.resolve().as_uri()}?mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():
         uri += "&immutable=1"  # nobody writes: then reading leaves no side files behind
     database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     try:
-        database.execute("select count(*) from intents").fetchone()
+        held = {str(name) for (name,) in database.execute("select name from sqlite_master")}
     except sqlite3.Error as error:
         database.close()
-        msg = f"{path}: cannot be read: {error}"
-        raise StoreError(msg) from error
+        raise StoreError(f"{path}: cannot be read: {error}", RESTORE) from error
+    missing = [name for name in audit_rows.NAMES if name not in held]
+    if missing:
+        database.close()
+        why = f"it lacks {', '.join(missing)}" if held else "nothing is in it"
+        raise StoreError(f"{path}: damaged: {why}", RESTORE)
     return database
 
 

@@ -25,6 +25,7 @@ create table if not exists notes (
     id integer primary key, utc text not null, time_us integer not null, mode text not null,
     reasons text not null);
 """
+NAMES = ("intents", "outcomes", "cycles", "commands", "notes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from twin.store.quarantine import StoreError, set_aside
+from twin.store.quarantine import StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +45,16 @@ def open_database(path: Path, threads: int) -> tuple[duckdb.DuckDBPyConnection, 
     Raises :class:`StoreError` when another process owns the file, when it was written by another
     release of DuckDB, or when the folder cannot be written: those files are whole and stay.
     """
+    if path.is_file() and not path.stat().st_size:  # the engine would take it for a new one
+        warning = set_aside(path, (".wal",), "the file was empty")
+        return _open(path, threads), warning
     try:
         return _open(path, threads), ""
     except duckdb.Error as error:
         reason = " ".join(str(error).split())
         if not _is_damage(path, error, reason):
-            msg = f"{path}: cannot be opened: {reason}"
-            raise StoreError(msg) from error
+            told, remedy = cause_of(error)
+            raise StoreError(f"{path}: cannot be opened: {told}", remedy) from error
         warning = set_aside(path, (".wal",), reason)
         return _open(path, threads), warning
 

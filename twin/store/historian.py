@@ -14,7 +14,7 @@ import numpy as np
 from twin.store.columns import event_columns, insert, sample_columns
 from twin.store.database import open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
-from twin.store.quarantine import StoreError
+from twin.store.quarantine import StoreError, cause_of
 from twin.store.segments import export_segment
 from twin.store.trends import Recorded, Trace, read_series, read_values
 
@@ -75,6 +75,7 @@ class Historian:
         self._stretch: list[tuple[int, NDArray[np.float64]]] = []
         self.trouble = ""
         """Why nothing can be committed at present; empty when all is well."""
+        self._remedy = ""
         self.warning = ""
         """What was wrong with the file when it was opened; for the operator."""
         self.acknowledged_us = NOTHING
@@ -120,7 +121,7 @@ class Historian:
         """Commit all that waits; returns ``acknowledged_us``, or raises :class:`StoreError`."""
         self._commit()
         if self.trouble:
-            raise StoreError(self.trouble)
+            raise StoreError(self.trouble, self._remedy)
         return self.acknowledged_us
 
     def series(
@@ -153,7 +154,7 @@ class Historian:
         if self.trouble:
             msg = f"{self.trouble}; {len(self._pending)} readings were not recorded"
             self.trouble = ""
-            raise StoreError(msg)
+            raise StoreError(msg, self._remedy)
 
     def __enter__(self) -> Self:
         return self
@@ -246,10 +247,13 @@ class Historian:
 
     def _failed(self, error: Exception) -> None:
         """Keep what waits, within the limit, and say so once."""
-        reason = " ".join(str(error).split())
+        reason, self._remedy = cause_of(error)
         if not self.trouble:
             log.warning("%s: cannot record: %s", self._path, reason)
-        self.trouble = f"{self._path}: cannot record since {self.acknowledged_us} us: {reason}"
+        held = "nothing is recorded yet"
+        if self.acknowledged_us != NOTHING:
+            held = f"recorded up to {self.acknowledged_us / 1e6:g} s"
+        self.trouble = f"{self._path}: cannot record: {reason}; {held}"
         if self._connection is not None:
             # The connection may be unusable after a failed write; the next attempt opens anew.
             self._connection.close()

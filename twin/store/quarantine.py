@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+CAUSES = (
+    ("no space left", "no space is left on the disk", "free space on the disk"),
+    ("disk is full", "no space is left on the disk", "free space on the disk"),
+    ("file too large", "the file may not grow any more", "raise the limit of file sizes"),
+)
+"""What the system says when a store cannot grow, what it means, and what to do about it."""
+RESTORE = "restore the folder of the run from a copy; nothing in it was changed"
 
 
 class StoreError(Exception):
-    """A store cannot do what was asked; the text says which file, why, and what to do next."""
+    """A store cannot do what was asked: which file and why, and in ``hint`` what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def cause_of(error: Exception) -> tuple[str, str]:
+    """Why a store failed, without the name that its engine has for it, and what to do about it."""
+    text = " ".join(str(error).split())
+    for sign, meaning, remedy in CAUSES:
+        if sign in text.lower():
+            return meaning, f"{remedy}; what was acknowledged is safe"
+    return re.sub(r"^(\w+ )*Error: ", "", text), ""
 
 
 def set_aside(path: Path, companions: tuple[str, ...], reason: str) -> str:

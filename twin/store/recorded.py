@@ -1,37 +1,41 @@
 """Recorded disturbances: columns of Parquet and CSV files that are replayed onto a plant.
 
 The plant file says which column becomes which disturbance, how far apart its rows are, and how its
-numbers are mapped; ``build_table`` does the mapping.
+numbers are mapped; ``build_table`` does the mapping. Rows count from 1, the line of names apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import math
+import re
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from twin.config import Plant, PlantError
 
 if TYPE_CHECKING:
-    import duckdb
     from numpy.typing import NDArray
 
-READERS = {".parquet": "read_parquet", ".csv": "read_csv"}
-NUMERIC = (
-    *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),
-    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
-    *("FLOAT", "DOUBLE", "DECIMAL"),
-)
+Columns: TypeAlias = "dict[str, NDArray[np.float64]]"
+
+LARGEST = 1e15
+"""Beyond this, either way, no quantity of a plant lies; its square and its sums are still finite."""
+DIVIDERS = ",;\t|"
+NAMES_SHOWN, LONGEST_SHOWN = 20, 40
+FILL = "unknown is not zero: fill or cut the gap before replaying the file"
 
 
-def read_recorded(paths: Sequence[Path], plant: Plant) -> dict[str, NDArray[np.float64]]:
+def read_recorded(paths: Sequence[Path], plant: Plant) -> Columns:
     """The columns that the plant file names as ``recorded``, by disturbance, row after row.
 
     A disturbance whose column is in none of the files is not in the answer: it keeps the course
     that the plant file describes. Raises ``PlantError`` for a file that cannot be read or holds
-    none of the columns, a column in two files, one that is not numeric, and unknown values.
+    none of the columns, a column in two places, one that is not numeric, and unknown values.
     """
     wanted = {
         name: spec.recorded.column
@@ -41,7 +45,7 @@ def read_recorded(paths: Sequence[Path], plant: Plant) -> dict[str, NDArray[np.f
     if not wanted:
         hint = "add `recorded: {column: NAME}` to a disturbance of the plant file"
         raise PlantError(("disturbances",), f"{plant.name} has no recorded disturbance", hint)
-    found: dict[str, NDArray[np.float64]] = {}
+    found: Columns = {}
     for path in paths:
         for name, values in _columns(path, wanted).items():
             if name in found:
@@ -51,50 +55,155 @@ def read_recorded(paths: Sequence[Path], plant: Plant) -> dict[str, NDArray[np.f
     return found
 
 
-def _columns(path: Path, wanted: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
-    """The wanted columns of one file by disturbance, every value a finite number."""
-    import duckdb
-
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
+def _columns(path: Path, wanted: Mapping[str, str]) -> Columns:
+    """The wanted columns of one file by disturbance, every value a number that can be."""
+    read = READERS.get(path.suffix.lower())
+    if read is None:
         msg = f"recorded disturbances are {' or '.join(READERS)} files"
         raise PlantError((), msg, "convert the file", file=str(path))
-    place = str(path).replace("'", "''")
     try:
-        with duckdb.connect(config={"threads": 1, "autoload_known_extensions": "false"}) as reading:
-            reading.execute(f"create view recorded as from {reader}('{place}')")
-            rows = reading.execute("describe recorded").fetchall()
-            types = {str(row[0]): str(row[1]) for row in rows}
-            here = {name: column for name, column in wanted.items() if column in types}
-            if not here:
-                names = ", ".join(repr(column) for column in dict.fromkeys(wanted.values()))
-                hint = f"the file has: {', '.join(types)}; the plant file says which are recorded"
-                raise PlantError((), f"there is no column {names}", hint, file=str(path))
-            return {
-                name: _column(reading, path, column, types[column]) for name, column in here.items()
-            }
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())
-        hint = "give a Parquet file, or a CSV file with a line of names"
-        raise PlantError((), f"cannot read the file: {reason}", hint, file=str(path)) from error
+        found = read(path, tuple(dict.fromkeys(wanted.values())))
+    except OSError as error:
+        msg = f"cannot read the file: {error.strerror or error}"
+        raise PlantError((), msg, "check its path and its permissions", file=str(path)) from error
+    for column, values in found.items():
+        _refuse_unknown(path, column, values)
+    return {name: found[column] for name, column in wanted.items() if column in found}
 
 
-def _column(
-    reading: duckdb.DuckDBPyConnection, path: Path, column: str, kind: str
-) -> NDArray[np.float64]:
-    if not reading.execute("select count(*) from recorded").fetchall()[0][0]:
-        raise PlantError((), f"column {column!r} has no rows", "give a longer one", file=str(path))
-    if not kind.startswith(NUMERIC):
-        hint = "write numbers with a dot, and leave unknown values empty to see where they are"
-        msg = f"column {column!r} holds {kind}, not numbers"
+def _here(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Those of the wanted columns that the file has, each of them once."""
+    here = [column for column in wanted if column in names]
+    if not here:
+        shown = ", ".join(_shown(name) for name in names[:NAMES_SHOWN])
+        shown += " …" if len(names) > NAMES_SHOWN else ""
+        hint = f"the file has: {shown}; the plant file says which are recorded"
+        msg = f"there is no column {', '.join(repr(column) for column in wanted)}"
         raise PlantError((), msg, hint, file=str(path))
-    quoted = column.replace('"', '""')
-    query = f"select coalesce(\"{quoted}\"::double, 'nan'::double) as value from recorded"  # noqa: S608
-    values = np.asarray(reading.execute(query).fetchnumpy()["value"], dtype=np.float64)
+    for column in here:
+        if list(names).count(column) > 1:
+            hint = "give each column a name of its own"
+            raise PlantError((), f"two columns are called {column!r}", hint, file=str(path))
+    return here
+
+
+def _of_csv(path: Path, wanted: Sequence[str]) -> Columns:
+    """Columns of a text file whose first line has the names."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            head = file.readline()
+            unquoted = re.sub(r'"[^"]*"', "", head)
+            divider = max(DIVIDERS, key=unquoted.count)
+            file.seek(0)
+            rows = csv.reader(file, delimiter=divider, strict=True)
+            names = [name.strip() for name in next(rows, [])]
+            if not names:
+                hint = "begin with a line of names; then one row each every_s seconds"
+                msg = "the first line is empty" if head else "the file is empty"
+                raise PlantError((), msg, hint, file=str(path))
+            places = {column: names.index(column) for column in _here(path, names, wanted)}
+            return _numbers(path, rows, len(names), places)
+    except UnicodeDecodeError as error:
+        hint = "save it as CSV in UTF-8, or give a Parquet file"
+        raise PlantError((), "the file is not UTF-8 text", hint, file=str(path)) from error
+    except csv.Error as error:
+        hint = "give a line of names, then one row a line, and close every quote"
+        raise PlantError((), f"the file is no CSV: {error}", hint, file=str(path)) from error
+
+
+def _numbers(
+    path: Path, rows: Iterator[list[str]], width: int, places: Mapping[str, int]
+) -> Columns:
+    """The columns at these places, row by row; empty lines at the end do not count."""
+    found = {column: array("d") for column in places}
+    empty = 0
+    for number, row in enumerate(rows, 1):
+        if not row:
+            empty = empty or number
+            continue
+        if empty:
+            raise PlantError((), f"row {empty} is empty", FILL, file=str(path))
+        if len(row) != width:
+            msg = f"row {number} has {len(row)} cells, and the line of names {width}"
+            hint = "give every row a cell for each name; quote a text that holds the divider"
+            raise PlantError((), msg, hint, file=str(path))
+        for column, place in places.items():
+            text = row[place].strip()
+            try:
+                found[column].append(float(text.replace("_", "no number")) if text else math.nan)
+            except ValueError as error:
+                raise _no_number(path, column, text, number) from error
+    return {column: np.array(values) for column, values in found.items()}
+
+
+def _of_parquet(path: Path, wanted: Sequence[str]) -> Columns:
+    """Columns of a Parquet file, whatever kind of number they hold."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with path.open("rb") as file:
+        try:
+            recorded = pq.ParquetFile(file)
+            here = _here(path, recorded.schema_arrow.names, wanted)
+            table = recorded.read(columns=here, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            hint = "give a whole Parquet file, or a CSV file with a line of names"
+            msg = "the file is damaged, or no Parquet file"
+            raise PlantError((), msg, hint, file=str(path)) from error
+    return {column: _as_floats(path, column, table.column(column)) for column in here}
+
+
+def _as_floats(path: Path, column: str, values: Any) -> NDArray[np.float64]:
+    """An Arrow column as numbers, NaN where it is empty."""
+    import pyarrow as pa
+
+    kind = values.type
+    if not any(
+        fits(kind)
+        for fits in (
+            pa.types.is_integer,
+            pa.types.is_floating,
+            pa.types.is_decimal,
+            pa.types.is_null,
+        )
+    ):
+        for number, value in enumerate(values, 1):
+            if value.is_valid:
+                raise _no_number(path, column, str(value.as_py()), number)
+    floats = values.cast(pa.float64(), safe=False).to_numpy()
+    return np.asarray(floats, dtype=np.float64)
+
+
+def _shown(text: str) -> str:
+    """A text of the file as a message can hold it."""
+    cut = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+    return cut if cut.isprintable() else ascii(cut)
+
+
+def _no_number(path: Path, column: str, text: str, row: int) -> PlantError:
+    msg = f"column {column!r} holds {_shown(text)!r} in row {row}, not a number"
+    hint = "write numbers with a dot, and leave unknown values empty to see where they are"
+    return PlantError((), msg, hint, file=str(path))
+
+
+def _refuse_unknown(path: Path, column: str, values: NDArray[np.float64]) -> None:
+    """Raise ``PlantError`` for a column without rows, and for the first number that cannot be."""
+    if not values.size:
+        raise PlantError((), f"column {column!r} has no rows", "give a longer one", file=str(path))
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         more = f" and {bad.size - 1} more rows" if bad.size > 1 else ""
         msg = f"column {column!r} has no finite number in row {bad[0] + 1}{more}"
-        hint = "unknown is not zero: fill or cut the gap before replaying the file"
+        raise PlantError((), msg, FILL, file=str(path))
+    beyond = np.flatnonzero(np.abs(values) > LARGEST)
+    if beyond.size:
+        row = int(beyond[0])
+        msg = f"column {column!r} holds {values[row]:g} in row {row + 1}: nothing is that large"
+        hint = f"give numbers up to {LARGEST:g} either way"
         raise PlantError((), msg, hint, file=str(path))
-    return values
+
+
+READERS: dict[str, Callable[[Path, Sequence[str]], Columns]] = {
+    ".parquet": _of_parquet,
+    ".csv": _of_csv,
+}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twin.store.quarantine import StoreError, sync_folder
+from twin.store.quarantine import RESTORE, StoreError, sync_folder
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a file or a run may be called: no separators, no leading dot."""
@@ -85,7 +85,7 @@ class RunFolder:
             return json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
             msg = f"{path}: cannot be read: {error}"
-            raise StoreError(msg) from error
+            raise StoreError(msg, RESTORE) from error
 
 
 def create(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import duckdb
 
-from twin.store.quarantine import StoreError, sync_folder
-from twin.store.trends import Recorded, Trace, read_series, read_values
+from twin.store.quarantine import RESTORE, StoreError, cause_of, sync_folder
+from twin.store.trends import Recorded, Trace, newest_us, read_series, read_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,14 +55,18 @@ class Segments:
             config={"threads": threads, "autoload_known_extensions": "false"}
         )
         self._index: dict[str, int] = {}
+        self.newest_us: int | None = None
+        """Plant time of the last reading; None if there is none."""
         try:
             self._open(folder)
         except duckdb.Error as error:
             self._connection.close()
-            msg = f"{folder}: segments cannot be read: {' '.join(str(error).split())}"
-            raise StoreError(msg) from error
+            msg = f"{folder}: segments cannot be read: {cause_of(error)[0]}"
+            raise StoreError(msg, RESTORE) from error
 
     def _open(self, folder: Path) -> None:
+        # A folder may be called runs[1]: only the pattern's own star stands for anything.
+        literal = re.sub(r"([*?[])", r"[\1]", str(folder))
         for view, pattern in (
             ("samples", "samples-*.parquet"),
             ("events", "events-*.parquet"),
@@ -69,10 +74,11 @@ class Segments:
             ("gaps", "gaps.parquet"),
             ("kpis", "kpis.parquet"),
         ):
-            place = str(folder / pattern).replace("'", "''")
+            place = f"{literal}/{pattern}".replace("'", "''")
             self._connection.execute(f"create view {view} as from read_parquet('{place}')")
         rows = self._connection.execute("select name, signal from tags").fetchall()
         self._index = {str(name): int(signal) for name, signal in rows}
+        self.newest_us = newest_us(self._connection)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +121,9 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> Path
         arriving.replace(path)
     except (duckdb.Error, OSError) as error:
         arriving.unlink(missing_ok=True)
-        msg = f"{path}: not exported: {' '.join(str(error).split())}; free space and export again"
-        raise StoreError(msg) from error
+        reason, remedy = cause_of(error)
+        hint = remedy or "check the folder, then export again"
+        raise StoreError(f"{path}: not exported: {reason}", hint) from error
     return path
 
 

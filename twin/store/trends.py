@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 
-from twin.store.quarantine import StoreError
+from twin.store.quarantine import RESTORE, StoreError, cause_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,8 +190,14 @@ def read_values(connection: duckdb.DuckDBPyConnection, time_us: int) -> Recorded
     return Recorded(at, int(got["received_us"][0]), got["value"], got["source_us"], got["status"])
 
 
+def newest_us(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Plant time of the last reading; None if there is none."""
+    (newest,) = _row(connection, "select max(time_us) from samples")
+    return newest
+
+
 def _unreadable(error: duckdb.Error) -> StoreError:
-    return StoreError(f"recorded samples cannot be read: {' '.join(str(error).split())}")
+    return StoreError(f"recorded samples cannot be read: {cause_of(error)[0]}", RESTORE)
 
 
 def _row(

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.twin.cli.shell import LIVELINE, STEEL, twin
@@ -40,7 +42,10 @@ def test_a_column_reaches_its_disturbance(suffix: str, tmp_path: Path) -> None:
     ("query", "said"),
     [
         ("select 1.0 as usage", "no column 'Usage_kWh'"),
-        ("select 'low' as Usage_kWh", "not numbers"),
+        ("select unnest([null, 'low']) as Usage_kWh", "holds 'low' in row 2, not a number"),
+        ("select true as Usage_kWh", "holds 'True' in row 1, not a number"),
+        ("select null::integer as Usage_kWh", "in row 1"),
+        ("select unnest([1.0, 1e308]) as Usage_kWh", r"holds 1e\+308 in row 2: nothing"),
         ("select unnest([1.0, null, 3.0, null]) as Usage_kWh", "in row 2 and 1 more"),
         ("select unnest([1.0, 'nan'::double]) as Usage_kWh", "in row 2"),
         ("select unnest(['inf'::double, 1.0]) as Usage_kWh", "in row 1"),
@@ -55,12 +60,93 @@ def test_what_cannot_be_replayed_is_refused(query: str, said: str, tmp_path: Pat
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("kind", ["decimal(9, 2)", "smallint", "ubigint", "float", "hugeint"])
+def test_every_kind_of_number_is_one(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path / "load.parquet", f"select unnest([3, 5])::{kind} as Usage_kWh")
+    assert read_recorded([path], PLANT)["site_load_kw"].tolist() == [3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Usage_kWh\n1.5\n2\n", [1.5, 2.0]),
+        ("\ufeffUsage_kWh;when\r\n1.5;a,b\r\n 2 ;c\r\n\r\n\r\n", [1.5, 2.0]),
+        ('"a, b"\tUsage_kWh\n"x\ny"\t-1e3\n', [-1000.0]),
+        ("a,a,Usage_kWh\n1,2,3\n", [3.0]),
+    ],
+    ids=["one column", "semicolons and a mark", "tabs and quotes", "others called the same"],
+)
+def test_csv_files_of_many_hands_are_read(text: str, values: list[float], tmp_path: Path) -> None:
+    path = tmp_path / "load.csv"
+    path.write_bytes(text.encode())
+    assert read_recorded([path], PLANT)["site_load_kw"].tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "the file is empty"),
+        (b"\nUsage_kWh\n1\n", "the first line is empty"),
+        (b"Usage_kWh\n", "column 'Usage_kWh' has no rows"),
+        (b"Usage_kWh\n1\nlow\n", "column 'Usage_kWh' holds 'low' in row 2, not a number"),
+        (b"Usage_kWh;a\n1,5;2\n", "column 'Usage_kWh' holds '1,5' in row 1, not a number"),
+        (b"Usage_kWh\n1_000\n", "column 'Usage_kWh' holds '1_000' in row 1, not a number"),
+        (b"Usage_kWh\n1e308\n", "column 'Usage_kWh' holds 1e+308 in row 1: nothing is that large"),
+        (b"a,Usage_kWh\n1,2\n1,\n", "column 'Usage_kWh' has no finite number in row 2"),
+        (b"Usage_kWh\n1\n\n2\n", "row 2 is empty"),
+        (b"a,Usage_kWh\n1,2\n1\n", "row 2 has 1 cells, and the line of names 2"),
+        (b"a,Usage_kWh\n1,2,3\n", "row 1 has 3 cells, and the line of names 2"),
+        (b"Usage_kWh,Usage_kWh\n1,2\n", "two columns are called 'Usage_kWh'"),
+        (b'Usage_kWh,a\n1,"b\n', "the file is no CSV: unexpected end of data"),
+        (bytes(range(256)) * 8, "the file is not UTF-8 text"),
+        (b"\x1b[2J\n1\n", "there is no column 'Usage_kWh'"),
+    ],
+)
+def test_a_csv_file_that_cannot_be_replayed_is_told_in_one_message(
+    raw: bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "load.csv"
+    path.write_bytes(raw)
+    with pytest.raises(PlantError) as caught:
+        read_recorded([path], PLANT)
+    assert caught.value.message == said
+    assert caught.value.file == str(path)
+    assert caught.value.hint.isprintable()
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_stands_for_that_file_alone(suffix: str, tmp_path: Path) -> None:
+    written(tmp_path / f"load1.{suffix}", "select 1.0 as Usage_kWh")
+    named = written(tmp_path / f"load[1]'*?.{suffix}".replace("'", "''"), "select 2.0 as Usage_kWh")
+    named = named.with_name(named.name.replace("''", "'"))
+    assert read_recorded([named], PLANT)["site_load_kw"].tolist() == [2.0]
+    with pytest.raises(PlantError, match="cannot read the file"):
+        read_recorded([tmp_path / f"*.{suffix}"], PLANT)
+
+
+def test_two_columns_of_one_name_in_a_parquet_file_are_refused(tmp_path: Path) -> None:
+    columns = [pa.array([1.0]), pa.array([2.0])]
+    pq.write_table(pa.table(columns, names=["Usage_kWh"] * 2), tmp_path / "load.parquet")
+    with pytest.raises(PlantError, match="two columns are called 'Usage_kWh'"):
+        read_recorded([tmp_path / "load.parquet"], PLANT)
+
+
+def test_a_recording_that_overflows_once_mapped_is_refused_with_its_row() -> None:
+    recorded = {"site_load_kw": np.array([1.0, 1e308])}
+    with pytest.raises(PlantError, match="no finite number in row 2 once mapped") as caught:
+        build_table(PLANT, 1, draws.PLANT, 0.05, recorded=recorded)
+    assert caught.value.line > 0
+
+
 def test_other_files_and_doubled_columns_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PlantError, match=r"are \.parquet or \.csv files"):
         read_recorded([tmp_path / "load.xlsx"], PLANT)
     (tmp_path / "load.parquet").write_bytes(b"PAR1 and not much else")
-    with pytest.raises(PlantError, match="cannot read the file"):
+    with pytest.raises(PlantError, match="damaged, or no Parquet file"):
         read_recorded([tmp_path / "load.parquet"], PLANT)
+    with pytest.raises(PlantError, match="cannot read the file: No such file"):
+        read_recorded([tmp_path / "other.csv"], PLANT)
     path = written(tmp_path / "load.csv", "select 1.0 as Usage_kWh")
     with pytest.raises(PlantError, match="two of the files"):
         read_recorded([path, path], PLANT)

@@ -6,11 +6,13 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from tests.twin.cli.shell import STEEL, begin, only_run, twin
+from tests.twin.cli.shell import REPOSITORY, STEEL, begin, only_run, twin
 from twin.config import load_plant
 from twin.feedback import kpis_from_record
 
@@ -137,6 +139,108 @@ def test_replay_refuses_a_damaged_record(copied: Path) -> None:
         code, _, err = twin(verb, copied)
         assert code == 6
         assert "audit.sqlite" in err
+
+
+HOW = {"empty": b"", "garbage": b"nonsense" * 1000, "missing": None}
+
+
+def damage(path: Path, how: str) -> None:
+    content = HOW[how]
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_historian_that_is_damaged_is_told_on_the_terminal_and_on_the_page(
+    copied: Path, how: str
+) -> None:
+    page = (copied / "report.html").read_text()
+    historian = copied / "rules" / "historian.duckdb"
+    damage(historian, how)
+    before = sorted(copied.rglob("*"))
+    for _ in range(2):  # the first report heals nothing and hides nothing
+        code, _, err = twin("report", copied)
+        assert code == 0
+        assert "note: rules/historian.duckdb: " in err
+        assert "The courses come from the other record of the run" in err
+        told = (copied / "report.html").read_text()
+        assert "rules/historian.duckdb" in told
+        assert "rules/historian.duckdb" not in page
+        assert len(told) > 0.9 * len(page)  # all is drawn all the same
+        assert sorted(copied.rglob("*")) == before
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_run_of_which_no_sample_can_be_read_has_no_report(copied: Path, how: str) -> None:
+    damage(copied / "rules" / "historian.duckdb", how)
+    for path in (copied / "rules" / "segments").iterdir():
+        damage(path, how)
+    before = sorted(copied.rglob("*"))
+    code, _, err = twin("report", copied)
+    assert code == 6
+    assert "no sample can be read" in err
+    assert "hint: restore the folder of the run from a copy" in err
+    assert sorted(copied.rglob("*")) == before
+
+
+def test_segments_that_are_damaged_are_told_too(copied: Path) -> None:
+    for path in (copied / "rules" / "segments").glob("samples-*"):
+        path.write_bytes(b"nonsense")
+    code, _, err = twin("report", copied)
+    assert code == 0
+    assert "rules/segments: segments cannot be read" in err
+
+
+def test_an_unfinished_run_is_read_from_its_historian(copied: Path) -> None:
+    (copied / "kpi.json").unlink()
+    shutil.rmtree(copied / "rules" / "segments")
+    assert twin("report", copied)[2].startswith("report: ")
+    with duckdb.connect(str(copied / "rules" / "historian.duckdb")) as historian:
+        historian.execute("delete from samples where time_us > 900000000")
+    code, _, err = twin("report", copied)
+    assert code == 0
+    assert "note: rules: samples are recorded up to 0.25 h of 0.50 h; the rest is missing." in err
+    assert "the rest is missing" in (copied / "report.html").read_text()
+    damage(copied / "rules" / "historian.duckdb", "empty")
+    code, _, err = twin("report", copied)
+    assert code == 6
+    assert "rules/historian.duckdb: damaged: the file is empty" in err
+
+
+@pytest.mark.parametrize("how", ["empty", "garbage"])
+@pytest.mark.parametrize("name", ["rules/audit.sqlite", "manifest.json", "plant.yaml"])
+def test_a_record_that_is_damaged_says_what_to_do(copied: Path, name: str, how: str) -> None:
+    damage(copied / name, how)
+    for verb in ("replay", "report"):
+        code, _, err = twin(verb, copied)
+        assert code == 6
+        assert Path(name).name in err
+        assert "no such table" not in err
+        assert "hint: restore the folder of the run from a copy" in err
+
+
+def test_a_limit_on_file_sizes_is_told_in_plain_words(tmp_path: Path) -> None:
+    limited = (
+        "import resource, sys; from twin.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY)); main()"
+    )
+    arguments = [*RULES[:-1], "--shift", "30m", "--out", "runs"]
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert "historian.duckdb: cannot record: the file may not grow any more" in done.stderr
+    assert "nothing is recorded yet" in done.stderr
+    assert "hint: raise the limit of file sizes" in done.stderr
+    for word in ("TransactionContext", "-1 us", "Error:"):
+        assert word not in done.stderr
 
 
 def test_a_plant_changed_after_the_run_is_no_basis(copied: Path) -> None:

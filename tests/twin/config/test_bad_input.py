@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from twin.config import Plant, PlantError, load_plant, load_truth, plant_folder
 from twin.line.model import build_line
 
-PAINT, MOLDING = "paint_cure_line", "molding_cell"
+MACHINING, PAINT, MOLDING = "machining_line", "paint_cure_line", "molding_cell"
 
 
 def text_of(name: str, kind: str = "") -> str:
@@ -58,7 +59,21 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("not positive", "shift_h: 8", "shift_h: 0", "greater than 0", "shift_h"),
     ("a shift of a year", "shift_h: 8", "shift_h: 8760", "less than or equal to 24", "shift_h"),
     ("a period of nothing", "period_s: 5", "period_s: 0.000000001", "greater than or equal to 0.1", "period_s"),
-    ("plans out of step", "line_period_s: 300", "line_period_s: 301", "must be a whole number of periods", "control:"),
+    ("plans out of step", "line_period_s: 300", "line_period_s: 301", "must be a whole number of periods", "line_period_s"),
+    ("no entry in a list", "path: [acme, ulm, coating, line2]", "path: []", "path must hold at least 4, not 0", "path"),
+    ("a text for a list", "choices: [40, 60, 90]", "choices: 40", "choices must be a list", "choices"),
+    ("a number for a mapping", "  material_shift: {", "  rush: 3\n  material_shift: {", "rush must be a mapping of keys", "rush"),
+    ("a batch that outlives its turn", "deadline_s: 4", "deadline_s: 100", "longer than a turn of the loop (period_s = 5)", "deadline_s"),
+    ("a mean that cannot be", "mean: {value: 60, range: [40, 90]", "mean: {value: 60, range: [20, 90]", "mean of 'part_mass_kg' reaches 20, outside its validity", "mean"),
+    ("a choice that cannot be", "choices: [40, 60, 90]", "choices: [40, 60, 190]", "choices of 'part_mass_kg' reaches 190, outside its validity", "choices"),
+    ("more parts than blanks", "{value: 33.0, class: D", "{value: 100000000.0, class: D", "more than blanks can enter the line", "capacity_good_parts_per_h"),
+    ("no part at all", "{value: 33.0, class: D", "{value: 0, class: D", "capacity_good_parts_per_h must be greater than 0", "capacity_good_parts_per_h"),
+    ("a range below zero", "idle_kw: {value: 6.0, range: [4.5, 7.5]", "idle_kw: {value: 6.0, range: [-4.5, 7.5]", "idle_kw must be at least 0, and its range reaches -4.5", "idle_kw"),
+    ("a step of nothing", "step_s: 5", "step_s: 0.000001", "greater than or equal to 0.1", "step_s"),
+    ("lots without end", "    hours: [0.5, 2]", "    hours: [0.000001, 3]", "greater than or equal to 0.01", "hours"),
+    ("failures without end", "failure_rate_factor: 3", "failure_rate_factor: 300", "less than or equal to 100", "failure_burst"),
+    ("a scale beyond all units", "scale: 4", "scale: 1.0e+300", "less than or equal to 1000000000000", "recorded"),
+    ("room for a town", "capacity: {value: 6, range: [3, 12], class: A}", "capacity: 10001", "capacity must be at most 10000", "- {name: coated"),
     ("room below zero", "capacity: {value: 6, range: [3, 12], class: A}", "capacity: -1", "no whole number", "- {name: coated"),
     ("half a place", "capacity: {value: 6, range: [3, 12], class: A}", "capacity: 6.5", "no whole number", "- {name: coated"),
     ("a title that moves the cursor", "title: Paint and cure line, booth and four-zone oven", 'title: "\\e[2J"', "without control characters", "title"),
@@ -106,7 +121,8 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("not a number", "shift_h: 8", "shift_h: .nan", "the number is not finite", "shift_h"),
     ("infinite", "shift_h: 8", "shift_h: -.inf", "the number is not finite", "shift_h"),
     ("a number of five thousand digits", "shift_h: 8", f"shift_h: {'9' * 5000}", "cannot be read", "shift_h"),
-    ("a list for a key", "shift_h: 8", "? [shift, h]\n: 8", "a key must be a single word", "schema_version"),
+    ("a list for a key", "shift_h: 8", "? [shift, h]\n: 8", "a key must be a single word", "? [shift, h]"),
+    ("a second plant", "shift_h: 8", "shift_h: 8\n---\nname: other", "a second document begins here", "---"),
     ("a bracket left open", "choices: [40, 60, 90]", "choices: [40, 60, 90", "not valid YAML", "hours"),
     ("a control character", "title: Powder booth", "title: Powder \x07booth", "U+0007 may not stand in it", "title: Powder"),
     ("too deep", "shift_h: 8", f"shift_h: {'[' * 13}8{']' * 13}", "nested deeper than 12 levels", "shift_h"),
@@ -125,6 +141,86 @@ def test_a_fault_is_told_with_its_line_and_a_hint(
     assert_says(refusal(path), path, message, line)
 
 
+#   a number of the machining line, what it is set to, and the least that it can be
+IMPOSSIBLE: list[tuple[str, str, str]] = [
+    *((f"{state}_kw", "-5", "at least 0") for state in ("off", "standby", "idle", "warm_up")),
+    ("warm_up_s", "-60", "at least 0"),
+    ("change_s", "-90", "at least 0"),
+    ("life_cv", "-1", "at least 0"),
+    ("end_of_life_mm", "0", "greater than 0"),
+    ("edge_cost_eur", "-5", "at least 0"),
+    ("mean_between_s", "0", "at least 1"),
+    ("mean_between_s", "0.000001", "at least 1"),
+    ("mean_repair_s", "0", "at least 1"),
+    ("mean_repair_s", "-120", "at least 1"),
+    ("blank_kg", "-3", "at least 0"),
+    ("blank_eur_per_kg", "-3", "at least 0"),
+    ("backlog_eur_per_part", "-20", "at least 0"),
+    ("wip_eur_per_part", "-1", "at least 0"),
+    ("adders_eur_per_mwh", "-1", "at least 0"),
+    ("demand_charge_eur_per_kw_year", "-1", "at least 0"),
+    ("gas_eur_per_mwh", "-1", "at least 0"),
+    ("electricity_co2_kg_per_kwh", "-1", "at least 0"),
+    ("gas_co2_kg_per_kwh", "-1", "at least 0"),
+    ("budget_eur_per_part", "-1", "at least 0"),
+]
+
+
+@pytest.mark.parametrize(("key", "number", "least"), IMPOSSIBLE)
+def test_no_number_is_taken_that_no_plant_can_have(
+    tmp_path: Path, key: str, number: str, least: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    text = re.sub(
+        rf"\b{key}: ({{[^}}]*}}|[^,\s}}]+)", f"{key}: {number}", text_of(MACHINING), count=1
+    )
+    path.write_text(text, encoding="utf-8")
+    error = refusal(path)
+    assert f"{key} must be {least}" in error.message
+    assert f"{key}: {number}" in error.text
+    assert error.hint == f"given: {float(number) if '.' in number else int(number)}"
+
+
+def test_prices_of_energy_and_of_scrap_may_be_below_zero(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    text = changed(MACHINING, "flat_day: [80,", "flat_day: [-80,")
+    path.write_text(
+        text.replace(
+            "scrap_return_eur_per_kg: {value: 0.25, range: [0.1",
+            "scrap_return_eur_per_kg: {value: -0.1, range: [-0.2",
+        )
+    )
+    plant = load_plant(str(path))
+    assert plant.energy.tariffs_eur_per_mwh["flat_day"][0] == -80.0
+    assert float(plant.source.scrap_return_eur_per_kg) == -0.1
+
+
+@pytest.mark.parametrize("indent", ["\t", "  \t"])
+def test_a_tab_in_the_indent_is_shown_as_one(tmp_path: Path, indent: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(changed(PAINT, "  deadline_s:", f"{indent}deadline_s:"), encoding="utf-8")
+    error = refusal(path)
+    assert "a tab stands where only spaces may" in error.message
+    assert error.text.startswith(f"{indent.replace(chr(9), '<tab>')}deadline_s")
+    assert "<tab>" in error.hint
+
+
+def test_a_line_without_stations_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    head, _, _ = text_of(PAINT).partition("stations:\n")
+    path.write_text(f"{head}stations: []\nsink: cured\n", encoding="utf-8")
+    error = refusal(path)
+    assert error.message == "stations must hold at least 1, not 0"
+    assert error.text == "stations: []"
+
+
+def test_an_empty_truth_is_told_how_a_truth_begins(tmp_path: Path) -> None:
+    plant, _ = with_truth(tmp_path, "")
+    with pytest.raises(PlantError, match="no mapping of keys") as refused:
+        load_truth(str(tmp_path / f"{PAINT}.yaml"), plant)
+    assert "plant: NAME" in refused.value.hint
+
+
 def test_hints_name_what_is_known(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     for old, new, hint in (
@@ -132,7 +228,18 @@ def test_hints_name_what_is_known(tmp_path: Path) -> None:
         ("    inspects: true", "    inspect: true", "did you mean 'inspects'?"),
         ("value: 6, range", "valeu: 6, range", "known here: class, range, source, value"),
         ("takes_from: coated", "takes_from: painted", "known: hung, coated"),
-        ("value: 200.0", "value: 2e2", "write 1000.0 or 1.0e+3"),
+        ("value: 200.0", "value: 2e2", "write 200.0"),
+        (
+            "capacity: {value: 6, range: [3, 12], class: A}",
+            "capacity: 1e12",
+            "write 1000000000000.0",
+        ),
+        ("shift_h: 8", "shift_h: 1e20", "write 1.0e+20"),
+        (
+            "idle_kw: {value: 6.0, range: [4.5",
+            "idle_kw: {value: 6.0, range: [-4",
+            "range [-4, 7.5]",
+        ),
     ):
         path.write_text(changed(PAINT, old, new), encoding="utf-8")
         assert hint in refusal(path).hint
@@ -200,12 +307,14 @@ def test_an_unknown_parameter_asked_for_by_hand_is_refused() -> None:
 TRUE_FAULTS: list[tuple[str, str, str, str, str]] = [
     ("of another plant", "plant: paint_cure_line", "plant: bakery", "this is the truth of 'bakery'", "plant: bakery"),
     ("a station that is not there", "  booth:\n", "  tent:\n", "the plant has no station 'tent'", "tent:"),
-    ("a station without an effect", "      door_loss_rel", "    # door_loss_rel", "should be an object", "effects"),
+    ("a station without an effect", "      door_loss_rel", "    # door_loss_rel", "effects must be a mapping of keys", "effects"),
     ("an unknown failure", "mean_repair_s: {conveyor_stop", "mean_repair_s: {belt_stop", "'oven' has no failure 'belt_stop'", "mean_repair_s"),
     ("an unknown parameter", "hanger_mass_kg", "hook_mass_kg", "unknown parameter 'hook_mass_kg'", "hook_mass_kg"),
     ("an unknown effect", "door_loss_rel", "roof_loss_rel", "unknown parameter 'roof_loss_rel'", "roof_loss_rel"),
     ("an unknown drift", "drift_per_h: {burner_efficiency", "drift_per_h: {burner_age", "unknown parameter 'burner_age'", "drift_per_h"),
     ("a parameter beyond its model", "burner_efficiency: 0.8", "burner_efficiency: 1.8", "is out of range", "burner_efficiency"),
+    ("a power below zero", "standby_kw: ", "standby_kw: -", "standby_kw must be at least 0", "standby_kw"),
+    ("failures without end", "mean_repair_s: {conveyor_stop: ", "mean_repair_s: {conveyor_stop: -", "conveyor_stop must be at least 1", "mean_repair_s"),
     ("an unknown key", "drawn_with_seed", "seed", "unknown key 'seed'", "seed"),
 ]  # fmt: skip
 

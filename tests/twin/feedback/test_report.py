@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.twin.feedback.books import booked, plant, reading, signals, simulated
+from twin.config import Value
 from twin.cycle import Clip, Event, Reading
 from twin.feedback import evaluate
 from twin.feedback.report import (
@@ -22,6 +23,7 @@ from twin.feedback.report import (
     ReportData,
     Series,
     courses,
+    figures,
     labels,
     render,
     report_csv,
@@ -126,6 +128,17 @@ def test_a_report_without_courses_is_still_one() -> None:
     text = render(data)
     assert "<svg" not in text
     assert "Nothing." in text
+
+
+def test_a_buffer_that_hands_parts_over_is_not_drawn() -> None:
+    first, *others = plant().buffers
+    none = first.model_copy(update={"capacity": Value(value=0.0)})
+    handing = plant().model_copy(update={"buffers": (none, *others)})
+    drawn = figures.buffer_chart(replace(run(), plant=handing))
+    assert others[0].name.replace("_", " ") in drawn
+    assert first.name not in drawn
+    assert first.name in figures.buffer_chart(run())
+    assert figures.buffer_chart(replace(run(), plant=handing, series={})) == ""
 
 
 def test_text_from_outside_is_escaped() -> None:

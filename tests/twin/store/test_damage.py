@@ -13,8 +13,9 @@ import pytest
 
 from tests.twin.store.records import SIGNALS, UTC, accepted, cycle, decision, reading
 from twin.store.audit import Audit
+from twin.store.closed import ClosedHistorian
 from twin.store.historian import NOTHING, Historian
-from twin.store.quarantine import StoreError
+from twin.store.quarantine import StoreError, cause_of
 
 
 def filled_historian(path: Path) -> bytes:
@@ -90,6 +91,56 @@ def test_a_damaged_audit_is_set_aside(
         assert audit.last_sequence == 1
 
 
+def test_an_empty_historian_is_set_aside_like_any_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "h.duckdb"
+    path.touch()
+    with Historian(path, SIGNALS) as historian:
+        assert "h.duckdb.damaged-1" in historian.warning
+    assert (tmp_path / "h.duckdb.damaged-1").stat().st_size == 0
+
+
+@pytest.mark.parametrize("how", [*HOW, "nothing"])
+def test_a_closed_historian_that_is_damaged_is_left_as_it_is(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "h.duckdb"
+    whole = filled_historian(path)
+    broken = b"" if how == "nothing" else damaged(whole, how)
+    path.write_bytes(broken)
+    with pytest.raises(StoreError, match=r"h.duckdb: damaged: ") as refused:
+        ClosedHistorian(path)
+    assert "restore" in refused.value.hint
+    assert [found.name for found in tmp_path.iterdir()] == ["h.duckdb"]
+    assert path.read_bytes() == broken
+
+
+def test_a_closed_historian_is_read_and_makes_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "h.duckdb"
+    whole = filled_historian(path)
+    with ClosedHistorian(path) as closed:
+        assert closed.newest_us == 199
+        assert closed.series([SIGNALS[0].name], 5, 8)[SIGNALS[0].name].value.tolist() == [5, 6, 7]
+    assert path.read_bytes() == whole
+    with pytest.raises(StoreError, match="there is no historian"):
+        ClosedHistorian(tmp_path / "other.duckdb")
+    assert not (tmp_path / "other.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "remedy"),
+    [
+        ("TransactionContext Error: Failed to commit: x: File too large", "the file may", "raise"),
+        ("IO Error: could not write:\n No space left on device", "no space is left", "free space"),
+        ("database or disk is full", "no space is left", "free space"),
+        ("Catalog Error: Table t", "Table t", ""),
+        ("disk I/O error", "disk I/O error", ""),
+    ],
+)
+def test_a_cause_is_told_without_the_names_of_an_engine(text: str, cause: str, remedy: str) -> None:
+    told, todo = cause_of(RuntimeError(text))
+    assert told.startswith(cause)
+    assert todo.startswith(remedy)
+    assert bool(todo) is bool(remedy)
+
+
 def test_earlier_copies_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "h.duckdb"
     for text in (b"one " * 4000, b"two " * 4000):
@@ -115,9 +166,12 @@ def test_a_historian_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
     program = (
         "import sys; from tests.twin.store.records import SIGNALS\n"
         "from pathlib import Path; from twin.store.historian import Historian\n"
+        "from twin.store.closed import ClosedHistorian\n"
         "from twin.store.quarantine import StoreError\n"
-        "try:\n    Historian(Path(sys.argv[1]), SIGNALS)\n"
-        "except StoreError as error:\n    print(error)\n"
+        "path = Path(sys.argv[1])\n"
+        "for open_it in (lambda: Historian(path, SIGNALS), lambda: ClosedHistorian(path)):\n"
+        "    try:\n        open_it()\n"
+        "    except StoreError as error:\n        print(error, error.hint)\n"
     )
     with Historian(path, SIGNALS) as historian:
         historian.append(reading(1), 1)
@@ -131,6 +185,7 @@ def test_a_historian_in_use_is_refused_and_left_alone(tmp_path: Path) -> None:
         )
         assert "cannot be opened" in second.stdout
         assert str(os.getpid()) in second.stdout
+        assert "in use by a loop that runs wait until the loop has ended" in second.stdout
         historian.append(reading(2), 2)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["h.duckdb"]
 

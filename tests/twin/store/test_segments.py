@@ -48,6 +48,17 @@ def test_segments_join_to_what_the_historian_has(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith(".")]
 
 
+def test_a_folder_with_a_star_in_its_name_is_read_alone(tmp_path: Path) -> None:
+    folders = [tmp_path / "run*[1]", tmp_path / "run2[1]"]
+    for k, folder in enumerate(folders, 1):
+        with Historian(tmp_path / f"{k}.duckdb", SIGNALS) as historian:
+            historian.append(reading(k, (float(k), 0.0, 1.0, 2.0)), k)
+            historian.flush()
+            historian.export_parquet(folder)
+    with Segments(folders[0]) as segments:
+        assert segments.series(NAMES[:1], 0, 10)[NAMES[0]].value.tolist() == [1.0]
+
+
 def test_a_closed_segment_never_changes(tmp_path: Path) -> None:
     folder = tmp_path / "segments"
     with Historian(tmp_path / "h.duckdb", SIGNALS) as historian:

@@ -149,6 +149,7 @@ def _state_legend(drawn: Figure, present: set[int]) -> None:
 def buffer_chart(run: ReportData) -> str:
     """How full the buffers were; amber where there was no room left."""
     buffers = [b for b in run.plant.buffers if _is_known(run.series.get(f"{b.name}.level"))]
+    buffers = [b for b in buffers if float(b.capacity) > 0.0]  # others never hold a part
     if not buffers:
         return ""
     drawn = figure(0.45 + 0.62 * len(buffers))
