@@ -19,7 +19,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from twin.line import schema as s
 from twin.line.model import Line
@@ -34,18 +37,22 @@ class SnapshotError(ValueError):
 
 def to_json(line: Line, state: LineState) -> str:
     """The state as text. Raises ``SnapshotError`` for one that holds a NaN."""
-    floats = [float(value) for value in state.floats]
-    if any(math.isnan(value) or value == -math.inf for value in floats):
+    values = np.asarray(state.floats, dtype=np.float64)
+    if not (values > -math.inf).all():
         raise SnapshotError("the state holds a NaN: it is no state of a line")
+    floats: list[float | None] = values.tolist()
+    for never in np.flatnonzero(values == math.inf).tolist():
+        floats[never] = None
+    plant_hash, own_layout = _identity(line)
     record = {
         "format": FORMAT,
         "version": VERSION,
         "plant": line.plant.name,
-        "hash": line.plant.config_hash,
-        "layout": layout(line),
+        "hash": plant_hash,
+        "layout": own_layout,
         "now_s": state.now_s,
-        "floats": [None if value == math.inf else value for value in floats],
-        "ints": [int(value) for value in state.ints],
+        "floats": floats,
+        "ints": np.asarray(state.ints, dtype=np.int64).tolist(),
     }
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
@@ -63,20 +70,25 @@ def from_json(line: Line, text: str) -> LineState:
         raise SnapshotError(f"not a snapshot: it does not begin with format {FORMAT!r}")
     if record.get("version") != VERSION:
         raise SnapshotError(f"version {record.get('version')!r}; this package reads {VERSION}")
-    for key, own in (("hash", line.plant.config_hash), ("layout", layout(line))):
+    for key, own in zip(("hash", "layout"), _identity(line), strict=True):
         if record.get(key) != own:
             raise SnapshotError(
                 f"a snapshot of plant {record.get('plant')!r} with {key} {record.get(key)!r}, not of"
                 f" {line.plant.name!r} with {own!r}: take one of this plant file, by this version"
             )
-    floats = [math.inf if v is None else v for v in _numbers(record, "floats", line.n_floats)]
-    ints = _numbers(record, "ints", line.n_ints)
-    if not all(isinstance(value, int) for value in ints):
-        raise SnapshotError("ints must hold whole numbers")
-    now_s = record.get("now_s")
-    if not isinstance(now_s, int | float) or isinstance(now_s, bool):
+    floats = _numbers(record, "floats", line.n_floats, {float, int, type(None)})
+    values = np.array(floats, dtype=np.float64)
+    values[np.isnan(values)] = math.inf
+    ints = _numbers(record, "ints", line.n_ints, {int})
+    if type(record.get("now_s")) not in (int, float):
         raise SnapshotError("now_s is missing")
-    return LineState(float(now_s), [float(value) for value in floats], ints)
+    return LineState(float(record["now_s"]), values.tolist(), ints)
+
+
+@lru_cache(maxsize=64)
+def _identity(line: Line) -> tuple[str, str]:
+    """What a snapshot must have in common with its line: hash of the plant file, layout."""
+    return line.plant.config_hash, layout(line)
 
 
 def layout(line: Line) -> str:
@@ -86,14 +98,13 @@ def layout(line: Line) -> str:
     return hashlib.sha256(repr((columns, more)).encode()).hexdigest()[:16]
 
 
-def _numbers(record: dict[str, Any], key: str, length: int) -> list[Any]:
+def _numbers(record: dict[str, Any], key: str, length: int, kinds: set[type]) -> list[Any]:
     values = record.get(key)
     if not isinstance(values, list) or len(values) != length:
         found = len(values) if isinstance(values, list) else "none"
         raise SnapshotError(f"{key}: {length} numbers are needed, not {found}")
-    kinds = (int, float, type(None)) if key == "floats" else (int,)
-    if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
-        raise SnapshotError(f"{key} must hold numbers only")
+    if not set(map(type, values)) <= kinds:
+        raise SnapshotError(f"{key} must hold numbers only, and ints whole ones")
     return values
 
 
