@@ -133,5 +133,15 @@ class SupplySpec(Spec):
     component_kg: SourcedNotNegative
 
 
+class ElementSpec(Spec):
+    """An element that another package offers, between two buffers; see `twin.line.custom`."""
+
+    name: Name
+    kind: Name
+    takes_from: Name
+    gives_to: Name
+    parameters: dict[Name, float] = {}
+
+
 Picks = Literal["fifo", "lifo", "same_product"]
 """Which waiting part a station takes."""

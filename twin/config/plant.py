@@ -12,6 +12,7 @@ from twin.config.agreement import check_agreement
 from twin.config.elements import (
     BatchSpec,
     CrewSpec,
+    ElementSpec,
     GivesSpec,
     InspectionSpec,
     NeedsSpec,
@@ -338,6 +339,7 @@ class Plant(Document):
     source: SourceSpec
     supplies: tuple[SupplySpec, ...] = ()
     crews: tuple[CrewSpec, ...] = ()
+    elements: tuple[ElementSpec, ...] = ()
     buffers: tuple[BufferSpec, ...]
     stations: Annotated[tuple[StationSpec, ...], Field(min_length=1, max_length=200)]
     sink: Name

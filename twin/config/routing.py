@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from twin.config.errors import KeyPath, PlantError
 
 if TYPE_CHECKING:
+    from twin.config.elements import ElementSpec
     from twin.config.plant import Plant, StationSpec
+
+    Near: TypeAlias = StationSpec | ElementSpec
+    """What takes parts from buffers and gives them to others."""
 
 
 def known(name: str, names: Iterable[str], path: KeyPath, what: str) -> None:
@@ -31,24 +35,11 @@ def check_names(plant: Plant) -> None:
     known(plant.source.gives_to, buffers, ("source", "gives_to"), "buffer")
     for n, supply in enumerate(plant.supplies):
         known(supply.gives_to, buffers, ("supplies", n, "gives_to"), "buffer")
+    for n, element in enumerate(plant.elements):
+        known(element.takes_from, buffers, ("elements", n, "takes_from"), "buffer")
+        known(element.gives_to, buffers, ("elements", n, "gives_to"), "buffer")
     for k, station in enumerate(plant.stations):
-        at: KeyPath = ("stations", plant.row(k))
-        known(station.takes_from, buffers, (*at, "takes_from"), "buffer")
-        known(station.gives_to, (*buffers, plant.sink), (*at, "gives_to"), "buffer")
-        for n, component in enumerate(station.also_takes):
-            known(component.takes_from, buffers, (*at, "also_takes", n, "takes_from"), "buffer")
-        for n, piece in enumerate(station.also_gives):
-            known(piece.gives_to, buffers, (*at, "also_gives", n, "gives_to"), "buffer")
-        if station.inspection.rework_to is not None:
-            path = (*at, "inspection", "rework_to")
-            known(station.inspection.rework_to, buffers, path, "buffer")
-            if not station.inspects:
-                hint = "write inspects: true, or remove rework_to"
-                raise PlantError(path, f"{station.name!r} does not inspect", hint)
-        for task, names in station.needs:
-            for crew in names:
-                known(crew, crews, (*at, "needs", task), "crew")
-        _check_kind(plant, station, at)
+        _check_station(plant, station, ("stations", plant.row(k)), buffers, crews)
     if plant.source.mixed_by is not None:
         known(plant.source.mixed_by, plant.disturbances, ("source", "mixed_by"), "disturbance")
 
@@ -62,6 +53,34 @@ def _elements(plant: Plant) -> Iterator[tuple[str, KeyPath]]:
         yield supply.name, ("supplies", k, "name")
     for k, crew in enumerate(plant.crews):
         yield crew.name, ("crews", k, "name")
+    for k, element in enumerate(plant.elements):
+        yield element.name, ("elements", k, "name")
+
+
+def _check_station(
+    plant: Plant,
+    station: StationSpec,
+    at: KeyPath,
+    buffers: tuple[str, ...],
+    crews: tuple[str, ...],
+) -> None:
+    """All that a station names."""
+    known(station.takes_from, buffers, (*at, "takes_from"), "buffer")
+    known(station.gives_to, (*buffers, plant.sink), (*at, "gives_to"), "buffer")
+    for n, component in enumerate(station.also_takes):
+        known(component.takes_from, buffers, (*at, "also_takes", n, "takes_from"), "buffer")
+    for n, piece in enumerate(station.also_gives):
+        known(piece.gives_to, buffers, (*at, "also_gives", n, "gives_to"), "buffer")
+    if station.inspection.rework_to is not None:
+        path = (*at, "inspection", "rework_to")
+        known(station.inspection.rework_to, buffers, path, "buffer")
+        if not station.inspects:
+            hint = "write inspects: true, or remove rework_to"
+            raise PlantError(path, f"{station.name!r} does not inspect", hint)
+    for task, names in station.needs:
+        for crew in names:
+            known(crew, crews, (*at, "needs", task), "crew")
+    _check_kind(plant, station, at)
 
 
 def _check_kind(plant: Plant, station: StationSpec, at: KeyPath) -> None:
@@ -94,7 +113,8 @@ def _check_kind(plant: Plant, station: StationSpec, at: KeyPath) -> None:
 
 def check_routing(plant: Plant) -> None:
     """Parts must flow from the source to the sink, and in a circle only as rework."""
-    waiting = {s.name: s for s in plant.stations}
+    waiting: dict[str, Near] = {s.name: s for s in plant.stations}
+    waiting |= {element.name: element for element in plant.elements}
     ready = {plant.source.gives_to, *(supply.gives_to for supply in plant.supplies)}
     ready |= {s.inspection.rework_to for s in plant.stations if s.inspection.rework_to is not None}
     while waiting:
@@ -104,10 +124,10 @@ def check_routing(plant: Plant) -> None:
         now = [s for s in waiting.values() if _takes(s) <= settled]
         if not now:
             first = next(iter(waiting.values()))
-            index = next(k for k, s in enumerate(plant.stations) if s.name == first.name)
+            found = [k for k, s in enumerate(plant.stations) if s.name == first.name]
             lacking = ", ".join(sorted(_takes(first) - ready)) or first.takes_from
             raise PlantError(
-                ("stations", plant.row(index), "takes_from"),
+                ("stations", plant.row(found[0]), "takes_from") if found else ("elements",),
                 f"no part reaches station {first.name!r}: its routing is cyclic or has no source",
                 f"follow takes_from and gives_to from the source to the sink; missing: {lacking}",
             )
@@ -119,18 +139,22 @@ def check_routing(plant: Plant) -> None:
         raise PlantError(("sink",), "no station gives its parts to the sink", hint)
     _check_rework(plant)
     for k, buffer in enumerate(plant.buffers):
-        if not any(buffer.name in _takes(s) for s in plant.stations):
+        if not any(buffer.name in _takes(s) for s in _near(plant)):
             message = f"nothing takes parts from buffer {buffer.name!r}"
             hint = f"remove it, or let a station say takes_from: {buffer.name}"
             raise PlantError(("buffers", k), message, hint)
 
 
-def _takes(station: StationSpec) -> set[str]:
-    return {station.takes_from, *(c.takes_from for c in station.also_takes)}
+def _near(plant: Plant) -> list[Near]:
+    return [*plant.stations, *plant.elements]
 
 
-def _gives(station: StationSpec) -> set[str]:
-    return {station.gives_to, *(p.gives_to for p in station.also_gives)}
+def _takes(near: Near) -> set[str]:
+    return {near.takes_from, *(c.takes_from for c in getattr(near, "also_takes", ()))}
+
+
+def _gives(near: Near) -> set[str]:
+    return {near.gives_to, *(p.gives_to for p in getattr(near, "also_gives", ()))}
 
 
 def _check_rework(plant: Plant) -> None:
@@ -141,7 +165,8 @@ def _check_rework(plant: Plant) -> None:
             continue
         reached, new = {back}, {back}
         while new:
-            new = {to for s in plant.stations if s.takes_from in new for to in _gives(s)} - reached
+            near = _near(plant)
+            new = {to for s in near if s.takes_from in new for to in _gives(s)} - reached
             reached |= new
         if plant.sink not in reached and station.takes_from not in reached:
             raise PlantError(

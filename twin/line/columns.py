@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twin.config import Plant, StationSpec
+from twin.config import Plant, PlantError, StationSpec
+from twin.config.elements import ElementSpec
 from twin.line import schema as s
+from twin.line.custom import ElementKind
 
 PICKS = {"fifo": s.FIFO, "lifo": s.LIFO, "same_product": s.SAME_PRODUCT}
 
@@ -21,17 +23,26 @@ def producers(plant: Plant, buffer: str) -> list[int]:
         gives = (station.gives_to, *(piece.gives_to for piece in station.also_gives))
         if buffer in (*gives, station.inspection.rework_to):
             near.append(n + 1)
+    near += [e for e, spec in customs(plant) if spec.gives_to == buffer]
     first = 1 + len(plant.stations)
     return near + [first + n for n, sp in enumerate(plant.supplies) if sp.gives_to == buffer]
 
 
 def consumers(plant: Plant, buffer: str) -> list[int]:
     """The stations that may take a part from a buffer, in order."""
-    return [
+    near = [
         n + 1
         for n, station in enumerate(plant.stations)
         if buffer in (station.takes_from, *(c.takes_from for c in station.also_takes))
     ]
+    return near + [e for e, spec in customs(plant) if spec.takes_from == buffer]
+
+
+def customs(plant: Plant) -> list[tuple[int, ElementSpec]]:
+    """The elements of other packages, with their numbers: they stand behind all others."""
+    belts = sum(b.transit_s > 0.0 for b in plant.buffers)
+    first = 1 + len(plant.stations) + len(plant.supplies) + len(plant.crews) + belts
+    return [(first + n, spec) for n, spec in enumerate(plant.elements)]
 
 
 def around_columns(
@@ -46,6 +57,31 @@ def around_columns(
         buffer = [b.name for b in plant.buffers].index(name.removesuffix("_belt"))
         k[s.ELEMENTS_K + e * s.EK + s.CARRIES] = buffer
         c[e * s.EC + s.C_TRANSIT_S] = plant.buffers[buffer].transit_s
+
+
+def custom_columns(
+    plant: Plant, e: int, custom: ElementKind, own_f: int, c: list[float], k: list[int]
+) -> None:
+    """An element of another package: its buffers, its own columns, its parameters.
+
+    Raises ``PlantError`` for a parameter that it does not have, or that is out of its range.
+    """
+    n, spec = next((n, s) for n, (at, s) in enumerate(customs(plant)) if at == e)
+    ek, buffers = s.ELEMENTS_K + e * s.EK, [b.name for b in plant.buffers]
+    k[ek + s.TAKES_FROM] = buffers.index(spec.takes_from)
+    k[ek + s.GIVES_TO] = buffers.index(spec.gives_to)
+    k[ek + s.OWN_F], k[ek + s.P_C] = own_f, len(c)
+    k[ek + s.N_P] = len(custom.parameters)
+    known = {q.name: q for q in custom.parameters}
+    for name, value in spec.parameters.items():
+        at = ("elements", n, "parameters", name)
+        if name not in known:
+            hint = f"{spec.kind} has: {', '.join(known) or 'none'}"
+            raise PlantError(at, f"unknown parameter {name!r}", hint)
+        if not known[name].lo <= value <= known[name].hi:
+            hint = f"{spec.kind} holds from {known[name].lo:g} to {known[name].hi:g}"
+            raise PlantError(at, f"{name} = {value:g} is out of range", hint)
+    c += [spec.parameters.get(q.name, q.default or 0.0) for q in custom.parameters]
 
 
 def source_columns(plant: Plant, e: int, name: str, k: list[int]) -> None:

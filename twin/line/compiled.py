@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.line import schema as s
+from twin.line.compilation import element_addresses, kernel
 from twin.line.journal import Row, Transitions
 from twin.line.kernel import (
     FIRST_ROW,
@@ -24,7 +25,6 @@ from twin.line.kernel import (
     SCANNED,
     SPARE,
     TABLE_ROWS,
-    kernel,
 )
 from twin.line.model import Line
 from twin.line.setpoints import Move, Setpoints
@@ -176,4 +176,7 @@ def _desk(line: Line, rows: int) -> tuple[Desk, NDArray[np.int64]]:
             k[ek + s.VECTORS_V] += n
             k[ek + s.OUT_V] += n
             k[ek + s.WRITE_AT : ek + s.READY_AT + 1] = addresses(element.model)
+        elif element.custom is not None:
+            ek = s.ELEMENTS_K + e * s.EK
+            k[ek + s.WRITE_AT : ek + s.STEP_AT + 1] = element_addresses(element.custom)
     return desk, k

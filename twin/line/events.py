@@ -10,13 +10,23 @@ from twin.line.belt import arrive, travel
 from twin.line.conveyor import grid
 from twin.line.environment import environment
 from twin.line.flow import next_touched, touch
-from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
+from twin.line.hooks import (
+    Constants,
+    Floats,
+    Ints,
+    Journal,
+    Structure,
+    fire_custom,
+    look_custom,
+    schedule,
+)
 from twin.line.people import assign, change_of_duty
 from twin.line.schema import (
     BELT,
     BLOCKED,
     CONVEYOR,
     CREW,
+    CUSTOM,
     DUE_S,
     E_FLOATS,
     E_INTS,
@@ -60,6 +70,8 @@ def happen(
         grid(e, now, f, i, c, k, journal)
     elif kind == BELT:
         arrive(e, f, i, k, journal)
+    elif kind == CUSTOM:
+        fire_custom(e, i[e * E_INTS + PENDING], now, f, i, c, k, journal)
     elif kind == CREW:
         change_of_duty(e, now, f, i, c, k, journal)
     else:
@@ -81,6 +93,8 @@ def settle(now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: 
             travel(e, f, i, k, journal)
         elif kind == CREW:
             assign(e, f, i, k)
+        elif kind == CUSTOM:
+            look_custom(e, now, f, i, c, k, journal)
         # A conveyor looks for itself, at its next grid point.
 
 

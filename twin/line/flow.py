@@ -13,6 +13,7 @@ from twin.line.schema import (
     BK,
     BLOCKED,
     C_TRANSIT_S,
+    CUSTOM,
     E_INTS,
     EC,
     EK,
@@ -143,7 +144,7 @@ def part_came(buffer: int, i: Ints, k: Structure) -> None:
     for n in range(k[at]):
         e = k[at + 1 + n]
         state = i[e * E_INTS + STATE]
-        if state in (IDLE, STANDBY):
+        if state in (IDLE, STANDBY) or k[ELEMENTS_K + e * EK] == CUSTOM:
             touch(e, i, k)
 
 
@@ -186,7 +187,8 @@ def room_came(buffer: int, i: Ints, k: Structure) -> None:
     for n in range(k[at]):
         e = k[at + 1 + n]
         state = i[e * E_INTS + STATE]
-        if state in (BLOCKED, STANDBY) or k[ELEMENTS_K + e * EK] == SOURCE:
+        kind = k[ELEMENTS_K + e * EK]
+        if state in (BLOCKED, STANDBY) or kind in (SOURCE, CUSTOM):
             touch(e, i, k)
 
 

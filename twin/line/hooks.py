@@ -38,6 +38,27 @@ def schedule(e: int, pending: int, due_s: float, f: Floats, i: Ints, journal: Jo
     _unbound()
 
 
+def fire_custom(
+    e: int,
+    pending: int,
+    now: float,
+    f: Floats,
+    i: Ints,
+    c: Constants,
+    k: Structure,
+    journal: Journal,
+) -> None:
+    """What was due at an element of another package happens."""
+    _unbound()
+
+
+def look_custom(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
+    """Something near an element of another package has changed."""
+    _unbound()
+
+
 def rows_of(w: Constants, width: int, journal: Journal) -> int:
     """Rows of the table of what comes from outside."""
     _unbound()

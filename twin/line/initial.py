@@ -31,6 +31,8 @@ def initial_state(line: Line, seed: int, world: int) -> LineState:
                 supply = plant.supplies[e - 1 - len(plant.stations)]
                 f[a + s.TAKT_S], f[a + s.MATERIAL_KG] = supply.every_s, float(supply.component_kg)
                 f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.RELEASE
+        elif element.kind == s.CUSTOM:
+            f[a + s.BOOKED_S] = 0.0
         elif element.kind == s.CREW:
             f[a + s.DUE_S], i[b + s.PENDING] = 0.0, s.DUTY
         elif element.kind == s.ENVIRONMENT:

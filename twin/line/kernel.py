@@ -1,6 +1,6 @@
 """The transitions as machine code: what the compiled engine owes them, and the loop over events.
 
-Everything here is plain Python over arrays until `kernel` compiles it. The engine's own record, called
+Everything here is plain Python over arrays until ``twin.line.compilation`` makes machine code of it. The engine's own record, called
 ``journal`` by the transitions and *desk* here, is a pair of arrays:
 
     floats: due times of all elements, work space of the process models, rows of the journal
@@ -14,14 +14,10 @@ the SimPy engine.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, TypeAlias
 
-from twin.kernels import draws
-from twin.line import hooks, schema
 from twin.line.events import happen, put_in_force, settle
 from twin.line.hooks import Constants, Floats, Ints, Structure
-from twin.line.rules import MODULES
 from twin.line.schema import (
     C_SHIFT_H,
     CYCLE_KWH,
@@ -158,6 +154,22 @@ def record(desk: Desk, now: float, e: int, before: int, after: int, part: int) -
             rows[first + 2] = float(before)
             rows[first + 3] = float(after)
             rows[first + 4] = float(part)
+
+
+def fire_custom(
+    e: int, pending: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, desk: Desk
+) -> None:
+    """Call what another package's element does; its address lies where a model's would."""
+    code = k[ELEMENTS_K + e * EK + WRITE_AT]
+    call_element(code, e, pending, now, f, i, c, k, desk[0], desk[1])
+
+
+def look_custom(
+    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, desk: Desk
+) -> None:
+    """The same when something near it has changed."""
+    code = k[ELEMENTS_K + e * EK + STEP_AT]
+    call_element(code, e, 0, now, f, i, c, k, desk[0], desk[1])
 
 
 def rows_of(w: Constants, width: int, desk: Desk) -> int:
@@ -318,40 +330,11 @@ def advance(
     return DONE
 
 
-# --- compilation ---------------------------------------------------------------------------------
-
-
-@cache
-def kernel() -> Any:
-    """`advance`, compiled; or loaded, if it was compiled before: it is cached beside this file."""
-    import sys
-
-    from numba import njit, types
-
-    from twin.line.simulator import own_functions
-    from twin.processes import pointers
-    from twin.processes.bind import OPTIONS, bind, named_by_sources
-
-    own = sys.modules[__name__]
-    calls = ("call_write", "call_step", "call_shift", "call_ready", "first_of", "ahead")
-    names: dict[str, Any] = {name: getattr(pointers, name) for name in calls}
-    # One function in the end: calls would cost as much as what is done in them (measured: 1.6 times).
-    compile_function = njit(forceinline=True, **OPTIONS)
-    names |= own_functions(own, bind(own, names, compile_function))
-    for module in MODULES:
-        names |= own_functions(module, bind(module, names, compile_function))
-    function = bind(own, names, compile_function)["advance"].py_func
-    f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
-    many_f, many_i = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
-    signature = types.int64(types.float64, f, i, i, i, f, many_f, many_i, f, i, f, f, i)
-    cached = named_by_sources(function, (own, *MODULES, hooks, schema, draws, pointers))
-    return njit(signature, cache=cached, **OPTIONS)(function)
-
-
-# Bound by `kernel`.
+# Bound when it is compiled, see ``twin.line.compilation``.
 call_write: Any = None
 call_step: Any = None
 call_shift: Any = None
 call_ready: Any = None
+call_element: Any = None
 first_of: Any = None
 ahead: Any = None

@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twin.config import Plant, PlantError, StationSpec, Truth
+from twin.config.elements import ElementSpec
 from twin.config.errors import KeyPath
 from twin.config.plant import VariantSpec
 from twin.line import schema as s
 from twin.line.columns import (
     around_columns,
     consumers,
+    custom_columns,
     flow_columns,
     producers,
     upkeep_columns,
 )
+from twin.line.custom import ElementError, ElementKind, load_element
 from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth, check_units
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
@@ -40,6 +43,8 @@ class Element:
     setpoints: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+    custom: ElementKind | None = None
+    """Where another package offers it."""
 
     @property
     def process(self) -> ProcessModel:
@@ -109,6 +114,8 @@ def build_line(
         elements += [Element(supply.name, s.SOURCE) for supply in plant.supplies]
         elements += [Element(crew.name, s.CREW) for crew in plant.crews]
         elements += [Element(f"{b.name}_belt", s.BELT) for b in plant.buffers if b.transit_s]
+        for n, spec in enumerate(plant.elements):
+            elements.append(_custom(n, spec))
         elements.append(Element("env", s.ENVIRONMENT))
         models = {e.name: e.model for e in elements if e.model is not None}
         check_parameter_names(plant, models, mismatch or {})
@@ -118,6 +125,14 @@ def build_line(
         return _columns(plant, tuple(elements), truth, plant.variants[variant], mismatch or {})
     except PlantError as error:
         raise plant.located(error) from error
+
+
+def _custom(n: int, spec: ElementSpec) -> Element:
+    try:
+        return Element(spec.name, s.CUSTOM, custom=load_element(spec.kind))
+    except ElementError as error:
+        hint = "name one of these, or install the package that offers it"
+        raise PlantError(("elements", n, "kind"), str(error), hint) from error
 
 
 def _element(plant: Plant, n: int, station: StationSpec) -> Element:
@@ -172,7 +187,9 @@ def _columns(
     places = [st.batch.parts if st.batch else st.places for st in plant.stations]
     n_x = [len(e.model.states) if e.model else 0 for e in elements]
     own = [len(e.setpoints) + 2 * len(e.outputs) for e in elements]
-    slots = sum(rings) + sum(places) + 1
+    own = [len(e.custom.columns) if e.custom else n for e, n in zip(elements, own, strict=True)]
+    held = sum(e.custom.places for e in elements if e.custom)
+    slots = sum(rings) + sum(places) + held + 1
     sizes = (n_elements, len(buffers), slots, len(disturbances))
     k = _areas(*sizes, sum(n_x) + sum(own), sum(rings), sum(places))
     places_i = k[s.K_RING_I] + sum(rings)
@@ -194,7 +211,10 @@ def _columns(
         ek = s.ELEMENTS_K + e * s.EK
         k[ek + s.KIND] = element.kind
         k[ek + s.MIXED_BY] = k[ek + s.REWORK_TO] = -1
-        if element.model is None:
+        if element.custom is not None:
+            custom_columns(plant, e, element.custom, x_at, c, k)
+            x_at += own[e]
+        elif element.model is None:
             around_columns(plant, e, element.kind, element.name, c, k)
         else:
             station = plant.stations[e - 1]

@@ -16,7 +16,7 @@ NEVER_S = 1e6
 FOREVER = float("inf")
 
 # --- what an element can be --------------------------------------------------------------------
-SOURCE, STATION, CONVEYOR, ENVIRONMENT, CREW, BELT = range(6)
+SOURCE, STATION, CONVEYOR, ENVIRONMENT, CREW, BELT, CUSTOM = range(7)
 
 # --- what a station can be doing (the codes travel over OPC UA) --------------------------------
 STATES = (

@@ -26,7 +26,15 @@ from twin.processes.bind import bind
 from twin.state import LineState
 
 Table = Sequence[float]
-RANK = {s.ENVIRONMENT: 1, s.CREW: 2, s.CONVEYOR: 3, s.BELT: 4, s.STATION: 5, s.SOURCE: 6}
+RANK = {
+    s.ENVIRONMENT: 1,
+    s.CREW: 2,
+    s.CONVEYOR: 3,
+    s.BELT: 4,
+    s.STATION: 5,
+    s.CUSTOM: 6,
+    s.SOURCE: 7,
+}
 
 
 class _Calendar(simpy.Environment):
@@ -72,7 +80,8 @@ class Simulator:
         space = np.zeros(line.k[s.K_VECTORS])
         cores = [Core(line, e, space) for e in range(len(line.elements))]
         self.rank = [RANK[element.kind] for element in line.elements]
-        bound = _bind(hooks_of(cores, space))
+        customs = {e: x.custom.module for e, x in enumerate(line.elements) if x.custom}
+        bound = _bind(hooks_of(cores, space), customs)
         self._happen: Callable[..., None] = bound["happen"]
         self._settle: Callable[..., None] = bound["settle"]
         self._put_in_force: Callable[..., None] = bound["put_in_force"]
@@ -114,12 +123,27 @@ class Simulator:
         self._happen(e, now, state.floats, state.ints, self._c, self._k, self.table, calendar)
 
 
-def _bind(owed: Mapping[str, Any]) -> dict[str, Any]:
+def _bind(owed: Mapping[str, Any], customs: Mapping[int, ModuleType]) -> dict[str, Any]:
     """The transition functions with what this engine owes them, see ``twin.line.hooks``."""
     names: dict[str, Any] = {**owed, "record": _record, "schedule": _schedule, "rows_of": _rows_of}
+    names |= _custom_hooks()
     for module in MODULES:
         names |= own_functions(module, bind(module, names))
+    names["customs"] |= {e: bind(module, names) for e, module in customs.items()}
     return names
+
+
+def _custom_hooks() -> dict[str, Any]:
+    """Elements of other packages: their functions are bound last, and found by element."""
+    customs: dict[int, dict[str, Any]] = {}
+
+    def fire_custom(e: int, *arguments: Any) -> None:
+        customs[e]["fire"](e, *arguments)
+
+    def look_custom(e: int, *arguments: Any) -> None:
+        customs[e]["look"](e, *arguments)
+
+    return {"customs": customs, "fire_custom": fire_custom, "look_custom": look_custom}
 
 
 def own_functions(module: ModuleType, bound: Mapping[str, Any]) -> dict[str, Any]:

@@ -165,6 +165,7 @@ class TagReader:
         self.signals = line_signals(line)
         self.index = {signal.name: n for n, signal in enumerate(self.signals)}
         self._n_stations = len(line.stations)
+        self._customs = [e for e, element in enumerate(line.elements) if element.custom]
         self._zones = [
             zones(line, n) if element.kind == s.CONVEYOR else 0
             for n, element in enumerate(line.stations)
@@ -181,6 +182,11 @@ class TagReader:
             energy += totals[0]
             gas += totals[1]
             power += totals[2]
+        for e in self._customs:
+            own = f[e * s.E_FLOATS : (e + 1) * s.E_FLOATS]
+            energy += math.fsum(own[s.ENERGY_KWH : s.ENERGY_KWH + s.N_STATES])
+            energy += own[s.POWER_KW] * (now - own[s.BOOKED_S]) / 3600.0
+            power += own[s.POWER_KW]
         at = k[s.K_LINE_I]
         good, scrap, released = i[at + s.GOOD], i[at + s.LINE_SCRAPPED], i[at + s.RELEASED]
         values += [good, scrap, released, i[at + s.ORDERED], released - good - scrap]

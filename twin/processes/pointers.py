@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Addresses",
     "addresses",
+    "call_element",
     "call_ready",
     "call_shift",
     "call_step",
@@ -146,6 +147,34 @@ def _pointer(
     return int(code.address or 0)
 
 
+def element_pointer(function: Any, name: str, files: tuple[ModuleType, ...]) -> int:
+    """The address of a line element's ``fire`` or ``look``, see ``twin.line.custom``."""
+    whole, floats, ints = types.int64, _VECTOR, _pointer_to(types.int64)
+    state = (floats, ints, floats, ints, floats, ints)
+    own = bind(sys.modules[__name__], {"element_function": function})[f"{name}_element"]
+    cache_it = named_by_sources(own, files)
+    signature = types.void(whole, whole, types.float64, *state)
+    code = cfunc(signature, cache=cache_it, **OPTIONS)(own)
+    _kept.append(code)
+    return int(code.address or 0)
+
+
+# Bound per element.
+element_function: Any = None
+
+
+def fire_element(
+    e: int, pending: int, now: float, f: Any, i: Any, c: Any, k: Any, floats: Any, ints: Any
+) -> None:
+    element_function(e, pending, now, f, i, c, k, (floats, ints))
+
+
+def look_element(
+    e: int, _pending: int, now: float, f: Any, i: Any, c: Any, k: Any, floats: Any, ints: Any
+) -> None:
+    element_function(e, now, f, i, c, k, (floats, ints))
+
+
 # --- the calling side: each vector is a pointer and how far behind it the vector begins ------------
 
 
@@ -198,6 +227,18 @@ def call_shift(typing, address, x, x_at, entering_c):  # type: ignore[no-untyped
 def call_ready(typing, address, x, x_at, u, u_at, p, p_at):  # type: ignore[no-untyped-def]
     """Call ``ready`` at an address."""
     return _call(types.int64, (address, x, x_at, u, u_at, p, p_at), vectors=3)
+
+
+@intrinsic
+def call_element(typing, address, e, pending, now, f, i, c, k, floats, ints):  # type: ignore[no-untyped-def]
+    """Call ``fire`` or ``look`` of a line element at an address."""
+
+    def generate(context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in values[1:]])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(address, e, pending, now, f, i, c, k, floats, ints), generate
 
 
 def _call(result: Any, arguments: tuple[Any, ...], vectors: int, h_at: int = -1) -> Any:

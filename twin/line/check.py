@@ -1,0 +1,86 @@
+"""The check that an element of another package has to pass, shipped for whoever writes one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from twin.kernels.draws import PLANT
+from twin.line import schema as s
+from twin.line.custom import ElementError, ElementKind
+from twin.line.engine import engine
+from twin.line.initial import initial_state
+from twin.line.snapshot import from_json, to_json
+
+if TYPE_CHECKING:
+    from twin.line.model import Line
+    from twin.state import LineState
+
+SEEDS = (1, 2, 3)
+
+
+def check_element(kind: ElementKind, line: Line, table: list[float], until_s: float) -> None:
+    """Raise `ElementError` unless the element holds what both engines and a snapshot rely on.
+
+    ``line`` is one that has such an element, ``table`` what comes from outside, ``until_s`` plant time
+    in which it is used. Over several seeds: both engines take the same course to the last bit; so does
+    a run that is saved and restored on the other engine in between; no part appears or is lost; what
+    is due is never due in the past; parts do come through it. Raises ``ProcessModelError`` if numba
+    cannot compile it.
+    """
+    at = [e for e, element in enumerate(line.elements) if element.custom is kind]
+    if not at:
+        raise ElementError(f"the line has no element of kind {kind.name!r}: nothing is checked")
+    good = 0
+    for seed in SEEDS:
+        whole = _run(line, table, seed, [until_s], ["simpy"])
+        compiled = _run(line, table, seed, [until_s], ["compiled"])
+        cuts = [until_s * share for share in (0.21, 0.34, 0.55, 0.89, 1.0)]
+        mixed = _run(line, table, seed, cuts, ["compiled", "simpy"])
+        for other, how in ((compiled, "on the compiled engine"), (mixed, "saved in between")):
+            if not _same(whole, other):
+                raise ElementError(f"element {kind.name!r}, seed {seed}: another course {how}")
+        _check_parts(kind, line, whole)
+        for e in at:
+            if whole.floats[e * s.E_FLOATS + s.DUE_S] < until_s:
+                raise ElementError(
+                    f"element {kind.name!r} leaves something due in the past: call schedule"
+                    " whenever what was due has happened"
+                )
+        good += whole.ints[line.k[s.K_LINE_I] + s.GOOD]
+    if not good:
+        raise ElementError(f"no part came through element {kind.name!r} by {until_s:g} s")
+
+
+def _run(
+    line: Line, table: list[float], seed: int, stops_s: list[float], engines: list[str]
+) -> LineState:
+    state = initial_state(line, seed, PLANT)
+    engine(line, table, "simpy").prime(state)
+    for n, stop_s in enumerate(stops_s):
+        state = from_json(line, to_json(line, state))
+        engine(line, table, engines[n % len(engines)]).advance(state, {}, stop_s)
+    return state
+
+
+def _same(one: LineState, other: LineState) -> bool:
+    bits = (np.array(state.floats).tobytes() for state in (one, other))
+    return one.ints == other.ints and len(set(bits)) == 1
+
+
+def _check_parts(kind: ElementKind, line: Line, state: LineState) -> None:
+    i, k = state.ints, line.k
+    at, n_slots = k[s.K_LINE_I], k[s.K_SLOTS]
+    parts = [i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID] for slot in range(n_slots)]
+    inside = sum(part > 0 for part in parts)
+    if inside != n_slots - i[at + s.FREE_SLOTS]:
+        raise ElementError(f"element {kind.name!r} has lost or doubled a part's record")
+    made = i[at + s.NEXT_PART]
+    gone = i[at + s.GOOD] + i[at + s.LINE_SCRAPPED]
+    if not any(spec.also_takes or spec.also_gives for spec in line.plant.stations) and (
+        made != gone + inside and not line.plant.supplies
+    ):
+        raise ElementError(
+            f"element {kind.name!r}: {made} parts entered, {gone} left, {inside} are in"
+        )
