@@ -130,7 +130,7 @@ def _part(
     now_product: float,
 ) -> None:
     at = k[s.K_PART_I] + slot * s.P_INTS
-    i[at + s.PART_ID], i[at + s.PART_DEFECTIVE] = part, 0
+    i[at + s.PART_ID], i[at + s.PART_MARKS] = part, 0
     at = k[s.K_PART_F] + slot * s.P_FLOATS
     blank = now_product, f[s.MATERIAL_KG]
     f[at + s.PRODUCT], f[at + s.PART_MATERIAL_KG] = known.get(part, blank)

@@ -37,6 +37,7 @@ from twin.line.hooks import (
 )
 from twin.line.luck import repair_s, to_failure_s
 from twin.line.schema import (
+    BAD,
     BLOCKED,
     BOOKED_S,
     C_STEP_S,
@@ -72,7 +73,7 @@ from twin.line.schema import (
     OWN_F,
     P_FLOATS,
     P_INTS,
-    PART_DEFECTIVE,
+    PART_MARKS,
     PENDING,
     PHASE,
     PK,
@@ -300,12 +301,12 @@ def deliver(
     i[b + OPS] += 1
     luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, luck_of(part, i))
     if luck < defect_probability:
-        i[part + PART_DEFECTIVE] = 1
+        i[part + PART_MARKS] |= BAD
     goes_to = k[ELEMENTS_K + e * EK + GIVES_TO]
     if goes_to != SINK:
         put(goes_to, slot, now, f, i, c, k)
         return
-    scrapped = i[part + PART_DEFECTIVE]
+    scrapped = i[part + PART_MARKS] & BAD
     if scrapped:
         i[b + SCRAPPED] += 1
     part_leaves(slot, scrapped, f, i, k)

@@ -9,10 +9,12 @@ from twin.line.hooks import Constants, Floats, Ints, Structure
 from twin.line.schema import (
     ARRIVES_S,
     B_INTS,
+    BAD,
     BELT_AT,
     BK,
     BLOCKED,
     C_TRANSIT_S,
+    COMPONENT,
     CUSTOM,
     E_INTS,
     EC,
@@ -42,12 +44,10 @@ from twin.line.schema import (
     ON_BELT,
     P_FLOATS,
     P_INTS,
-    PART_DEFECTIVE,
     PART_ENERGY_KWH,
     PART_ID,
-    PART_IS_COMPONENT,
+    PART_MARKS,
     PART_MATERIAL_KG,
-    PART_PASSES,
     PRODUCT,
     QUEUE_HEAD,
     QUEUE_LENGTH,
@@ -200,9 +200,7 @@ def new_part(product: float, material_kg: float, f: Floats, i: Ints, k: Structur
     i[line + NEXT_PART] += 1
     at = k[K_PART_I] + slot * P_INTS
     i[at + PART_ID] = i[line + NEXT_PART]
-    i[at + PART_DEFECTIVE] = 0
-    i[at + PART_PASSES] = 0
-    i[at + PART_IS_COMPONENT] = 0
+    i[at + PART_MARKS] = 0
     at = k[K_PART_F] + slot * P_FLOATS
     f[at + PRODUCT] = product
     f[at + PART_ENERGY_KWH] = 0.0
@@ -219,7 +217,7 @@ def part_leaves(slot: int, scrapped: int, f: Floats, i: Ints, k: Structure) -> N
     part = k[K_PART_I] + slot * P_INTS
     mass_kg = f[k[K_PART_F] + slot * P_FLOATS + PART_MATERIAL_KG]
     f[k[K_LINE_F] + (LINE_SCRAP_KG if scrapped else LINE_OUT_KG)] += mass_kg
-    if not i[part + PART_IS_COMPONENT]:
+    if not i[part + PART_MARKS] & COMPONENT:
         i[line + (LINE_SCRAPPED if scrapped else GOOD)] += 1
     free(slot, i, k)
 
@@ -229,8 +227,7 @@ def absorb(slot: int, into: int, f: Floats, i: Ints, k: Structure) -> None:
     line_p, line_i = k[K_PART_F], k[K_PART_I]
     for column in (PART_ENERGY_KWH, PART_MATERIAL_KG):
         f[line_p + into * P_FLOATS + column] += f[line_p + slot * P_FLOATS + column]
-    if i[line_i + slot * P_INTS + PART_DEFECTIVE]:
-        i[line_i + into * P_INTS + PART_DEFECTIVE] = 1
+    i[line_i + into * P_INTS + PART_MARKS] |= i[line_i + slot * P_INTS + PART_MARKS] & BAD
     free(slot, i, k)
 
 

@@ -164,9 +164,11 @@ LEVEL, HEAD, ON_BELT = range(B_INTS)
 P_FLOAT_COLUMNS = ("product", "energy_kwh", "material_kg", "arrives_s")
 P_FLOATS = len(P_FLOAT_COLUMNS)
 PRODUCT, PART_ENERGY_KWH, PART_MATERIAL_KG, ARRIVES_S = range(P_FLOATS)
-P_INT_COLUMNS = ("id", "defective", "passes", "is_component")
+P_INT_COLUMNS = ("id", "marks")
 P_INTS = len(P_INT_COLUMNS)
-PART_ID, PART_DEFECTIVE, PART_PASSES, PART_IS_COMPONENT = range(P_INTS)
+PART_ID, PART_MARKS = range(P_INTS)
+BAD, COMPONENT, PASS = 1, 2, 4
+"""Marks of a part: spoilt, a component that nobody has ordered, and how often it has been reworked."""
 
 # --- the line record ---------------------------------------------------------------------------
 L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor", "out_kg")

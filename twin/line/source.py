@@ -5,6 +5,7 @@ from __future__ import annotations
 from twin.line.flow import has_room, new_part, put, touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
 from twin.line.schema import (
+    COMPONENT,
     E_FLOATS,
     EK,
     ELEMENTS_K,
@@ -24,7 +25,7 @@ from twin.line.schema import (
     OF_COMPONENTS,
     ORDERED,
     P_INTS,
-    PART_IS_COMPONENT,
+    PART_MARKS,
     RELEASE,
     RELEASED,
     TAKT_S,
@@ -57,7 +58,7 @@ def release(
     f[k[K_LINE_F] + LINE_MATERIAL_KG] += f[a + MATERIAL_KG]
     slot = new_part(product, f[a + MATERIAL_KG], f, i, k)
     if k[ek + OF_COMPONENTS]:
-        i[k[K_PART_I] + slot * P_INTS + PART_IS_COMPONENT] = 1
+        i[k[K_PART_I] + slot * P_INTS + PART_MARKS] |= COMPONENT
     else:
         i[k[K_LINE_I] + RELEASED] += 1
     put(goes_to, slot, now, f, i, c, k)

@@ -20,6 +20,7 @@ from twin.line.schema import (
     ALSO_GIVES_C,
     ALSO_GIVES_K,
     B_INTS,
+    BAD,
     BATCH,
     BK,
     BLOCKED,
@@ -30,6 +31,7 @@ from twin.line.schema import (
     C_WARM_UP_KW,
     C_WARM_UP_S,
     CHANGED,
+    COMPONENT,
     CYCLE_KWH,
     CYCLE_S,
     CYCLE_WEAR,
@@ -64,11 +66,10 @@ from twin.line.schema import (
     OWN_F,
     P_FLOATS,
     P_INTS,
-    PART_DEFECTIVE,
     PART_ENERGY_KWH,
-    PART_IS_COMPONENT,
+    PART_MARKS,
     PART_MATERIAL_KG,
-    PART_PASSES,
+    PASS,
     PLACES_I,
     PROCESSING,
     PRODUCT,
@@ -232,7 +233,7 @@ def finish(
         f[part + PART_ENERGY_KWH] += f[a + CYCLE_KWH]
         f[part + PART_MATERIAL_KG] += f[a + MATERIAL_KG]
         if i[b + DEFECTIVE]:
-            i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_DEFECTIVE] = 1
+            i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_MARKS] |= BAD
     if i[b + HELD] > 0:
         give_back(e, i, k)
     if give(e, now, f, i, c, k):
@@ -252,7 +253,7 @@ def share_out(e: int, f: Floats, i: Ints, k: Structure) -> None:
         f[part + PART_ENERGY_KWH] += f[e * E_FLOATS + CYCLE_KWH] / parts
         f[part + PART_MATERIAL_KG] += f[e * E_FLOATS + MATERIAL_KG] / parts
         if i[b + DEFECTIVE]:
-            i[k[K_PART_I] + slot * P_INTS + PART_DEFECTIVE] = 1
+            i[k[K_PART_I] + slot * P_INTS + PART_MARKS] |= BAD
 
 
 def give(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
@@ -269,8 +270,7 @@ def give(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> 
         if to >= 0:
             if k[ek + REWORK_TO] >= 0 and to == k[ek + REWORK_TO]:
                 part = k[K_PART_I] + slot * P_INTS
-                i[part + PART_DEFECTIVE] = 0
-                i[part + PART_PASSES] += 1
+                i[part + PART_MARKS] += PASS - (i[part + PART_MARKS] & BAD)
             put(to, slot, now, f, i, c, k)
         else:
             if to == SCRAP:
@@ -292,7 +292,7 @@ def destination(e: int, slot: int, i: Ints, c: Constants, k: Structure) -> int:
     """Where a finished part goes: a buffer, the sink, or to scrap."""
     ek = ELEMENTS_K + e * EK
     part = k[K_PART_I] + slot * P_INTS
-    bad = i[part + PART_DEFECTIVE]
+    bad = i[part + PART_MARKS] & BAD
     to = k[ek + GIVES_TO]
     if k[ek + INSPECTS]:
         if c[e * EC + C_FINDS] < 1.0 or c[e * EC + C_FALSE_ALARMS] > 0.0:
@@ -303,7 +303,7 @@ def destination(e: int, slot: int, i: Ints, c: Constants, k: Structure) -> int:
             else:
                 bad = 1 if luck < c[e * EC + C_FALSE_ALARMS] else 0
         if bad:
-            if k[ek + REWORK_TO] >= 0 and i[part + PART_PASSES] < k[ek + REWORK_PASSES]:
+            if k[ek + REWORK_TO] >= 0 and i[part + PART_MARKS] // PASS < k[ek + REWORK_PASSES]:
                 return k[ek + REWORK_TO]
             return SCRAP
     elif to == SINK and bad:
@@ -328,7 +328,7 @@ def take_apart(
         for _ in range(k[also + 2 + 2 * n]):
             mass_kg = whole_kg * c[shares + n]
             component = new_part(f[whole + PRODUCT], mass_kg, f, i, k)
-            i[k[K_PART_I] + component * P_INTS + PART_IS_COMPONENT] = 1
+            i[k[K_PART_I] + component * P_INTS + PART_MARKS] |= COMPONENT
             f[whole + PART_MATERIAL_KG] -= mass_kg
             put(k[also + 1 + 2 * n], component, now, f, i, c, k)
     return True

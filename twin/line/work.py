@@ -17,6 +17,7 @@ from twin.line.people import claim, give_back
 from twin.line.schema import (
     ALSO_TAKES_K,
     AT_LEAST,
+    BAD,
     BATCH,
     C_CYCLE_LAW,
     C_IDLE_KW,
@@ -48,9 +49,9 @@ from twin.line.schema import (
     OPS,
     P_FLOATS,
     P_INTS,
-    PART_DEFECTIVE,
     PART_ID,
-    PART_PASSES,
+    PART_MARKS,
+    PASS,
     PICKS,
     PLACES_I,
     PROCESSING,
@@ -208,7 +209,7 @@ def begin(
         for n in range(1, i[b + IN_HAND]):
             other = k[K_PART_I] + i[k[ek + PLACES_I] + n] * P_INTS
             if is_defective(e, other, defect_probability, i, k):
-                i[other + PART_DEFECTIVE] = 1
+                i[other + PART_MARKS] |= BAD
     if k[ek + RESTART_SCRAP]:
         restart(e, True, now, f, i, c, k)
     f[a + WORK_LEFT_S] = f[a + CYCLE_S]
@@ -218,7 +219,7 @@ def begin(
 
 def luck_of(part: int, i: Ints) -> int:
     """What keys a part's luck at a station: its number, and how often it has come round again."""
-    return i[part + PART_ID] + (i[part + PART_PASSES] << 40)
+    return i[part + PART_ID] + (i[part + PART_MARKS] // PASS << 40)
 
 
 def is_defective(e: int, part: int, probability: float, i: Ints, k: Structure) -> int:
