@@ -47,21 +47,39 @@ def _mixed(z: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def uniform(seed: int, world: int, entity: int, purpose: int, index: int) -> float:
-    """A number in the open interval (0, 1)."""
+def stream(seed: int, world: int, entity: int, purpose: int) -> np.uint64:
+    """What all draws of one stream have in common: whoever draws often from it may keep it."""
     golden = np.uint64(0x9E3779B97F4A7C15)
     z = _mixed(np.uint64(seed) + golden)
     z = _mixed(z + np.uint64(world) * golden)
     z = _mixed(z + np.uint64(entity) * golden)
-    z = _mixed(z + np.uint64(purpose) * golden)
-    z = _mixed(z + np.uint64(index) * golden)
+    return _mixed(z + np.uint64(purpose) * golden)
+
+
+@njit(cache=True)
+def uniform_of(own: np.uint64, index: int) -> float:
+    """The number of that index in a stream, in the open interval (0, 1)."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    z = _mixed(np.uint64(own) + np.uint64(index) * golden)
     return (np.float64(z >> np.uint64(11)) + 0.5) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True)
+def uniform(seed: int, world: int, entity: int, purpose: int, index: int) -> float:
+    """A number in the open interval (0, 1)."""
+    return uniform_of(stream(seed, world, entity, purpose), index)
 
 
 @njit(cache=True)
 def exponential(seed: int, world: int, entity: int, purpose: int, index: int, mean: float) -> float:
     """An exponential time with the given mean."""
-    return -mean * math.log(uniform(seed, world, entity, purpose, index))
+    return exponential_of(uniform(seed, world, entity, purpose, index), mean)
+
+
+@njit(cache=True)
+def exponential_of(luck: float, mean: float) -> float:
+    """The exponential time that a uniform number stands for."""
+    return -mean * math.log(luck)
 
 
 @njit(cache=True)

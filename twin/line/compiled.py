@@ -16,6 +16,7 @@ from twin.line import schema as s
 from twin.line.compilation import element_addresses, kernel
 from twin.line.journal import Row, Transitions
 from twin.line.kernel import (
+    BLOCK,
     FIRST_ROW,
     FULL,
     HEADER,
@@ -161,11 +162,11 @@ class Desk(NamedTuple):
 def _desk(line: Line, rows: int) -> tuple[Desk, NDArray[np.int64]]:
     """The engine's desk, and its own copy of the line's structure that points into it."""
     n = len(line.elements)
-    leaves = 0 if n <= SCANNED else 1 << (n - 1).bit_length()
+    blocks = 0 if n <= SCANNED else -(-n // BLOCK)
     first_row = n + line.k[s.K_VECTORS]
     room = rows + 2 * SPARE * n if rows else 0
-    desk = Desk(np.zeros(first_row + ROW * room), np.zeros(HEADER + n + 2 * leaves, dtype=np.int64))
-    desk.ints[:HEADER] = 0, room, first_row, n, leaves, 0, -1
+    desk = Desk(np.zeros(first_row + ROW * room), np.zeros(HEADER + 2 * n + blocks, dtype=np.int64))
+    desk.ints[:HEADER] = 0, room, first_row, n, blocks, 0, -1, -1, -1
     order = sorted(range(n), key=lambda e: (RANK[line.elements[e].kind], e))
     for place, e in enumerate(order):
         desk.ints[HEADER + e] = place

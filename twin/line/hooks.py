@@ -59,6 +59,11 @@ def look_custom(
     _unbound()
 
 
+def cycle_luck(e: int, index: int, i: Ints, k: Structure, journal: Journal) -> float:
+    """The uniform number behind a cycle's scatter, of the stream CYCLE: drawn for each part."""
+    _unbound()
+
+
 def rows_of(w: Constants, width: int, journal: Journal) -> int:
     """Rows of the table of what comes from outside."""
     _unbound()

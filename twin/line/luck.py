@@ -13,10 +13,11 @@ from twin.kernels.draws import (
     STRIKE_REPAIR,
     TIME_TO_FAILURE,
     TOOL_LIFE,
+    exponential_of,
 )
 from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import lognormal as draw_lognormal
-from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, cycle_luck
 from twin.line.schema import (
     BAD_STARTS,
     C_BETWEEN_S,
@@ -52,13 +53,15 @@ from twin.line.schema import (
 )
 
 
-def scatter(e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+def scatter(
+    e: int, part: int, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+) -> None:
     """Cycle times that vary from part to part; the power stays what the process model says."""
     cc = e * EC
     law = c[cc + C_CYCLE_LAW]
     line = k[K_LINE_I]
     if law == EXPONENTIAL:
-        factor = draw_exponential(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0)
+        factor = exponential_of(cycle_luck(e, part, i, k, journal), 1.0)
     else:
         cv = c[cc + C_CYCLE_CV]
         factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)

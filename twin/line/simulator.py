@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.cores import Core, hooks_of
 from twin.line.journal import Row, Transitions
@@ -125,7 +126,13 @@ class Simulator:
 
 def _bind(owed: Mapping[str, Any], customs: Mapping[int, ModuleType]) -> dict[str, Any]:
     """The transition functions with what this engine owes them, see ``twin.line.hooks``."""
-    names: dict[str, Any] = {**owed, "record": _record, "schedule": _schedule, "rows_of": _rows_of}
+    names: dict[str, Any] = {
+        **owed,
+        "record": _record,
+        "schedule": _schedule,
+        "rows_of": _rows_of,
+        "cycle_luck": _cycle_luck,
+    }
     names |= _custom_hooks()
     for module in MODULES:
         names |= own_functions(module, bind(module, names))
@@ -170,6 +177,11 @@ def _schedule(
         journal.at(due_s, element)
     else:
         journal.tickets[element] += 1
+
+
+def _cycle_luck(e: int, index: int, i: list[int], k: list[int], _journal: _Calendar) -> float:
+    at = k[s.K_LINE_I]
+    return draws.uniform(i[at + s.SEED], i[at + s.WORLD], e, draws.CYCLE, index)
 
 
 def _rows_of(table: Table, width: int, _journal: _Calendar) -> int:

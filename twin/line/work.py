@@ -202,7 +202,7 @@ def begin(
     defect_probability = run_cycle(e, now, f, i, c, k, journal)
     part = k[K_PART_I] + i[b + SLOT] * P_INTS
     if c[e * EC + C_CYCLE_LAW] != FIXED:
-        scatter(e, luck_of(part, i), f, i, c, k)
+        scatter(e, luck_of(part, i), f, i, c, k, journal)
     i[b + DEFECTIVE] = 0
     if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
         i[b + DEFECTIVE] = is_defective(e, part, defect_probability, i, k)
