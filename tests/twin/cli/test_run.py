@@ -169,7 +169,11 @@ def test_the_report_can_be_made_again(copied: Path) -> None:
     code, out, _ = twin("report", copied, "--csv")
     assert code == 0
     assert out.splitlines()[0].startswith("controller,shift,name,value,unit")
-    assert any(row.startswith("rules,1,energy_kwh,") for row in out.splitlines())
+    rows = {row.split(",")[2]: float(row.split(",")[3]) for row in out.splitlines()[1:] if row}
+    kpis = json.loads((copied / "kpi.json").read_text())["controllers"]["rules"]["kpis"]
+    for name in ("energy_kwh", "twin_error_parts", "twin_error_kwh"):
+        assert rows[name] == kpis[name]["value"], name
+    assert rows["twin_error_kwh"] > 0.0
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
