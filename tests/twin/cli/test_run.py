@@ -238,6 +238,29 @@ def test_an_emulated_line_gives_the_same_bytes(finished: tuple[Path, str], tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
+def test_the_mpc_gives_the_same_bytes_in_every_process_and_on_the_wire(
+    plant: str, tmp_path: Path
+) -> None:
+    """Solvers are limited by iterations and nodes, never by time: so it must not matter who waits."""
+    arguments = ("run", "--plant", plant, "--shift", "20m", "--controller", "mpc", "--json")
+    code, here, err = twin(*arguments, "--in-process", "--out", tmp_path / "here")
+    assert code == 0, err
+    with begin(*arguments, "--in-process", "--out", "elsewhere", folder=tmp_path) as process:
+        elsewhere, err = process.communicate()
+    assert process.returncode == 0, err
+    emulated = ("--emulate", "--lockstep", "--out", tmp_path / "wire")
+    code, wire, err = twin(*arguments, *emulated)
+    assert code == 0, err
+    assert here == elsewhere == wire
+    (received,) = (tmp_path / "wire").glob("*/mpc/received.jsonl")
+    assert len(received.read_text().splitlines()) > 3  # the MPC has set something
+    for name in ("here", "elsewhere", "wire"):
+        (kept,) = (tmp_path / name).glob("*/kpi.json")
+        assert kept.read_text() == here
+
+
+@pytest.mark.slow
 @pytest.mark.needs_data
 @pytest.mark.skipif(not STEEL.is_file(), reason="the steel data are not there")
 def test_recorded_disturbances_reach_the_emulator(tmp_path: Path) -> None:
