@@ -20,11 +20,15 @@ from twin.objective import Objective, Stocks, Used
 
 
 class Outcome(NamedTuple):
-    """What one shift came to: cost per good part ordered, edges per good part, all orders met."""
+    """What one shift came to: cost per good part ordered, edges per good part, all orders met.
+
+    ``material_eur_per_part`` is what of the cost is material, less what scrap brings back.
+    """
 
     eur_per_part: float
     tools_eur_per_part: float
     is_calm: bool
+    material_eur_per_part: float
 
 
 class Shift:
@@ -90,4 +94,10 @@ class Shift:
         cost = self.objective.running_eur(used) + self.objective.stocks_eur(stocks, price)
         cost += peak_kw * self.objective.peak_eur_per_kw
         tools_eur = self.objective.tools_eur(used)
-        return Outcome(cost / max(ordered, 1.0), tools_eur / max(good, 1.0), ordered <= good)
+        material_eur = self.objective.material_eur(used)
+        return Outcome(
+            cost / max(ordered, 1.0),
+            tools_eur / max(good, 1.0),
+            ordered <= good,
+            material_eur / max(ordered, 1.0),
+        )

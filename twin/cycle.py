@@ -249,6 +249,8 @@ class Cycle:
     commands: tuple[str, ...]
     acknowledged: Acknowledgement | None
     decision: Decision
+    drift: Mapping[str, float] = field(default_factory=dict)
+    """The twin's one-step errors, empty where the line could not be seen."""
 
     def to_json(self) -> str:
         """One line of JSON; floats keep all their digits, what is no number becomes null."""
@@ -274,6 +276,7 @@ class Cycle:
                 "answered_us": self.acknowledged.answered_us,
             },
             "decision": decision_record(decision),
+            "drift": {n: error for n, error in self.drift.items() if math.isfinite(error)},
         }
         return json.dumps(record, separators=(",", ":"), allow_nan=False)
 

@@ -8,6 +8,7 @@ bit. ``twin.runtime`` brings the readings and carries out the decisions.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twin.act.guard import FAILED, Guard, GuardMemory, as_asked, stand_in
@@ -90,9 +91,10 @@ class ControlLoop:
         situation = self.analyze(observation)
         action = self.decide(situation)
         decision = self.act(action, observation, commands, acknowledged)
-        self.feedback(reading, decision)
+        drift = {} if situation is None else situation.estimate.drift
+        self.feedback(reading, drift)
         self.memory.turns += 1
-        return Cycle(self.memory.turns, reading, commands, acknowledged, decision)
+        return Cycle(self.memory.turns, reading, commands, acknowledged, decision, drift)
 
     @property
     def mode(self) -> Mode:
@@ -158,9 +160,9 @@ class ControlLoop:
         """What is granted of it."""
         return self._guard.grant(action, observation, commands, acknowledged, self.memory.guard)
 
-    def feedback(self, reading: Reading, decision: Decision) -> None:
-        """Accounts for what the line did."""
-        self.ledger.book(reading)
+    def feedback(self, reading: Reading, drift: Mapping[str, float]) -> None:
+        """Accounts for what the line did, and for how far the twin was off."""
+        self.ledger.book(reading, drift)
 
     def _drift(self, expected: LineState, observation: Observation) -> dict[str, float]:
         """How far the twin's own course was from what happened: parts and energy, this turn."""

@@ -83,6 +83,10 @@ class Objective:
         """What the edges themselves cost."""
         return sum(n * self.edge_cost_eur[name] for name, n in used.edges.items())
 
+    def material_eur(self, used: Used) -> float:
+        """What the material costs, less what scrap brings back."""
+        return used.material_kg * self.material_eur_per_kg - used.scrap_kg * self.scrap_eur_per_kg
+
     def running_eur(self, used: Used) -> float:
         """What the window cost, stocks aside."""
         budget = self.tool_budget_eur_per_part * used.good

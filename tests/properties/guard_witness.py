@@ -47,7 +47,10 @@ def assert_limits(book: Book, rows: list[Row]) -> None:
 
 
 def assert_authority(book: Book, rows: list[Row]) -> None:
-    """Setpoints in CLOSED alone, with the PLC's consent; authority by an operator's word alone."""
+    """Setpoints in CLOSED alone, with the PLC's consent; authority by an operator's word alone.
+
+    Of an MV that the operator has switched off nothing leaves, from the turn that takes his word.
+    """
     granting = by_sequence(book)
     for row in rows:
         cycle = book.cycles[granting[row.sequence]]
@@ -55,8 +58,14 @@ def assert_authority(book: Book, rows: list[Row]) -> None:
         assert value_of(book, cycle.reading, "control.permit_remote") == 1.0
         assert value_of(book, cycle.reading, "control.mode") == 3.0
         assert value_of(book, cycle.reading, "control.shed") == 0.0
-    before = Mode.ADVISORY
+    before, off_mvs = Mode.ADVISORY, set[str]()
     for cycle in book.cycles:
+        for verb, _, reason in (command.partition(": ") for command in cycle.commands):
+            if verb in ("mv_off", "mv_on"):
+                named = set(reason.split()[:1])
+                off_mvs = off_mvs | named if verb == "mv_off" else off_mvs - named
+        if cycle.decision.batch is not None:
+            assert not off_mvs & {setpoint.signal for setpoint in cycle.decision.batch.setpoints}
         mode = cycle.decision.mode
         verbs = {command.partition(":")[0] for command in cycle.commands}
         if before not in WITH_AUTHORITY and mode in WITH_AUTHORITY:

@@ -30,7 +30,7 @@ from tests.properties.hostile_line import (
 )
 from tests.twin.equipment.lines import emulator_process
 from twin.act.guard import Guard
-from twin.act.modes import EVENTS, OPERATOR_EVENTS
+from twin.act.modes import COMMANDS, EVENTS, MV_COMMANDS, OPERATOR_EVENTS
 from twin.cycle import Mode, Outcome
 from twin.equipment.opcua import OpcUaEquipment
 from twin.line.tags import line_signals
@@ -83,7 +83,15 @@ def faults_of(plant: str) -> st.SearchStrategy[list[tuple[str, Fault, int, int]]
 HAPPENINGS = st.dictionaries(
     st.integers(2, TURNS - 1), st.sampled_from(Happening), min_size=2, max_size=5
 )
-WORDS = st.dictionaries(st.integers(2, TURNS - 1), st.sampled_from(OPERATOR_EVENTS), max_size=3)
+
+
+def words_of(plant: str) -> st.SearchStrategy[dict[int, str]]:
+    """What the operator says in which turn; a word on an MV names one, or something else."""
+    mvs = [signal.name for signal in signals_of(plant) if signal.role is Role.MV]
+    names = st.sampled_from([*mvs, "line.wip", ""])
+    on_mvs = st.tuples(st.sampled_from(MV_COMMANDS), names).map(": ".join)
+    word = st.sampled_from(OPERATOR_EVENTS) | on_mvs
+    return st.dictionaries(st.integers(2, TURNS - 1), word, max_size=4)
 
 
 class Course:
@@ -99,8 +107,13 @@ class Course:
         """What stands when turn ``n`` comes."""
         command, cycles = self.company.runtime.command, self.company.book.cycles
         mode = cycles[-1].decision.mode if cycles else Mode.ADVISORY
-        if word:
-            command(word)
+        verb, _, reason = word.partition(": ")
+        mvs = [signal.name for signal in self.company.book.signals if signal.role is Role.MV]
+        if verb in MV_COMMANDS and reason not in mvs:
+            with pytest.raises(ValueError, match="names first an MV"):
+                command(verb, reason)
+        elif word:
+            command(verb, reason)
         if n % 2 == 0 and mode in self.EAGER:
             # The PLC may have shed as well: its reset waits for an acknowledgement in ADVISORY.
             command("ack" if n % 4 and n > 2 else self.EAGER[mode])
@@ -149,7 +162,7 @@ def test_what_the_plc_receives_is_safe(plant: str) -> None:
     seen: Counter[str] = Counter()
 
     @settings(deadline=None, max_examples=80, derandomize=True)
-    @given(st.integers(0, 2**32 - 1), faults_of(plant), HAPPENINGS, WORDS)
+    @given(st.integers(0, 2**32 - 1), faults_of(plant), HAPPENINGS, words_of(plant))
     def every_course(
         seed: int,
         faults: list[tuple[str, Fault, int, int]],
@@ -167,6 +180,7 @@ def test_what_the_plc_receives_is_safe(plant: str) -> None:
     assert seen["rows"] > 500
     met = {*Mode, *Outcome} - {Outcome.NONE, Outcome.MISMATCH}
     met |= {"lost", "word", "rate", "operator", "marked at its source", "no number", "NOT_REMOTE"}
+    met |= {"switched"}
     assert {what for what in met if not seen[what]} == set()
 
 
@@ -200,9 +214,7 @@ def test_each_ailment_of_a_critical_input_stops_the_setpoints(fault: Fault, what
     assert any(row.time_us < book.cycles[9].reading.time_us for row in rows)
 
 
-@pytest.mark.parametrize(
-    "verb", [*sorted(set(EVENTS) - set(OPERATOR_EVENTS)), "fault", "", "CLOSE"]
-)
+@pytest.mark.parametrize("verb", [*sorted(set(EVENTS) - set(COMMANDS)), "fault", "", "CLOSE"])
 def test_nobody_orders_what_only_the_line_can_show(verb: str) -> None:
     company, _, _ = simulated("machining_line")
     with pytest.raises(ValueError, match="there is no command"):
@@ -216,6 +228,7 @@ def test_nobody_orders_what_only_the_line_can_show(verb: str) -> None:
         (Guard, "_within", lambda *told: (told[2], ""), {}),
         (Guard, "_equipment", lambda *_: None, {8: Happening.NO_PERMIT}),
         (Guard, "_answers", lambda *_: None, dict.fromkeys(range(4, 20), Happening.LANDED)),
+        (Guard, "_switch", lambda *_: None, {}),
         (
             Runtime,
             "_is_taken_back",
@@ -233,12 +246,13 @@ def test_a_guard_with_a_hole_is_found(
     instead: Callable[..., object],
     happenings: dict[int, Happening],
 ) -> None:
-    book, rows = course("paint_cure_line", 5, [], happenings, {})
+    words = {6: "mv_off: oven.fan_speed_rel"}
+    book, rows = course("paint_cure_line", 5, [], happenings, words)
     assert rows
     assert_safe(book, rows)
     monkeypatch.setattr(where, name, instead)
     with pytest.raises(AssertionError):
-        assert_safe(*course("paint_cure_line", 5, [], happenings, {}))
+        assert_safe(*course("paint_cure_line", 5, [], happenings, words))
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from twin.line.simulator import Simulator
 CASES = {anchor.case: anchor for anchor in anchors()}
 QUICK = (
     "A1 M/M/1/5, arrivals 0.8",
+    "A2 two machines, 1 places",
     "A3 3 machines, no places",
     "A6 two unreliable machines, 2 places",
 )

@@ -1,46 +1,81 @@
-"""Whole shifts of the true line: the MPC stays where it was measured against what it has to beat.
+"""Whole shifts of the true line: the shown shift keeps its promise, and the MPC does not get worse.
 
-This is an alarm, not the measurement: `python -m benchmarks.savings` takes the many shifts that a
-verdict needs, breakdowns included. Three calm ones stand in for them here. A part more or less that is
-scrapped moves a shift's figures by a third of a per cent, so the margins are wide enough for the mean
-of three, and too narrow for a controller that is wrong.
+The shift that `make run` shows is held to the criterion itself. The means of three calm shifts are an
+alarm beside it, not the measurement: `python -m benchmarks.savings` takes the many shifts that a
+verdict needs, breakdowns included. The alarm uses the margins of ``twin.feedback.compare`` where three
+shifts can tell them; where they cannot, a wider one stands in ``ALARMS`` with its reason.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from statistics import fmean
 
 import pytest
 
 from benchmarks.savings import one_shift
+from twin.feedback import Kpis
+from twin.feedback.compare import MARGINS
 
 SHIFTS = (2, 3, 4)
-# plant: (energy, tools) against each rival. A machine that never sleeps need not hurry after waking:
-# always-on saves a few per cent of its tools, and pays many times that for power.
-AT_MOST = {
-    "machining_line": {"fixed": (1.0, 1.02), "always_on": (0.93, 1.06)},
-    "molding_cell": {"fixed": (1.005, 1.0), "always_on": (0.98, 1.0)},
+ENERGY_AT_MOST = {
+    "machining_line": {"fixed": 1.0, "always_on": 0.93},
+    # Three shifts: against the tuned setpoints nothing is saved there, and nothing may be lost.
+    "molding_cell": {"fixed": 1.005, "always_on": 0.98},
 }
+ALARMS = {
+    # One part more in three shifts is 0.001 already on the machining line: a single defect must not
+    # ring. Both rivals face other defects, since they make other parts.
+    "scrap_share": {"fixed": 0.003, "always_on": 0.003},
+    # A machine that never sleeps need not hurry after waking: always-on saves a few per cent of its
+    # tools, and pays many times that for power. The MPC does not pass the margin against it.
+    "tool_cost_eur_per_good_part": {"always_on": 0.06},
+}
+"""Allowed to be worse by this, absolute for shares of scrap, else as a share of the rival's."""
+
+
+@cache
+def kpis(plant: str, seed: int, controller: str) -> Kpis:
+    """One shift at the plant's own utilisation; in process the figures are those of OPC UA."""
+    return one_shift((plant, None, "nominal", seed, controller))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", AT_MOST)
-def test_the_mpc_stays_within_its_margins(plant: str) -> None:
-    runs = {
-        name: [one_shift((plant, None, "nominal", seed, name)) for seed in SHIFTS]
-        for name in ("mpc", *AT_MOST[plant])
-    }
+@pytest.mark.parametrize("rival", ["fixed", "always_on"])
+def test_the_shift_of_make_run_saves_energy_and_nothing_else_pays(rival: str) -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text()
+    shown = " ".join(makefile.partition("RUN ?=")[2].partition("\n\n")[0].replace("\\", "").split())
+    assert shown.startswith(
+        "run --plant machining_line --emulate --lockstep --shift 8h --seed 4 "
+        "--compare mpc,fixed,always_on"
+    )
+    mpc, other = (kpis("machining_line", 4, name) for name in ("mpc", rival))
+    assert (other.values[0].from_us, other.values[0].until_us) == (0, 8 * 3_600_000_000)
+    assert mpc["energy_kwh_per_good_part"] < other["energy_kwh_per_good_part"]
+    throughput = "throughput_parts_per_h"
+    assert mpc[throughput] == pytest.approx(other[throughput], rel=0.01)
+    for figure in ("scrap_share", "tool_cost_eur_per_good_part"):
+        assert mpc[figure] <= other[figure], figure
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", ENERGY_AT_MOST)
+@pytest.mark.parametrize("rival", ["fixed", "always_on"])
+def test_an_alarm_rings_where_the_mean_of_three_calm_shifts_gets_worse(
+    plant: str, rival: str
+) -> None:
     def mean(name: str, figure: str) -> float:
-        return fmean(one[figure] for one in runs[name])
+        return fmean(kpis(plant, seed, name)[figure] for seed in SHIFTS)
 
-    for name, (energy, tools) in AT_MOST[plant].items():
-        for figure, factor in (
-            ("energy_kwh_per_good_part", energy),
-            ("tool_cost_eur_per_good_part", tools),
-            ("material_kg_per_good_part", 1.01),
-        ):
-            assert mean("mpc", figure) <= factor * mean(name, figure), (name, figure)
-        throughput = "throughput_parts_per_h"
-        assert mean("mpc", throughput) >= 0.99 * mean(name, throughput), name
-        assert mean("mpc", "scrap_share") <= mean(name, "scrap_share") + 0.003, name
+    energy = "energy_kwh_per_good_part"
+    assert mean("mpc", energy) <= ENERGY_AT_MOST[plant][rival] * mean(rival, energy)
+    for margin in MARGINS:
+        theirs = mean(rival, margin.name)
+        allowed = margin.absolute + margin.share * theirs
+        wider = ALARMS.get(margin.name, {}).get(rival)
+        if wider is not None:
+            assert wider * (theirs if margin.share else 1.0) >= allowed
+            allowed = wider * (theirs if margin.share else 1.0)
+        worse = margin.worse_is * (mean("mpc", margin.name) - theirs)
+        assert worse <= allowed, margin.name

@@ -226,9 +226,10 @@ def test_what_is_done_to_forks_and_estimates_does_not_reach_the_live_twin(plant:
 # --- the truth -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("controller", ["rules", "mpc"])
 @pytest.mark.parametrize("plant", PLANTS)
 def test_a_loop_is_built_and_runs_where_the_truth_cannot_be_read(
-    plant: str, monkeypatch: pytest.MonkeyPatch
+    plant: str, controller: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line: Line = true(plant)
     plc = plc_of(line)
@@ -246,7 +247,7 @@ def test_a_loop_is_built_and_runs_where_the_truth_cannot_be_read(
     shift = Shift(plant, TWIN_SEED)
     with pytest.raises(Exception, match=r"truth\.yaml|the truth is not for the loop"):
         load_truth(plant, shift.plant)
-    loop = shift.loop(find_controller("rules"), untuned(shift.plant))
+    loop = shift.loop(find_controller(controller), untuned(shift.plant))
     cycles = drive(plc, loop, 12)
     assert cycles[-1].decision.mode is Mode.CLOSED
     assert any(c.decision.batch is not None and c.decision.batch.setpoints for c in cycles)

@@ -293,6 +293,16 @@ def test_a_word_that_no_operator_has_is_refused(verb: str) -> None:
     assert list(runtime._commands) == []
 
 
+@pytest.mark.parametrize("verb", ["mv_off", "mv_on"])
+@pytest.mark.parametrize("reason", ["", " ", "turning.state", "no.such trial", f"trial {TAKT}"])
+def test_a_word_on_no_mv_of_the_line_is_refused(verb: str, reason: str) -> None:
+    runtime, _, _ = driven()
+    with pytest.raises(ValueError, match="names first an MV of this line"):
+        runtime.command(verb, reason)
+    assert list(runtime._commands) == []
+    assert runtime.command(verb, f"{TAKT} trial") == f"{verb}: {TAKT} trial"
+
+
 async def test_commands_come_to_the_next_turn_in_their_order_with_their_reasons() -> None:
     runtime, line, _ = driven()
     assert runtime.command("ack", "seen: all well") == "ack: seen: all well"

@@ -1,8 +1,10 @@
 """The guard: what is asked becomes what is granted, never more than the plant allows.
 
-What leaves here is finite, inside validity, engineering and operator limits, within the rate limit
-measured from the last value read back, for a signal that the plant file names as an MV, and only
-while the loop is CLOSED on good and fresh inputs and nobody has switched that MV off. Every change to what was asked has its reason.
+What leaves here is finite, always inside validity, and within the rate limit measured from the last
+value read back. Engineering and operator limits bound what is aimed at: a setpoint that stands
+outside them is brought back at the rate, and never moved away from them. It is for a signal that the
+plant file names as an MV and that nobody has switched off, and leaves only while the loop is CLOSED
+on good and fresh inputs. Every change to what was asked has its reason.
 The guard is a pure function over a small record of memory.
 """
 
@@ -123,9 +125,7 @@ class Guard:
                 memory.was_lost = True
                 events["transient"] = reason.strip()
             elif verb in MV_COMMANDS:
-                (memory.off_mvs.add if verb == "mv_off" else memory.off_mvs.discard)(
-                    reason.split(maxsplit=1)[0]
-                )
+                self._switch(verb, reason, memory)
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
         if action.status == FAILED:
@@ -149,6 +149,11 @@ class Guard:
             memory.reasons = (why,)
         shed = observation["control.shed"] > 0.0
         memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
+
+    def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
+        """An operator's word on the MV that it names first; without one of ours it means nothing."""
+        named = self._mvs.keys() & set(reason.split()[:1])
+        memory.off_mvs = memory.off_mvs | named if verb == "mv_off" else memory.off_mvs - named
 
     def _waiting(
         self,

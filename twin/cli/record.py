@@ -122,8 +122,9 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
         for text in recorded_cycles(audit, record, controller):
             try:
                 reading, _, _ = Cycle.inputs_from_json(text)
-                decision = json.loads(text)["decision"]
-                ledger.book(reading)
+                turn = json.loads(text)
+                decision = turn["decision"]
+                ledger.book(reading, turn.get("drift", {}))
             except (ValueError, KeyError, TypeError) as error:
                 msg = f"{record.of(controller).audit}: turn {count + 1} is not whole: {error!r}"
                 raise damaged(msg) from error

@@ -83,6 +83,8 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
                 raise _damaged(controller, number, f"turn {recorded['number']} stands there")
             computed = json.loads(loop.step(*inputs).to_json())
             differing = _difference(recorded["decision"], computed["decision"])
+            if differing is None and "drift" in recorded:  # runs of old had none
+                differing = _difference(recorded["drift"], computed["drift"], "drift")
             if differing is not None:
                 difference = {"turn": number, **differing}
                 break

@@ -88,6 +88,10 @@ class EventInbox:
         self._events += events[known:]
         self._next = max(self._next, first + len(events))
 
+    def note(self, event: Event) -> None:
+        """Add one that nobody has numbered."""
+        self._events.append(event)
+
     def drain(self) -> tuple[Event, ...]:
         """All events not handed out yet."""
         events, self._events = tuple(self._events), []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from asyncua import ua
 
 from twin.clock import monotonic_us
-from twin.cycle import Reading
+from twin.cycle import Event, Reading
 from twin.equipment.journal import EventInbox
 from twin.equipment.opcua_link import Found
 from twin.signals import FUTURE_US, Quality
@@ -33,10 +33,19 @@ class LastValues:
     Places beyond the signals hold the part lists, then the plant time, then the
     journal. A value with an older source time than the one held is late: counted, not shown.
     ``alive_place`` is that of the counter that a living PLC moves, -1 if there is none.
+    ``states`` names the entity of each place whose change is a transition: where the server keeps
+    no journal, the notifications are one, and what passed between two readings is not lost.
     """
 
-    def __init__(self, found: Found, n_signals: int, alive_place: int = -1) -> None:
+    def __init__(
+        self,
+        found: Found,
+        n_signals: int,
+        alive_place: int = -1,
+        states: Mapping[int, str] | None = None,
+    ) -> None:
         self.found = found
+        self._states = states or {}
         self.values = np.full(n_signals, np.nan)
         self.source_us = np.zeros(n_signals, dtype=np.int64)
         self.status = np.full(n_signals, int(Quality.MISSING), dtype=np.int64)
@@ -114,6 +123,10 @@ class LastValues:
             self.beat_us = monotonic_us()
             self.beat.set()
         self.source_us[place], self.status[place] = source_us, int(mark)
+        after = self.values[place]
+        if place in self._states and abs(after - before) > 0.0:  # both are known
+            entity = self._states[place]
+            self.inbox.note(Event(source_us, entity, int(before), int(after), 0))
         if source_us <= self._latest_us():
             self._passed(source_us)
 

@@ -108,7 +108,9 @@ class LineSession:
         places = {signal.node: n for n, signal in enumerate(signals)}
         alive_place = places.get(nodes.PLC_ALIVE, -1)
         self._counts = alive_place >= 0 and self.found.values[alive_place] is not None
-        table = self.table = LastValues(self.found, len(signals), alive_place)
+        has_journal = nodes.LATEST in self.found.others
+        states = {} if has_journal else _entities(signals)
+        table = self.table = LastValues(self.found, len(signals), alive_place, states)
         self._subscriptions = Subscriptions(self.client, table, fast_ms)
         await self._subscriptions.open(signals)
         async with asyncio.timeout(self._timeout_s):
@@ -267,6 +269,12 @@ class LineSession:
                 await self.table.news.wait()
                 if self._counts:
                     await self.table.beat.wait()
+
+
+def _entities(signals: Sequence[Signal]) -> dict[int, str]:
+    """Whose state it is, for each place of one."""
+    names = enumerate(signal.name.rpartition(".") for signal in signals)
+    return {place: entity for place, (entity, _, column) in names if column == "state"}
 
 
 async def _hang_up(client: Client) -> None:

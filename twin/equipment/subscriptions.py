@@ -33,10 +33,12 @@ class _Class:
 
 
 class Subscriptions:
-    """Three subscriptions: fast and slow show the newest value, audit must lose none.
+    """Three subscriptions: fast and slow bring the newest value, audit all of them, in their order.
 
     Fast are process values and setpoints, slow the meters and the environment, audit states,
-    counters, parts and the journal. Intervals are of wall time, shorter where plant time is faster.
+    counters, parts and the journal. A reading shows the newest value of each signal. The changes of
+    state since the one before are its events; what else lay between two readings is not kept: of a
+    counter nothing is lost by that, of a process value its course. Intervals are of wall time, shorter where plant time is faster.
     If one of them ends that was not closed, the table grows old: ``trouble`` tells.
     """
 

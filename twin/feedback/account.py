@@ -25,7 +25,8 @@ class Account:
     ``counted`` has the growth of each counter and meter by signal name, ``first`` and ``last`` the
     first and last known value of every signal. ``quarters`` are the whole quarters of an hour of
     the clock. ``energy_kwh`` divides each station's electricity among the four classes of
-    ``state_energy``, an estimate. ``doubts`` are sentences on what was not measured as it should be.
+    ``state_energy``, an estimate. ``drift`` holds the twin's mean absolute one-step errors by signal,
+    where a twin ran beside the line. ``doubts`` are sentences on what was not measured as it should be.
     """
 
     plant: Plant
@@ -37,6 +38,7 @@ class Account:
     electricity_eur: float | None
     quarters: tuple[Quarter, ...]
     energy_kwh: Mapping[str, tuple[float, float, float, float]]
+    drift: Mapping[str, float]
     doubts: tuple[str, ...]
 
     @property

@@ -116,6 +116,15 @@ def _energy_share(of: int) -> Callable[[Account], float]:
     return share
 
 
+def _drift(signal: str) -> Callable[[Account], float]:
+    def error(account: Account) -> float:
+        if signal not in account.drift:
+            raise UndefinedError("no twin was in step with the line for two turns")
+        return account.drift[signal]
+
+    return error
+
+
 def _at_bottleneck(of: iso22400.OfStation) -> Callable[[Account], float]:
     return lambda account: of(account, iso22400.bottleneck(account))
 
@@ -278,6 +287,20 @@ LINE_KPIS = (
         "",
         "share of electricity: warm-up (fitted)",
         _energy_share(WARMING),
+    ),
+    Definition(
+        "twin_error_parts",
+        "1",
+        "",
+        "mean absolute error of the twin over one turn, in good parts",
+        _drift("line.good_count"),
+    ),
+    Definition(
+        "twin_error_kwh",
+        "kW.h",
+        "",
+        "mean absolute error of the twin over one turn, in electricity",
+        _drift("line.energy_kwh"),
     ),
     *(
         Definition(f"line.{name}", "1", "", f"{name.replace('_', ' ')} of the bottleneck", of)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from twin.config import Plant
 from twin.cycle import Reading
 from twin.feedback.account import Account
 from twin.feedback.believable import ROUNDING, Believable
+from twin.feedback.drift import DriftBook
 from twin.feedback.quarters import QuarterMeter
 from twin.feedback.state_energy import TIMES, StateEnergy
 from twin.signals import UNUSABLE, Signal
@@ -19,6 +21,7 @@ from twin.signals import UNUSABLE, Signal
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+NO_TWIN: Mapping[str, float] = MappingProxyType({})
 _LINE_COUNTERS = (
     "good_count",
     "scrap_count",
@@ -98,9 +101,13 @@ class Ledger:
         self._is_complete = True
         self._state_energy = StateEnergy(len(self._metered))
         self._believable = Believable(self._counters, signals)
+        self._drift = DriftBook()
 
-    def book(self, reading: Reading) -> None:
-        """Take in the next reading. Raises ``ValueError`` for one that does not come later."""
+    def book(self, reading: Reading, drift: Mapping[str, float] = NO_TWIN) -> None:
+        """Take in the next reading, and by how much the twin had missed it where one ran beside.
+
+        Raises ``ValueError`` for a reading that does not come later.
+        """
         values = reading.values
         if values.shape != self._last.shape:
             msg = (
@@ -126,6 +133,8 @@ class Ledger:
             self._first = np.where(np.isfinite(self._first), self._first, known)
             self._has_holes = not np.isfinite(self._first).all()
         self._book(reading.time_us, known, usable)
+        doubted = () if usable is None else {self._names[at] for at in np.flatnonzero(~usable)}
+        self._drift.book(drift, doubted)
         self._last, self._until_us = known, reading.time_us
 
     def account(self) -> Account:
@@ -148,6 +157,7 @@ class Ledger:
             electricity_eur=self._electricity_eur if self._price_is_known else None,
             quarters=tuple(self._meter.quarters),
             energy_kwh=self._energy_by_class(counted),
+            drift=self._drift.means(),
             doubts=tuple(self._doubts()),
         )
 

@@ -151,6 +151,20 @@ def test_an_mv_that_an_operator_has_switched_off_is_left_alone() -> None:
     assert written(turns.grant({TAKT: 80.0}, observation(660.0), f"mv_on: {TAKT}")) == {TAKT: 80.0}
 
 
+@pytest.mark.parametrize("word", ["mv_off", "mv_off:", "mv_off: turning.state", "mv_off: no such"])
+def test_a_word_on_no_mv_of_the_plant_switches_nothing(word: str) -> None:
+    turns = Turns()
+    assert written(turns.grant({TAKT: 80.0}, observation(600.0), word)) == {TAKT: 80.0}
+    assert turns.memory.off_mvs == set()
+
+
+def test_a_setpoint_beyond_its_operator_limits_is_brought_back_at_the_rate() -> None:
+    turns, beyond = Turns(), observation(600.0, line__takt_s=500.0)
+    decision = turns.grant({TAKT: 400.0}, beyond)
+    assert written(decision) == {TAKT: 380.0}  # 240 at most, 4/s for one period of 30 s
+    assert decision.clips[0].reason == "operator limits [50, 240]"
+
+
 @pytest.mark.parametrize("mode", [0.0, 1.0])
 def test_nobody_takes_a_plc_back_that_is_run_by_hand(mode: float) -> None:
     turns = Turns()

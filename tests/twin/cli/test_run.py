@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -33,6 +34,16 @@ def copied(finished: tuple[Path, str], tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished[0], tmp_path / finished[0].name))
 
 
+def keys_of(record: object) -> Iterator[str]:
+    """Every key of nested JSON."""
+    if isinstance(record, dict):
+        yield from record
+        record = list(record.values())
+    if isinstance(record, list):
+        for item in record:
+            yield from keys_of(item)
+
+
 def test_the_results_are_on_standard_output_and_in_the_folder(finished: tuple[Path, str]) -> None:
     folder, out = finished
     assert (folder / "kpi.json").read_text() == out
@@ -44,8 +55,11 @@ def test_the_results_are_on_standard_output_and_in_the_folder(finished: tuple[Pa
     kpis = kpis_from_record(record["controllers"]["rules"])
     assert kpis["good_parts"] > 0
     assert kpis.values[0].from_us == 0
-    assert "_s" not in record
-    assert json.loads((folder / "timings.json").read_text())["rules"]["decisions"] == 61
+    timings = json.loads((folder / "timings.json").read_text())["rules"]
+    assert timings["decisions"] == 61
+    assert {"cpu_s", "wall_s", "decision_median_s"} <= timings.keys()
+    assert not set(keys_of(timings)) & set(keys_of(record))
+    assert str(folder.parent) not in out
     names = {path.name for path in folder.iterdir()}
     assert {"manifest.json", "plant.yaml", "report.html", "rules"} <= names
     assert "sock" not in " ".join(names)
@@ -259,7 +273,11 @@ def test_the_report_can_be_made_again(copied: Path) -> None:
     code, out, _ = twin("report", copied, "--csv")
     assert code == 0
     assert out.splitlines()[0].startswith("controller,shift,name,value,unit")
-    assert any(row.startswith("rules,1,energy_kwh,") for row in out.splitlines())
+    rows = {row.split(",")[2]: float(row.split(",")[3]) for row in out.splitlines()[1:] if row}
+    kpis = json.loads((copied / "kpi.json").read_text())["controllers"]["rules"]["kpis"]
+    for name in ("energy_kwh", "twin_error_parts", "twin_error_kwh"):
+        assert rows[name] == kpis[name]["value"], name
+    assert rows["twin_error_kwh"] > 0.0
 
 
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
@@ -321,6 +339,29 @@ def test_an_emulated_line_gives_the_same_bytes(finished: tuple[Path, str], tmp_p
     received = (folder / "rules" / "received.jsonl").read_text().splitlines()
     assert json.loads(received[0])["result"] in {"OK", "CLAMPED"}
     assert twin("replay", folder)[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
+def test_the_mpc_gives_the_same_bytes_in_every_process_and_on_the_wire(
+    plant: str, tmp_path: Path
+) -> None:
+    """Solvers are limited by iterations and nodes, never by time: so it must not matter who waits."""
+    arguments = ("run", "--plant", plant, "--shift", "20m", "--controller", "mpc", "--json")
+    code, here, err = twin(*arguments, "--in-process", "--out", tmp_path / "here")
+    assert code == 0, err
+    with begin(*arguments, "--in-process", "--out", "elsewhere", folder=tmp_path) as process:
+        elsewhere, err = process.communicate()
+    assert process.returncode == 0, err
+    emulated = ("--emulate", "--lockstep", "--out", tmp_path / "wire")
+    code, wire, err = twin(*arguments, *emulated)
+    assert code == 0, err
+    assert here == elsewhere == wire
+    (received,) = (tmp_path / "wire").glob("*/mpc/received.jsonl")
+    assert len(received.read_text().splitlines()) > 3  # the MPC has set something
+    for name in ("here", "elsewhere", "wire"):
+        (kept,) = (tmp_path / name).glob("*/kpi.json")
+        assert kept.read_text() == here
 
 
 @pytest.mark.slow

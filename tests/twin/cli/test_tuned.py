@@ -30,7 +30,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
         calls.append((utilisation, variant, given["evaluations"], len(given["seeds"])))
         trial = search.Trial(
-            {"line.takt_s": 60.0 + utilisation}, (Outcome(1.5, 0.25, is_calm=True),)
+            {"line.takt_s": 60.0 + utilisation},
+            (Outcome(1.5, 0.25, is_calm=True, material_eur_per_part=1.0),),
         )
         given["progress"](1, 1.5)
         return trial, [trial, trial]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 
 import numpy as np
@@ -9,7 +10,8 @@ from asyncua import ua
 
 from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Outcome
+from twin.cycle import Event, Outcome
+from twin.equipment import opcua_session
 from twin.equipment.emulator import Emulated
 from twin.equipment.journal import EventInbox
 from twin.equipment.last_values import LastValues, quality
@@ -168,6 +170,57 @@ def test_bad_is_nan_and_uncertain_keeps_its_value():
     np.testing.assert_array_equal(reading.values, [np.nan, 4.5])
     np.testing.assert_array_equal(reading.status, [Quality.BAD, Quality.UNCERTAIN])
     assert quality(ua.StatusCodes.BadNoCommunication) is Quality.BAD
+
+
+def test_changes_of_state_between_two_readings_are_events_where_nobody_keeps_a_journal():
+    last = LastValues(table().found, 2, states={1: "turning"})
+    for state, time_us in ((3, 10), (4, 20), (4, 25), (3, 30)):
+        last.take(1, said(float(state), time_us))
+    last.take(0, said(7.0, 31))
+    last.take(0, said(8.0, 32))
+    assert last.reading().events == (
+        Event(20, "turning", 3, 4, 0),
+        Event(30, "turning", 4, 3, 0),
+    )
+    last.take(1, said(None, 40, ua.StatusCodes.BadSensorFailure))
+    last.take(1, said(5.0, 50))  # from what, nobody knows
+    last.take(1, said(6.0, 45))  # late
+    assert last.reading().events == ()
+
+
+async def test_no_change_of_state_is_lost_between_two_readings_without_a_journal(monkeypatch):
+    find_line = opcua_session.find_line
+
+    async def without_journal(*asked):
+        found = await find_line(*asked)
+        others = {path: node for path, node in found.others.items() if "Events/" not in path}
+        return dataclasses.replace(found, others=others, entities=())
+
+    monkeypatch.setattr(opcua_session, "find_line", without_journal)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
+        OpcUaEquipment.connect(
+            line.endpoint, signals(), plant_hash=None, fast_ms=50.0
+        ) as equipment,
+    ):
+        first = await equipment.read()
+        clock = equipment.clock()
+        await clock.sleep_until(first.time_us + 600_000_000)
+        last = await equipment.read()
+        happened = line._served._journal._events
+        states = {s.name: value(first, s.name) for s in signals() if s.name.endswith(".state")}
+        for event in last.events:
+            since_us = [
+                event.time_us - one.time_us
+                for one in happened
+                if (one.entity, one.after) == (event.entity, event.after)
+            ]
+            assert any(0 <= late_us < 30_000_000 for late_us in since_us)  # one scan at this speed
+            assert states[f"{event.entity}.state"] == event.before
+            states[f"{event.entity}.state"] = event.after
+        assert states == {name: value(last, name) for name in states}
+        assert len(last.events) > 20
 
 
 def test_what_was_never_heard_of_is_missing():

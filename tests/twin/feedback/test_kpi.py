@@ -127,7 +127,8 @@ def test_each_figure_by_hand(name: str, by_hand: Kpis) -> None:
 
 def test_every_figure_of_the_line_has_a_case(by_hand: Kpis) -> None:
     fitted = {"idle_energy_share", "standby_energy_share", "warm_up_energy_share"}
-    assert {definition.name for definition in LINE_KPIS} == fitted | {
+    of_the_twin = {"twin_error_parts", "twin_error_kwh"}  # see test_drift.py
+    assert {definition.name for definition in LINE_KPIS} == fitted | of_the_twin | {
         name for name in BY_HAND if "." not in name or name.startswith("line.")
     }
 
@@ -201,7 +202,7 @@ def test_the_record_is_sorted_and_comes_back(by_hand: Kpis) -> None:
 def test_a_shift_keeps_the_identities_of_the_standard() -> None:
     _, readings = simulated(8, 7, 90.0)
     kpis = evaluate(booked(readings))
-    assert not kpis.undefined
+    assert set(kpis.undefined) == {"twin_error_parts", "twin_error_kwh"}  # no loop ran
     assert not kpis.doubts
     for station in [station.name for station in plant().stations]:
         shares = sum(kpis[f"{station}.{state}_share"] for state in s.STATES)

@@ -55,6 +55,7 @@ GROUPS = (
             "demand_charge_eur",
         ),
     ),
+    ("Twin", ("twin_error_parts", "twin_error_kwh")),
     (
         "Line by ISO 22400-2",
         (*(f"line.{name}" for name in STATION_KPIS), "line.bottleneck_position"),
