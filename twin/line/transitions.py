@@ -71,7 +71,6 @@ from twin.line.schema import (
     PART_MATERIAL_KG,
     PASS,
     PLACES_I,
-    PROCESSING,
     PRODUCT,
     REPAIRED,
     REST_SINCE_S,
@@ -95,7 +94,6 @@ from twin.line.schema import (
     TAKES_FROM,
     TASK_CHANGE,
     TASK_SERVICE,
-    TIME_S,
     TIMED_OUT,
     TO_FAILURE_S,
     TOOL_FACTOR,
@@ -120,6 +118,7 @@ from twin.line.work import (
     start,
     strike,
     upkeep,
+    worked_s,
 )
 
 
@@ -345,9 +344,9 @@ def after_part(
         f[a + WEAR] = 0.0
         f[a + TOOL_FACTOR] = tool_factor(e, i, c, k)
         upkeep(e, TASK_CHANGE, now, f, i, c, k, journal)
-    elif c[e * EC + C_SERVICE_S] > 0.0 and is_service_due(e, f, i, c, k):
+    elif c[e * EC + C_SERVICE_S] > 0.0 and is_service_due(e, now, f, i, c, k):
         i[e * E_INTS + SERVICED_OPS] = i[e * E_INTS + OPS]
-        f[a + SERVICED_S] = f[a + TIME_S + PROCESSING]
+        f[a + SERVICED_S] = worked_s(e, now, f, i)
         upkeep(e, TASK_SERVICE, now, f, i, c, k, journal)
     else:
         become_idle(e, now, f, i, c, k, journal)

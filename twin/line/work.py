@@ -19,6 +19,7 @@ from twin.line.schema import (
     AT_LEAST,
     BAD,
     BATCH,
+    BOOKED_S,
     C_CYCLE_LAW,
     C_IDLE_KW,
     C_SERVICE_EVERY_S,
@@ -351,14 +352,22 @@ def serve(
         schedule(e, SERVICED, now + c[e * EC + C_SERVICE_S], f, i, journal)
 
 
-def is_service_due(e: int, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
+def worked_s(e: int, now: float, f: Floats, i: Ints) -> float:
+    """Working time so far; that of the state which is ending is not booked yet."""
+    a = e * E_FLOATS
+    worked = f[a + TIME_S + PROCESSING]
+    if i[e * E_INTS + STATE] == PROCESSING:
+        worked += now - f[a + BOOKED_S]
+    return worked
+
+
+def is_service_due(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
     """Whether so many parts or so much working time have passed since the last service."""
     ops = k[ELEMENTS_K + e * EK + SERVICE_OPS]
     if ops > 0 and i[e * E_INTS + OPS] - i[e * E_INTS + SERVICED_OPS] >= ops:
         return True
     every_s = c[e * EC + C_SERVICE_EVERY_S]
-    a = e * E_FLOATS
-    return every_s > 0.0 and f[a + TIME_S + PROCESSING] - f[a + SERVICED_S] >= every_s
+    return every_s > 0.0 and worked_s(e, now, f, i) - f[e * E_FLOATS + SERVICED_S] >= every_s
 
 
 def go_on(
