@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from twin.config import load_plant, load_truth
 from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
+from twin.line.engine import engine
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table
-from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.objective import Objective, Stocks, Used
 
@@ -47,7 +47,7 @@ class Shift:
         """One shift, stocks and demand charge included."""
         plant, hours = self.plant, self.plant.shift_h
         table = build_table(plant, seed, draws.PLANT, hours, utilisation=self.utilisation)
-        simulator = Simulator(self.line, table)
+        simulator = engine(self.line, table)
         state = initial_state(self.line, seed, draws.PLANT)
         simulator.prime(state)
         energy_eur = last_kwh = peak_kw = 0.0

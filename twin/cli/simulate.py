@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
+from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
     from twin.feedback import Kpis
+    from twin.line.model import Line
+    from twin.state import LineState
 
 NAME = "simulate"
 NEEDS_ARGUMENTS = False
@@ -108,7 +111,19 @@ def simulated(shift: Shift, *, saturated: bool, truth: bool) -> Kpis:
         time_us = round(now_s * 1e6)
         values = reader.read(state, NO_CONTROL)
         ledger.book(Reading(time_us, 0, values, np.full(status.size, time_us), status))
+    refuse_deadlock(line, state)
     return evaluate(ledger)
+
+
+def refuse_deadlock(line: Line, state: LineState) -> None:
+    """A line that has locked itself has no figures."""
+    from twin.line.deadlock import deadlock
+
+    circle = deadlock(line, state)
+    if circle:
+        message = f"the line has locked itself: {' waits for '.join((*circle, circle[0]))}"
+        hint = "give one of these buffers more room, or limit the parts in the line (wip_limit)"
+        raise Problem("plant", message, hint)
 
 
 def intervals(runs: list[Kpis]) -> dict[str, dict[str, Any]]:
