@@ -9,19 +9,15 @@ known, in the twin's own world. The plant's luck stays unknown here.
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 from twin.cycle import Observation
-from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.conveyor import book
 from twin.line.cores import begin_cycle
 from twin.line.model import Line
+from twin.line.residual import SOON_S, draw_failures, repair_left_s, strike_first, work_ends
 from twin.line.schema import FOREVER
 from twin.state import LineState
-
-_SOON_S = 1e-3
-"""What should have happened already happens at once."""
 
 
 def synchronise(line: Line, state: LineState, observation: Observation, ticket: int) -> bool:
@@ -50,43 +46,6 @@ def synchronise(line: Line, state: LineState, observation: Observation, ticket: 
     _free_the_rest(slot, i, k)
     _line_record(line, observation, f, i, k, now)
     return True
-
-
-def fresh_luck(line: Line, state: LineState, world: int) -> None:
-    """Move a copied state into another world: what nobody knows yet is drawn anew there."""
-    f, i, k = state.floats, state.ints, line.k
-    at = k[s.K_LINE_I]
-    i[at + s.WORLD] = world
-    seed, now = i[at + s.SEED], state.now_s
-    ticket = int(now)
-    for e, element in enumerate(line.elements):
-        if element.kind not in (s.STATION, s.CONVEYOR):
-            continue
-        a, b = e * s.E_FLOATS, e * s.E_INTS
-        _draw_failures(line, e, now, f, seed, world, ticket)
-        if i[b + s.STATE] == s.PROCESSING and element.kind == s.STATION:
-            f[a + s.DUE_S], i[b + s.PENDING] = _work_ends(f, i, a, b, now)
-        elif i[b + s.STATE] == s.DOWN:
-            ends = s.DUE_S if element.kind == s.STATION else s.WORK_LEFT_S
-            elapsed = now - f[a + s.SINCE_S]
-            f[a + ends] = now + _repair_left(line, e, elapsed, seed, world, ticket)
-
-
-def _draw_failures(
-    line: Line, e: int, now: float, f: list[float], seed: int, world: int, ticket: int
-) -> None:
-    """Operating time to the next failures: without memory, what is left is like the whole."""
-    for mode in (0, 1):
-        mean = line.c[e * s.EC + s.C_BETWEEN_S + mode]
-        f[e * s.E_FLOATS + s.TO_FAILURE_S + mode] = (
-            draws.exponential(seed, world, e, draws.RESIDUAL, 2 * ticket + mode, mean)
-            if mean > 0.0
-            else FOREVER
-        )
-    mean = line.c[e * s.EC + s.C_STRIKE_BETWEEN_S]
-    if mean > 0.0:
-        left_s = draws.exponential(seed, world, e, draws.STRIKE, ticket, mean)
-        f[e * s.E_FLOATS + s.STRIKES_S] = now + left_s
 
 
 def _clear_parts(i: list[int], k: tuple[int, ...]) -> None:
@@ -204,14 +163,14 @@ def _station(
         if not math.isnan(use):
             f[a + s.WEAR] = max(use, 0.0) * line.c[cc + s.C_TOOL_LIFE_MM]
         f[a + s.TOOL_FACTOR] = 1.0
-    seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
-    _draw_failures(line, e, now, f, seed, world, ticket)
+    draw_failures(e, ticket, now, f, i, line.c, k)
     if part and not own:
         begin_cycle(line, e, now, f)
-    f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, _SOON_S) if part else 0.0
+    f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
     due, pending = _state_ends(line, e, since, now, f, i, ticket)
     f[a + s.DUE_S], i[b + s.PENDING] = due, pending
+    strike_first(e, now, f, i, line.c, k)
     i[b + s.RESUME] = i[b + s.STANDBY_ASKED]
     f[a + s.POWER_KW] = _power(line, e, state, f, a)
     return slot
@@ -222,13 +181,12 @@ def _state_ends(
 ) -> tuple[float, int]:
     """When the state that a station is in is over, and what then happens; never, if it waits."""
     a, b, c = e * s.E_FLOATS, e * s.E_INTS, line.c[e * s.EC : (e + 1) * s.EC]
-    state, soon = i[b + s.STATE], now + _SOON_S
+    state, soon = i[b + s.STATE], now + SOON_S
     if state == s.PROCESSING:
-        return _work_ends(f, i, a, b, now)
+        work_ends(e, now, f, i)
+        return f[a + s.DUE_S], i[b + s.PENDING]
     if state == s.DOWN:
-        at = line.k[s.K_LINE_I]
-        left = _repair_left(line, e, now - since, i[at + s.SEED], i[at + s.WORLD], ticket)
-        return now + left, s.REPAIRED
+        return now + repair_left_s(e, now - since, ticket, i, line.c, line.k), s.REPAIRED
     lasting = {
         s.WARM_UP: (c[s.C_WARM_UP_S], s.WARM),
         s.TOOL_CHANGE: (c[s.C_TOOL_CHANGE_S], s.CHANGED),
@@ -248,7 +206,7 @@ def _until_work(
     line: Line, e: int, state: int, since: float, now: float, has_part: bool
 ) -> tuple[float, int]:
     """When a station goes on that is set up or waits for somebody: who is free is not told, so soon."""
-    soon = now + _SOON_S
+    soon = now + SOON_S
     if not has_part:
         return soon, s.SERVICED
     setup = line.plant.stations[e - 1].setup
@@ -300,44 +258,6 @@ def _copy_status(
         i[b + s.STANDBY_ASKED] = int(_told(seen, f"{name}.standby", asked))
 
 
-def _work_ends(f: list[float], i: list[int], a: int, b: int, now: float) -> tuple[float, int]:
-    left, mode = f[a + s.WORK_LEFT_S], -1
-    for m in (0, 1):
-        if f[a + s.TO_FAILURE_S + m] < left:
-            left, mode = f[a + s.TO_FAILURE_S + m], m
-    i[b + s.FAILED_MODE] = mode
-    return now + left, s.FINISH if mode < 0 else s.FAIL
-
-
-def _repair_left(line: Line, e: int, elapsed_s: float, seed: int, world: int, ticket: int) -> float:
-    """How long a repair still takes: which kind it is by Bayes, then its own law beyond elapsed."""
-    weights: list[float] = []
-    laws: list[tuple[NormalDist | float, float]] = []
-    for mode in (0, 1):
-        cc = e * s.EC
-        between, mean = line.c[cc + s.C_BETWEEN_S + mode], line.c[cc + s.C_REPAIR_S + mode]
-        if between <= 0.0 or mean <= 0.0:
-            continue
-        if line.c[cc + s.C_REPAIR_LAW + mode] == s.EXPONENTIAL:
-            law: NormalDist | float = mean
-            beyond = math.exp(-elapsed_s / mean)
-        else:
-            variance = math.log(1.0 + line.c[cc + s.C_REPAIR_CV + mode] ** 2)
-            law = NormalDist(math.log(mean) - variance / 2.0, math.sqrt(variance) or 1e-9)
-            beyond = 1.0 - law.cdf(math.log(max(elapsed_s, 1e-9)))
-        weights.append(beyond / between)
-        laws.append((law, beyond))
-    if not laws or sum(weights) <= 0.0:
-        return _SOON_S
-    u = draws.uniform(seed, world, e, draws.REPAIR_LEFT, 2 * ticket) * sum(weights)
-    law, beyond = laws[0] if u < weights[0] or len(laws) == 1 else laws[1]
-    v = draws.uniform(seed, world, e, draws.REPAIR_LEFT, 2 * ticket + 1)
-    if isinstance(law, float):
-        return -law * math.log(v)  # without memory
-    quantile = min(1.0 - beyond * v, 1.0 - 1e-12)
-    return max(math.exp(law.inv_cdf(max(quantile, 1e-12))) - elapsed_s, _SOON_S)
-
-
 def _power(line: Line, e: int, state: int, f: list[float], a: int) -> float:
     cc = e * s.EC
     if state == s.PROCESSING:
@@ -386,8 +306,7 @@ def _conveyor(
     i[b + s.PENDING] = s.GRID
     f[a + s.WORK_LEFT_S] = 0.0
     if i[b + s.STATE] == s.DOWN:
-        seed, world = i[k[s.K_LINE_I] + s.SEED], i[k[s.K_LINE_I] + s.WORLD]
-        left = _repair_left(line, e, now - f[a + s.SINCE_S], seed, world, ticket)
+        left = repair_left_s(e, now - f[a + s.SINCE_S], ticket, i, line.c, k)
         f[a + s.WORK_LEFT_S] = now + left
     return slot
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twin.analyze.synchronise import fresh_luck
 from twin.cycle import Event
 from twin.kernels.draws import WHAT_IF
 from twin.line import schema as s
 from twin.line.model import Line
+from twin.line.residual import fresh_luck
 from twin.line.scenario import held
 from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
@@ -51,7 +51,8 @@ class Forks:
             msg = f"there is no what-if world {world}: number them from 0"
             raise ValueError(msg)
         state = live.copy()
-        fresh_luck(self._line, state, WHAT_IF + world)
+        line = self._line
+        fresh_luck(WHAT_IF + world, state.now_s, state.floats, state.ints, line.c, line.k)
         return Fork(Simulator(self._line, present(self._line, live)), self._reader, state)
 
 

@@ -35,7 +35,8 @@ WHAT_IF = 16
     INSPECTION,
     STRIKE,
     STRIKE_REPAIR,
-) = range(13)
+    STRIKE_LEFT,
+) = range(14)
 # New ones come at the end: a stream must not change because another one is added.
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from numba import njit, types
 
-from twin.kernels import draws
+from twin.kernels import draws, normal
 from twin.line import hooks, schema
 from twin.line import kernel as own
 from twin.line.custom import ElementKind
@@ -40,14 +40,14 @@ def kernel() -> Any:
     function = bind(own, bound(), njit(forceinline=True, **OPTIONS))["advance"].py_func
     f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
     many_f, many_i = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
-    signature = types.int64(types.float64, f, i, i, i, f, many_f, many_i, f, i, f, f, i)
+    signature = types.int64(types.float64, f, i, i, i, i, f, many_f, many_i, f, i, f, f, i)
     cached = named_by_sources(function, sources())
     return njit(signature, cache=cached, **OPTIONS)(function)
 
 
 def sources() -> tuple[ModuleType, ...]:
     """All files whose code goes into the kernel."""
-    return (own, *MODULES, hooks, schema, draws, pointers)
+    return (own, *MODULES, hooks, schema, draws, normal, pointers)
 
 
 class ElementAddresses(NamedTuple):

@@ -88,8 +88,13 @@ class CompiledSimulator:
         ints: NDArray[np.int64],
         setpoints: Mapping[str, float],
         until_s: float,
+        worlds: NDArray[np.int64] | None = None,
     ) -> list[Row]:
-        """The same for many states side by side, one a row, in place; a single one tells its rows."""
+        """The same for many states side by side, one a row, in place; a single one tells its rows.
+
+        ``worlds`` sends each into a world of its own first: what nobody knows yet is drawn anew
+        there, see ``twin.line.residual``.
+        """
         if not until_s >= nows_s.max():
             msg = f"cannot run back from {nows_s.max()} s to {until_s} s"
             raise ValueError(msg)
@@ -99,9 +104,10 @@ class CompiledSimulator:
         self._desk.ints[ROWS] = 0
         rows: list[Row] = []
         given = (floats, ints, self._c, self._k, self._w, *self._desk)
-        while self._advance(until_s, nows_s, *moves, *given) == FULL:
+        into = np.full(len(nows_s), -1, dtype=np.int64) if worlds is None else worlds
+        while self._advance(until_s, nows_s, into, *moves, *given) == FULL:
             self._empty(rows)
-            moves = _NO_MOVES
+            moves, into = _NO_MOVES, np.full(len(nows_s), -1, dtype=np.int64)
         self._empty(rows)
         return rows
 

@@ -23,6 +23,7 @@ from twin.kernels.draws import CYCLE, uniform_of
 from twin.kernels.draws import stream as draw_stream
 from twin.line.events import happen, put_in_force, settle
 from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.residual import fresh_luck
 from twin.line.schema import (
     C_SHIFT_H,
     CYCLE_KWH,
@@ -320,6 +321,7 @@ def entry_open(e: int, c: Constants, k: Structure, desk: Desk) -> int:
 def advance(
     until_s: float,
     nows_s: Any,
+    worlds: Any,
     kinds: Any,
     elements: Any,
     columns: Any,
@@ -335,7 +337,8 @@ def advance(
     """Put setpoints in force in each state, then let all happen that is due before ``until_s``.
 
     The one function that is called from Python, with arrays (states by row); everything below it works
-    on bare pointers. ``nows_s`` is where each state stands. FULL: the journal wants to be emptied
+    on bare pointers. ``nows_s`` is where each state stands; one whose world is not negative is first sent
+    into that world. FULL: the journal wants to be emptied
     first, and the call to be made again, without setpoints; only a single state has a journal.
     """
     c, k, w = first_of(cs), first_of(ks), first_of(ws)
@@ -343,6 +346,8 @@ def advance(
     room = header[ROWS_ROOM] - SPARE * header[ELEMENTS]
     for n in range(fs.shape[0]):
         f, i = ahead(first_of(fs), n * fs.shape[1]), ahead(first_of(ints), n * ints.shape[1])
+        if worlds[n] >= 0:
+            fresh_luck(worlds[n], nows_s[n], f, i, c, k)
         lay_out(f, k, desk)
         lay_out_luck(i, k, desk)
         for m in range(len(kinds)):

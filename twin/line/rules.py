@@ -13,6 +13,7 @@ from twin.line import (
     flow,
     luck,
     people,
+    residual,
     source,
     states,
     transitions,
@@ -22,6 +23,7 @@ from twin.line import (
 MODULES = (
     flow,
     luck,
+    residual,
     people,
     belt,
     states,

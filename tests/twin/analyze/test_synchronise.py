@@ -19,12 +19,13 @@ from tests.twin.analyze.in_step import (
     without_luck,
 )
 from tests.twin.line.small_lines import Run, fixed, line_of
-from twin.analyze.synchronise import fresh_luck, synchronise
+from twin.analyze.synchronise import synchronise
 from twin.analyze.whatif import present
 from twin.kernels.draws import PLANT, TWIN, WHAT_IF
 from twin.line import schema as s
 from twin.line.initial import initial_state
 from twin.line.model import Line
+from twin.line.residual import fresh_luck
 from twin.line.scenario import build_table
 from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
@@ -257,7 +258,7 @@ def test_what_is_left_of_a_repair_follows_from_how_long_it_has_taken(elapsed_s: 
         assert synchronise(line, twin, seen, ticket)
         sample.append(twin.floats[s.E_FLOATS + s.DUE_S] - 2000.0)
         fork = twin.copy()
-        fresh_luck(line, fork, WHAT_IF + ticket)
+        fresh_luck(WHAT_IF + ticket, fork.now_s, fork.floats, fork.ints, line.c, line.k)
         forked.append(fork.floats[s.E_FLOATS + s.DUE_S] - 2000.0)
     kinds = [(2700.0, lognormal(120.0, 1.0)), (144000.0, lognormal(3600.0, 1.0))]
     assert_law(sample, conditional(kinds, elapsed_s))
@@ -292,7 +293,7 @@ def test_an_oven_that_is_down_stays_down_for_a_while_in_the_twin_too() -> None:
         assert synchronise(line, twin, observed(line, run.state, **told), ticket)
         ends.append(twin.floats[e * s.E_FLOATS + s.WORK_LEFT_S])
         fork = twin.copy()
-        fresh_luck(line, fork, WHAT_IF + 1)
+        fresh_luck(WHAT_IF + 1, fork.now_s, fork.floats, fork.ints, line.c, line.k)
         assert fork.floats[e * s.E_FLOATS + s.WORK_LEFT_S] > 3600.0
     assert min(ends) > 3600.0
     assert len(set(ends)) == 50

@@ -1,0 +1,173 @@
+"""What is left, given what is known: to the next failure, of a repair, of the work under way.
+
+When a twin is put in step with its line, or a copy of it is sent into a world of its own, what nobody
+knows yet is drawn anew from the conditional distribution. Plain functions over the flat columns, run by
+both engines and outside of them: they set due times in the state, from which a calendar is made.
+"""
+
+from __future__ import annotations
+
+import math
+
+from twin.kernels.draws import REPAIR_LEFT, RESIDUAL, STRIKE_LEFT
+from twin.kernels.draws import exponential as draw_exponential
+from twin.kernels.draws import uniform as draw_uniform
+from twin.kernels.normal import normal_quantile, normal_share
+from twin.line.hooks import Constants, Floats, Ints, Structure
+from twin.line.schema import (
+    BLOCKED,
+    C_BETWEEN_S,
+    C_REPAIR_CV,
+    C_REPAIR_LAW,
+    C_REPAIR_S,
+    C_STRIKE_BETWEEN_S,
+    CAN_STANDBY,
+    CONVEYOR,
+    DOWN,
+    DUE_S,
+    E_FLOATS,
+    E_INTS,
+    EC,
+    EK,
+    ELEMENTS_K,
+    EXPONENTIAL,
+    FAIL,
+    FAILED_MODE,
+    FINISH,
+    FOREVER,
+    IDLE,
+    K_ELEMENTS,
+    K_LINE_I,
+    NEVER_S,
+    NOTHING,
+    PENDING,
+    PROCESSING,
+    SEED,
+    SINCE_S,
+    STANDBY,
+    STANDBY_AFTER_S,
+    STATE,
+    STATION,
+    STRIKES_S,
+    STRUCK,
+    TIMED_OUT,
+    TO_FAILURE_S,
+    WANTS,
+    WORK_LEFT_S,
+    WORK_SINCE_S,
+    WORLD,
+)
+
+SOON_S = 1e-3
+"""What should have happened already happens at once."""
+
+
+def fresh_luck(world: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """Move a copied state into another world: all that is not decided yet is drawn anew there."""
+    i[k[K_LINE_I] + WORLD] = world
+    ticket = int(now)
+    for e in range(1, k[K_ELEMENTS] - 1):
+        a = e * E_FLOATS
+        b = e * E_INTS
+        kind = k[ELEMENTS_K + e * EK]
+        if kind in (STATION, CONVEYOR):
+            draw_failures(e, ticket, now, f, i, c, k)
+            if i[b + STATE] == DOWN and i[b + WANTS] == 0:
+                left = repair_left_s(e, now - f[a + SINCE_S], ticket, i, c, k)
+                f[a + (DUE_S if kind == STATION else WORK_LEFT_S)] = now + left
+            elif i[b + STATE] == PROCESSING and kind == STATION:
+                f[a + WORK_LEFT_S] -= now - f[a + WORK_SINCE_S]
+                work_ends(e, now, f, i)
+            if kind == STATION:
+                strike_first(e, now, f, i, c, k)
+
+
+def draw_failures(
+    e: int, ticket: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure
+) -> None:
+    """Times to the next failures: without memory, what is left is like the whole."""
+    line = k[K_LINE_I]
+    seed, world = i[line + SEED], i[line + WORLD]
+    for mode in range(2):
+        mean = c[e * EC + C_BETWEEN_S + mode]
+        left = FOREVER
+        if mean > 0.0:
+            left = draw_exponential(seed, world, e, RESIDUAL, 2 * ticket + mode, mean)
+        f[e * E_FLOATS + TO_FAILURE_S + mode] = left
+    mean = c[e * EC + C_STRIKE_BETWEEN_S]
+    if mean > 0.0:
+        left = draw_exponential(seed, world, e, STRIKE_LEFT, ticket, mean)
+        f[e * E_FLOATS + STRIKES_S] = now + left
+
+
+def work_ends(e: int, now: float, f: Floats, i: Ints) -> None:
+    """The cycle under way goes on from here, until it ends or the station fails."""
+    a = e * E_FLOATS
+    f[a + WORK_SINCE_S] = now
+    left = f[a + WORK_LEFT_S]
+    mode = -1
+    for m in range(2):
+        if f[a + TO_FAILURE_S + m] < left:
+            left = f[a + TO_FAILURE_S + m]
+            mode = m
+    i[e * E_INTS + FAILED_MODE] = mode
+    f[a + DUE_S] = now + left
+    i[e * E_INTS + PENDING] = FINISH if mode < 0 else FAIL
+
+
+def strike_first(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
+    """A failure of calendar time that comes before what is due, in the states that it can strike in."""
+    a = e * E_FLOATS
+    b = e * E_INTS
+    if c[e * EC + C_STRIKE_BETWEEN_S] <= 0.0:
+        return
+    state = i[b + STATE]
+    if i[b + PENDING] == STRUCK and state != PROCESSING:  # by the luck of the world before
+        f[a + DUE_S] = FOREVER
+        i[b + PENDING] = NOTHING
+        after = f[a + STANDBY_AFTER_S]
+        if state != STANDBY and k[ELEMENTS_K + e * EK + CAN_STANDBY] and after < NEVER_S:
+            f[a + DUE_S] = max(f[a + SINCE_S] + after, now)
+            i[b + PENDING] = TIMED_OUT
+    if state in (IDLE, BLOCKED, STANDBY, PROCESSING) and f[a + STRIKES_S] < f[a + DUE_S]:
+        f[a + DUE_S] = max(now, f[a + STRIKES_S])
+        i[b + PENDING] = STRUCK
+
+
+def beyond(e: int, mode: int, elapsed: float, c: Constants) -> float:
+    """The share of repairs of one kind that take longer than ``elapsed``."""
+    mean = c[e * EC + C_REPAIR_S + mode]
+    if c[e * EC + C_REPAIR_LAW + mode] == EXPONENTIAL:
+        return math.exp(-elapsed / mean)
+    cv = c[e * EC + C_REPAIR_CV + mode]
+    variance = math.log(1.0 + cv * cv)
+    sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
+    z = (math.log(max(elapsed, 1e-9)) - math.log(mean) + variance / 2.0) / sigma
+    return normal_share(-z)
+
+
+def repair_left_s(
+    e: int, elapsed: float, ticket: int, i: Ints, c: Constants, k: Structure
+) -> float:
+    """How long a repair still takes: which kind it is by Bayes, then its own law beyond ``elapsed``."""
+    first = second = 0.0
+    if c[e * EC + C_BETWEEN_S] > 0.0 and c[e * EC + C_REPAIR_S] > 0.0:
+        first = beyond(e, 0, elapsed, c) / c[e * EC + C_BETWEEN_S]
+    if c[e * EC + C_BETWEEN_S + 1] > 0.0 and c[e * EC + C_REPAIR_S + 1] > 0.0:
+        second = beyond(e, 1, elapsed, c) / c[e * EC + C_BETWEEN_S + 1]
+    if first + second <= 0.0:
+        return SOON_S
+    line = k[K_LINE_I]
+    seed, world = i[line + SEED], i[line + WORLD]
+    luck = draw_uniform(seed, world, e, REPAIR_LEFT, 2 * ticket) * (first + second)
+    mode = 0 if luck < first or second <= 0.0 else 1
+    v = draw_uniform(seed, world, e, REPAIR_LEFT, 2 * ticket + 1)
+    mean = c[e * EC + C_REPAIR_S + mode]
+    if c[e * EC + C_REPAIR_LAW + mode] == EXPONENTIAL:
+        return -mean * math.log(v)  # without memory
+    cv = c[e * EC + C_REPAIR_CV + mode]
+    variance = math.log(1.0 + cv * cv)
+    sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
+    share = min(max(1.0 - beyond(e, mode, elapsed, c) * v, 1e-12), 1.0 - 1e-12)
+    whole = math.exp(math.log(mean) - variance / 2.0 + sigma * normal_quantile(share))
+    return max(whole - elapsed, SOON_S)
