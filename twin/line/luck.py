@@ -42,6 +42,7 @@ from twin.line.schema import (
     ELEMENTS_K,
     EXPONENTIAL,
     FAILURE_RATE,
+    FIXED,
     FOREVER,
     K_LINE_F,
     K_LINE_I,
@@ -104,9 +105,11 @@ def to_strike_s(e: int, count: int, f: Floats, i: Ints, c: Constants, k: Structu
 
 
 def strike_repair_s(e: int, count: int, i: Ints, c: Constants, k: Structure) -> float:
-    """Time to repair after a strike: lognormal or exponential."""
+    """Time to repair after a strike: lognormal, exponential, or always the same."""
     cc, line = e * EC, k[K_LINE_I]
     seed, world, mean = i[line + SEED], i[line + WORLD], c[cc + C_STRIKE_REPAIR_S]
+    if c[cc + C_STRIKE_REPAIR_LAW] == FIXED:
+        return mean
     if c[cc + C_STRIKE_REPAIR_LAW] == EXPONENTIAL:
         return draw_exponential(seed, world, e, STRIKE_REPAIR, count, mean)
     return draw_lognormal(seed, world, e, STRIKE_REPAIR, count, mean, c[cc + C_STRIKE_REPAIR_CV])
