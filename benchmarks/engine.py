@@ -24,12 +24,16 @@ import numpy as np
 
 from benchmarks.anchor_lines import SATURATED, Machine, serial_plant
 from benchmarks.store_line import store_line
+from twin.analyze.alternatives import Change, compare_alternatives
+from twin.analyze.whatif import present
 from twin.clock import cpu_s
-from twin.kernels.draws import PLANT
+from twin.config import load_plant
+from twin.kernels.draws import PLANT, TWIN
 from twin.line import schema as s
 from twin.line.compiled import CompiledSimulator, as_arrays
 from twin.line.initial import initial_state
 from twin.line.model import Line, build_line
+from twin.line.scenario import build_table
 from twin.line.simulator import Simulator
 from twin.line.snapshot import from_json, to_json
 
@@ -41,12 +45,14 @@ WARM_UP_CYCLES = 500.0
 OPERATIONS = {"store": 20_000, "simpy": 20_000, "compiled": 2_000_000}
 """About so many in one round of each contender."""
 ENVIRONMENTS, STEP_CYCLES, STEPS = 64, 10.0, 200
+WORLDS = 200
 BARS = {
     "simpy_ratio": 1.0,
     "compiled_ratio": 50.0,
     "compiled_ops_per_cpu_s": 10e6,  # up to 20 stations
     "snapshot_restore_ms": 1.0,  # at 20 stations
-    "fork_us": 2.0,
+    "fork_us": 2.0,  # at 20 stations
+    "whatif_1h_us": 50.0,
 }
 
 
@@ -174,6 +180,23 @@ def snapshots(n: int) -> dict[str, float]:
     return {"snapshot_restore_ms": 1e3 * median(used)}
 
 
+def what_ifs() -> dict[str, Any]:
+    """An hour of the machining line from the middle of a shift on, in many worlds at once."""
+    plant = load_plant("machining_line")
+    line = build_line(plant)
+    state = initial_state(line, 1, TWIN)
+    simulator = Simulator(line, build_table(plant, 1, TWIN, 8.0))
+    simulator.prime(state)
+    simulator.advance(state, {}, 7200.0)
+    used = []
+    for _ in range(20):
+        began_s = cpu_s()
+        compare_alternatives(line, present(line, state), state, Change(), 3600.0, WORLDS)
+        used.append(cpu_s() - began_s)
+    both = median(used[1:])  # the first one loads the machine code
+    return {"plant": plant.name, "worlds": WORLDS, "whatif_1h_us": 1e6 * both / (2 * WORLDS)}
+
+
 def measure(rounds: int) -> list[dict[str, Any]]:
     """One row for each number of stations and law of cycle times."""
     rows = []
@@ -182,7 +205,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
             print(f"{n} stations, {law or 'constant'} cycles", file=sys.stderr)
             row = {"stations": n, "cycles": law or "constant", **speeds(n, law, rounds)}
             rows.append({**row, **environments(n), **snapshots(n)} if law else row)
-    return rows
+    return [*rows, what_ifs()]
 
 
 def main() -> int:

@@ -19,6 +19,8 @@ from twin.line import schema as s
 from twin.line.compiled import CompiledSimulator, as_arrays
 from twin.line.environment import ROW_S
 from twin.line.model import Line
+from twin.line.tags import line_signals
+from twin.signals import Role
 from twin.state import LineState
 
 FIGURES = {
@@ -102,6 +104,13 @@ def compare_alternatives(
 
 
 def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
+    limits = {q.name: q.validity for q in line_signals(line) if q.role is Role.MV}
+    for name, value in change.setpoints.items():
+        if name not in limits:
+            raise ChangeError(f"the line has no setpoint {name!r}; it has: {', '.join(limits)}")
+        allowed = limits[name]
+        if allowed is not None and not allowed.holds(value):
+            raise ChangeError(f"{name} = {value:g} lies outside [{allowed.lo:g}, {allowed.hi:g}]")
     stations = {element.name: element.kind for element in line.stations}
     broken = [failure.station for failure in change.failures]
     for failure in change.failures:

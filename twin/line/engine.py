@@ -62,7 +62,7 @@ def engine(
     if EngineChoice(choice) is EngineChoice.SIMPY:
         return Simulator(line, table)
     try:
-        with _says_when_it_compiles():
+        with says_when_it_compiles():
             from twin.line.compiled import CompiledSimulator
 
             return CompiledSimulator(line, table)
@@ -74,7 +74,7 @@ def engine(
 
 
 @contextmanager
-def _says_when_it_compiles() -> Iterator[None]:
+def says_when_it_compiles() -> Iterator[None]:
     """Compiling takes seconds, once; whoever waits is told what for."""
     from numba.core import event
 

@@ -1,0 +1,62 @@
+"""``twin whatif`` from the shell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.twin.cli.shell import twin
+
+
+def test_a_longer_takt_makes_fewer_parts(tmp_path: Path) -> None:
+    saved, picture = tmp_path / "state.json", tmp_path / "parts.svg"
+    code, out, _ = twin(
+        "whatif", "machining_line", "--at", "1h", "--set", "line.takt_s=120", "--worlds", "20",
+        "--plot", str(picture), "--save", str(saved), "--json",
+    )  # fmt: skip
+    assert code == 0
+    told = json.loads(out)
+    parts = told["figures"]["good_parts"]
+    assert parts["changed"] < parts["base"]
+    assert parts["difference"] == pytest.approx(parts["changed"] - parts["base"])
+    assert abs(parts["difference"]) > parts["half_width"] > 0.0
+    assert picture.read_text("utf-8").startswith("<?xml")
+    _, again, _ = twin(
+        "whatif", "machining_line", "--from", str(saved), "--set", "line.takt_s=120",
+        "--worlds", "20", "--json",
+    )  # fmt: skip
+    assert json.loads(again)["figures"] == told["figures"]
+
+
+def test_the_table_names_its_worlds() -> None:
+    code, out, err = twin(
+        "whatif", "molding_cell", "--at", "30m", "--fail", "assembly@5m:20m", "--worlds", "10"
+    )
+    assert code == 0, err
+    assert "10 worlds, same luck for both courses" in out + err
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ((), "--at HOURS or --from FILE"),
+        (("--at", "1h", "--set", "line.takt_s"), "no setpoint with a number"),
+        (("--at", "1h", "--set", "line.takt_s=1"), "outside"),
+        (("--at", "1h", "--fail", "milling"), "is no failure"),
+        (("--at", "1h", "--order", "many@1h"), "is no rush order"),
+        (("--at", "1h", "--plot", "x.bmp"), "end it in .svg"),
+    ],
+)
+def test_what_is_wrong_is_told(given: tuple[str, ...], word: str) -> None:
+    code, out, err = twin("whatif", "machining_line", *given)
+    assert code == 2
+    assert word in out + err
+
+
+def test_what_is_no_snapshot_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{}")
+    code, out, err = twin("whatif", "machining_line", "--from", str(tmp_path / "state.json"))
+    assert code == 6
+    assert "not a snapshot" in out + err
