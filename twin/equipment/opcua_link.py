@@ -18,6 +18,7 @@ from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_from_binary
 
 from twin.equipment import address_space as nodes
+from twin.equipment.ending import end
 from twin.equipment.opcua_security import ClientSecurity, is_loopback, secure_client
 from twin.equipment.opcua_types import node_id, refusal
 from twin.equipment.wire import FILETIME_UNIX_US
@@ -97,9 +98,7 @@ async def unless(lost: Coroutine[Any, Any, str], wanted: Coroutine[Any, Any, _T]
             raise ConnectionError(losing.result())
         return asking.result()
     finally:
-        losing.cancel()
-        asking.cancel()
-        await asyncio.gather(losing, asking, return_exceptions=True)
+        await end(losing, asking)
 
 
 async def call(
