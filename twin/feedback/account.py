@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twin.config import Plant
+from twin.feedback.doubts import Doubts
 from twin.feedback.quarters import Quarter
 from twin.feedback.state_energy import ASLEEP, CLASS_OF_STATE
 from twin.line import schema as s
@@ -25,7 +26,7 @@ class Account:
     ``counted`` has the growth of each counter and meter by signal name, ``first`` and ``last`` the
     first and last known value of every signal. ``quarters`` are the whole quarters of an hour of
     the clock. ``energy_kwh`` divides each station's electricity among the four classes of
-    ``state_energy``, an estimate. ``doubts`` are sentences on what was not measured as it should be.
+    ``state_energy``, an estimate. ``doubts`` is what was not measured as it should be.
     """
 
     plant: Plant
@@ -37,7 +38,7 @@ class Account:
     electricity_eur: float | None
     quarters: tuple[Quarter, ...]
     energy_kwh: Mapping[str, tuple[float, float, float, float]]
-    doubts: tuple[str, ...]
+    doubts: Doubts
 
     @property
     def hours(self) -> float:
