@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twin.cli.problems import DAMAGED, Problem, damaged
+from twin.cli.results import uncompared
 from twin.config import Plant, load_plant
 from twin.cycle import Clip, Cycle, Event
 from twin.feedback import Kpis, Ledger, evaluate
@@ -90,7 +91,9 @@ def run_of(given: str | None, root: Path) -> RunRecord:
 
 
 def _newest(root: Path) -> Path:
+    """The newest that has come to a controller: one whose line was never there holds nothing."""
     found = [path.parent for path in root.glob("*/manifest.json")]
+    found = [folder for folder in found if any(folder.glob("*/audit.sqlite"))] or found
     if not found:
         raise Problem("usage", f"there is no run in {root}", "give --out, or a run's folder")
     return max(found, key=lambda folder: ((folder / "manifest.json").stat().st_mtime_ns, folder))
@@ -208,6 +211,7 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     for name, found in turns.items():
         courses[name], faults = courses_of(record, name, found.until_us)
         doubts += faults
+    doubts += uncompared({name: found.kpis for name, found in turns.items()})
     return ReportData(
         plant=record.plant,
         signals=line_signals(record.line),
@@ -228,6 +232,24 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     )
 
 
-def finished_controllers(record: RunRecord) -> tuple[str, ...]:
-    """Those with an audit: an interrupted run has not come to all."""
-    return tuple(name for name in record.controllers if record.of(name).audit.is_file())
+def recorded_controllers(record: RunRecord) -> tuple[str, ...]:
+    """Those of which there is a record: an interrupted run has not come to all.
+
+    ``Problem`` if there are none.
+    """
+    folder = record.folder
+    found = tuple(name for name in record.controllers if record.of(name).audit.is_file())
+    if not folder.place("kpi.json").is_file():
+        begun = tuple(name for name in found if _has_turns(record.of(name).audit))
+        if not begun:
+            msg = f"{folder.folder}: this run never came to its first turn"
+            raise Problem("usage", msg, "there is nothing to read; name another run")
+        return begun
+    if not found:
+        raise damaged(f"{folder.folder}: holds no audit")
+    return found
+
+
+def _has_turns(path: Path) -> bool:
+    with Audit(path, read_only=True) as audit:
+        return next(audit.cycles(), None) is not None

@@ -242,12 +242,15 @@ class Session:
         self._report()
 
     def _report(self) -> None:
-        from twin.cli.record import finished_controllers, report_data, run_of
+        from twin.cli.record import LIMITATIONS, recorded_controllers, report_data, run_of
         from twin.feedback.report import render
 
         found = run_of(str(self._folder.folder), self._out)
-        html = render(report_data(found, finished_controllers(found)))
-        page = self._folder.write_text("report.html", html)
+        data = report_data(found, recorded_controllers(found))
+        for doubt in data.limitations:
+            if doubt not in (*LIMITATIONS, self._tuned.doubt):
+                typer.echo(f"note: {doubt}", err=True)
+        page = self._folder.write_text("report.html", render(data))
         typer.echo(f"report: {page}", err=True)
 
 
