@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twin.cli.problems import DAMAGED, Problem, damaged
-from twin.cli.results import uncompared
+from twin.cli.problems import DAMAGED, Problem, damaged, nearest
+from twin.cli.results import orders_note, uncompared
 from twin.config import Plant, load_plant
 from twin.cycle import Clip, Cycle, Event
 from twin.feedback import Kpis, Ledger, evaluate
@@ -74,7 +74,10 @@ def run_of(given: str | None, root: Path) -> RunRecord:
         try:
             folder = open_run(root, str(path))
         except StoreError as error:
-            raise Problem("usage", str(error), "give --out or the run's folder") from error
+            held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
+            hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
+            msg = str(error).partition("; there are")[0]
+            raise Problem("usage", msg, hint) from error
     try:
         manifest: Any = folder.read_json("manifest.json")
         plant = load_plant(str(folder.folder / "plant.yaml"))
@@ -110,6 +113,7 @@ class Turns:
     statuses: Mapping[str, int]
     outcomes: Mapping[str, int]
     count: int
+    from_us: int
     until_us: int
 
 
@@ -120,7 +124,7 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
     clips: list[ClipAt] = []
     modes: list[ModeSince] = []
     statuses: Counter[str] = Counter()
-    count, until_us = 0, 0
+    count, from_us, until_us = 0, -1, 0
     with Audit(record.of(controller).audit, read_only=True) as audit:
         for text in recorded_cycles(audit, record, controller):
             try:
@@ -137,10 +141,19 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
                 modes.append(ModeSince(time_s, decision["mode"], tuple(decision["reasons"])))
             statuses[decision["status"]] += 1
             count, until_us = count + 1, reading.time_us
+            from_us = until_us if from_us < 0 else from_us
         outcomes = Counter(conclusion.outcome for conclusion in audit.outcomes())
     kpis = evaluate(ledger)
     return Turns(
-        kpis, tuple(events), tuple(clips), tuple(modes), statuses, outcomes, count, until_us
+        kpis,
+        tuple(events),
+        tuple(clips),
+        tuple(modes),
+        statuses,
+        outcomes,
+        count,
+        from_us,
+        until_us,
     )
 
 
@@ -211,6 +224,10 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     for name, found in turns.items():
         courses[name], faults = courses_of(record, name, found.until_us)
         doubts += faults
+    hours = (own.until_us - own.from_us) / 3.6e9
+    note = orders_note(record.plant, hours)
+    if note and arguments.get("equipment") in ("emulate", "in-process"):
+        doubts.append(note)
     doubts += uncompared({name: found.kpis for name, found in turns.items()})
     return ReportData(
         plant=record.plant,

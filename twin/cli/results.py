@@ -15,11 +15,14 @@ from twin.store.run_folder import package_versions
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from twin.config import Plant
     from twin.runtime import Timings
 
 SCHEMA = 1
 PACKAGES = ("takttwin", "casadi", "highspy", "numba", "numpy", "simpy")
 """Those whose version may move a figure."""
+NEARLY = 0.01
+"""Of a shift: a paced run begins and ends some seconds beside it."""
 SHOWN = (
     "good_parts",
     "scrap_share",
@@ -105,10 +108,27 @@ def _share(values: Sequence[float], share: float) -> float | None:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
-def show_kpis(kpis: Mapping[str, Kpis]) -> None:
+def orders_note(plant: Plant, hours: float) -> str:
+    """What a part of a shift is measured against, in a sentence; empty for whole shifts.
+
+    Orders that come evenly are those of the time that has passed.
+    """
+    shifts = hours / plant.shift_h
+    is_whole = round(shifts) > 0 and abs(shifts - round(shifts)) < NEARLY
+    if plant.demand.arrive == "evenly" or is_whole:
+        return ""
+    return (
+        f"Backlog and cost per part count all orders of each {plant.shift_h:g} h shift from its "
+        f"start, and this ended after {hours:.3g} h."
+    )
+
+
+def show_kpis(kpis: Mapping[str, Kpis], note: str) -> None:
     """The table: the first controller's figures, and its difference from each other one."""
     screen = console()
     screen.print(kpi_table(kpis))
+    if note:
+        screen.print(f"note: {note}", markup=False)
     doubts = {f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.in_short}
     for doubt in (*uncompared(kpis), *sorted(doubts)):
         screen.print(f"note: {doubt}", markup=False)

@@ -280,7 +280,8 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
 def test_no_loop_runs(tmp_path: Path) -> None:
     code, _, err = twin("loop", "status", "--out", tmp_path)
     assert code == 3
-    assert "no loop runs" in err
+    assert "no loop that takes commands runs" in err
+    assert "a run in lockstep has no command channel" in err
     assert twin("loop", "close", "--out", tmp_path)[0] == 2
     assert twin("loop", "close", "--reason", " ", "--out", tmp_path)[0] == 2
 
