@@ -35,7 +35,7 @@ class Verbs(TyperGroup):
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
             problem = problem_of(error)
-            show(problem, as_json=bool(ctx.meta.get("json")))
+            show(problem, as_json=as_json or bool(ctx.meta.get("json")))
             raise typer.Exit(problem.code) from None
 
 

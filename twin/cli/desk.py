@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.act.modes import COMMANDS, MV_COMMANDS
 from twin.cli.lease import Lease
-from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, pick
+from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
 from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
 from twin.store.quarantine import StoreError
@@ -31,16 +31,18 @@ SOCKET = "loop.sock"
 ANSWER_S = 120.0
 """A turn may take its time when the line is lost; then the client is told to look again."""
 REASONED = ("close", "ack")
+STATUS_S = 10.0
+"""A loop that lives says at once where it stands."""
 WRONG_MODE = {
-    ("close", Mode.OFF): (REFUSED, "the loop is off: `twin loop start` first"),
-    ("close", Mode.SHED): (REFUSED, "the loop has shed: `twin loop ack --reason …` first"),
-    ("close", Mode.INIT): (CONFLICT, "the loop is being closed already"),
-    ("close", Mode.CLOSED): (CONFLICT, "the loop is closed already"),
-    ("close", Mode.HOLD): (CONFLICT, "the loop is closed and holding"),
-    ("ack", Mode.OFF): (CONFLICT, "there is nothing to acknowledge: the loop is off"),
-    ("ack", Mode.INIT): (CONFLICT, "there is nothing to acknowledge"),
-    ("ack", Mode.CLOSED): (CONFLICT, "there is nothing to acknowledge: the loop is closed"),
-    ("ack", Mode.HOLD): (CONFLICT, "nothing is latched: a hold ends by itself"),
+    ("close", Mode.OFF): (REFUSED, "the loop is off", "first: twin loop start"),
+    ("close", Mode.SHED): (REFUSED, "the loop has shed", "first: twin loop ack --reason …"),
+    ("close", Mode.INIT): (CONFLICT, "the loop is being closed already", ""),
+    ("close", Mode.CLOSED): (CONFLICT, "the loop is closed already", ""),
+    ("close", Mode.HOLD): (CONFLICT, "the loop is closed and holding", ""),
+    ("ack", Mode.OFF): (CONFLICT, "there is nothing to acknowledge: the loop is off", ""),
+    ("ack", Mode.INIT): (CONFLICT, "there is nothing to acknowledge", ""),
+    ("ack", Mode.CLOSED): (CONFLICT, "there is nothing to acknowledge: the loop is closed", ""),
+    ("ack", Mode.HOLD): (CONFLICT, "nothing is latched: a hold ends by itself", ""),
 }
 _REACHED = {
     "start": (Mode.ADVISORY,),
@@ -114,10 +116,11 @@ class Desk:
                 answer = await self.answer(json.loads(line))
             except Problem as problem:
                 answer = {"error": problem.message, "exit_code": problem.code}
+                answer |= {"hint": problem.hint} if problem.hint else {}
             except (ValueError, TimeoutError, AttributeError) as error:
                 answer = {"error": f"not a request: {error!r}", "exit_code": USAGE}
             except StoreError as error:
-                answer = {"error": str(error), "exit_code": REFUSED}
+                answer = {"error": str(error), "exit_code": REFUSED, "hint": error.hint}
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         writer.close()
@@ -128,8 +131,7 @@ class Desk:
         if verb == "status":
             return self.status()
         if verb not in COMMANDS:
-            known = ", ".join(COMMANDS)
-            raise Problem("usage", f"there is no command {verb!r}; there are: {known}")
+            raise Problem("usage", f"there is no command {verb!r}", nearest(verb, COMMANDS))
         if verb in MV_COMMANDS:
             mvs = self._runtime.loop.mvs
             name = pick(str(request.get("mv")), mvs, "manipulated variable")
@@ -138,8 +140,8 @@ class Desk:
             raise Problem("usage", f"{verb} needs a reason")
         mode = self._runtime.loop.mode
         if (verb, mode) in WRONG_MODE:
-            code, why = WRONG_MODE[verb, mode]
-            raise Problem("conflict", why, code=code)
+            code, why, hint = WRONG_MODE[verb, mode]
+            raise Problem("conflict", why, hint, code=code)
         if verb == "close" and self._lease is not None:
             self._lease.take()
         command = self.command(verb, str(request.get("who") or getpass.getuser()), reason)
@@ -180,8 +182,8 @@ class Desk:
             try:
                 cycle = await asyncio.wait_for(waiting, ANSWER_S)
             except TimeoutError:
-                msg = "no turn has come: the command waits; see `twin loop status`"
-                raise Problem("conflict", msg, code=CONFLICT) from None
+                msg = "no turn has come: the command waits"
+                raise Problem("conflict", msg, "see: twin loop status", code=CONFLICT) from None
             if command in cycle.commands:
                 return cycle
 
@@ -211,11 +213,17 @@ def short(folder: Path, handle: int) -> str:
 
 
 def ask(folder: Path, request: Mapping[str, object]) -> dict[str, Any]:
-    """The client's side: one request to the loop of a run folder. ``OSError`` if nobody answers."""
+    """The client's side: one request to the loop of a run folder. ``OSError`` if nobody answers.
+
+    A command waits for a turn of the loop, but not for a process that does not even tell its status.
+    """
+    if request.get("verb") != "status":
+        ask(folder, {"verb": "status"})
+    patience_s = STATUS_S if request.get("verb") == "status" else 2.0 * ANSWER_S + 5.0
     handle = os.open(folder, os.O_RDONLY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
-            found.settimeout(2.0 * ANSWER_S + 5.0)
+            found.settimeout(patience_s)
             found.connect(short(folder, handle))
             found.sendall(json.dumps(request).encode() + b"\n")
             with found.makefile("rb") as lines:
@@ -234,6 +242,7 @@ def is_served(folder: Path) -> bool:
     handle = os.open(folder, os.O_RDONLY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
+            found.settimeout(STATUS_S)
             found.connect(short(folder, handle))
     except OSError:
         return False

@@ -68,6 +68,9 @@ def command(
     """Serve a plant over OPC UA as its PLC would."""
     import asyncio
 
+    if insecure and not (pki is None and users is None):
+        msg = "--insecure means no encryption and no users; --pki and --users ask for both"
+        raise Problem("usage", msg, "leave out --insecure, or the other two")
     if pki is None and not insecure:
         hint = "give --pki and --users, or --insecure for this machine alone"
         raise Problem("refused", "no certificates are given", hint, code=REFUSED)
@@ -138,12 +141,17 @@ class _Server:
             await self._answered(serving)
 
     async def _answered(self, serving: asyncio.Task[None]) -> None:
+        from twin.equipment.opcua_link import reason_of
+
         try:
             await serving
         except ValueError as error:
-            raise Problem("refused", str(error), code=REFUSED) from error
+            hint = str(getattr(error, "hint", ""))
+            raise Problem("refused", str(error), hint, code=REFUSED) from error
         except OSError as error:
-            msg = f"cannot serve on {self._host}:{self._port}: {error.strerror or error}"
+            if error.filename is not None:
+                raise  # a file, and no address
+            msg = f"cannot serve on {self._host}:{self._port}: {reason_of(error)}"
             raise Problem("usage", msg, "choose another --port; 0 takes a free one") from error
 
     def _security(self) -> ServerSecurity | None:

@@ -27,13 +27,14 @@ def command(
 ) -> None:
     """Copy a shipped plant into a folder of your own, as plant.yaml."""
     import os
+    import shlex
     import shutil
 
     from twin.config import plant_folder, plant_names
 
     pick(template, plant_names(), "template")
     folder = Path(name)
-    if folder.exists():
+    if os.path.lexists(folder):
         hint = "choose another name; nothing is ever overwritten"
         raise Problem("conflict", f"{folder} exists already", hint, code=CONFLICT)
     if not folder.parent.is_dir():
@@ -52,5 +53,6 @@ def command(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     typer.echo(f"{folder}: {', '.join(names)}", err=True)
-    typer.echo(f"next: twin check {folder}", err=True)
-    typer.echo(f"then: twin run --plant {folder} --emulate --lockstep --shift 1h", err=True)
+    plant = shlex.quote(str(folder))
+    typer.echo(f"next: twin check {plant}", err=True)
+    typer.echo(f"then: twin run --plant {plant} --emulate --lockstep --shift 1h", err=True)

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import CONFLICT, UNREACHABLE, USAGE, Problem
+from twin.cli.problems import CONFLICT, UNREACHABLE, USAGE, Problem, nearest
+
+WITHOUT_CHANNEL = "a run in lockstep has no command channel: Ctrl-C in its terminal ends it"
 
 Run = Annotated[
     str | None,
@@ -127,11 +129,12 @@ def _asked(verb: str, reason: str, run: str | None, out: Path, mv: str = "") -> 
         answer = ask(folder, {"verb": verb, "reason": reason, "who": getpass.getuser(), "mv": mv})
     except (OSError, ValueError) as error:
         msg = f"the loop in {folder} does not answer: {error}"
-        raise Problem("unreachable", msg, "was it stopped?", code=UNREACHABLE) from error
+        hint = "it may have ended just now, or its process is stopped: look at it with ps"
+        raise Problem("unreachable", msg, hint, code=UNREACHABLE) from error
     if "error" in answer:
         code = int(answer.get("exit_code", USAGE))
         kind = {4: "refused", 5: "conflict"}.get(code, "usage")
-        raise Problem(kind, str(answer["error"]), code=code)
+        raise Problem(kind, str(answer["error"]), str(answer.get("hint", "")), code=code)
     return answer
 
 
@@ -142,12 +145,16 @@ def _running(run: str | None, out: Path) -> Path:
     if run is not None:
         folder = Path(run) if (Path(run) / "manifest.json").is_file() else out / run
         if not is_served(folder):
-            raise Problem("unreachable", f"no loop runs in {folder}", code=UNREACHABLE)
+            known = [path.parent.name for path in out.glob(f"*/{SOCKET}") if is_served(path.parent)]
+            hint = f"{nearest(folder.name, known)}; {WITHOUT_CHANNEL}"
+            msg = f"no loop that takes commands runs in {folder}"
+            raise Problem("unreachable", msg, hint, code=UNREACHABLE)
         return folder
     found = sorted(path.parent for path in out.glob(f"*/{SOCKET}") if is_served(path.parent))
     if not found:
-        hint = "start one: twin run --plant … --endpoint opc.tcp://…"
-        raise Problem("unreachable", f"no loop runs under {out}", hint, code=UNREACHABLE)
+        hint = f"start one: twin run --plant … --endpoint opc.tcp://…; {WITHOUT_CHANNEL}"
+        msg = f"no loop that takes commands runs under {out}"
+        raise Problem("unreachable", msg, hint, code=UNREACHABLE)
     if len(found) > 1:
         names = ", ".join(folder.name for folder in found)
         raise Problem("conflict", f"several loops run: {names}", "name one: --run", code=CONFLICT)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_H = 24.0 * 90
 """Longer runs than this are mistakes in typing."""
+FASTEST = 1000.0
+"""A scan of a paced line is then 100 s of its time; beyond that nothing is left to control."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|m|min|s|d)")
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "min": 60.0, "s": 1.0}
 
@@ -52,6 +54,26 @@ def positive(given: str | float) -> float:
         msg = f"{str(given)!r} is no number above zero"
         raise typer.BadParameter(msg)
     return number
+
+
+def speed(given: str | float) -> float:
+    """How many times faster than the wall clock a paced line runs."""
+    factor = positive(given)
+    if factor > FASTEST:
+        msg = f"{str(given)!r} is too fast for a paced line, at most {FASTEST:g}; "
+        msg += "as fast as it goes: --lockstep"
+        raise typer.BadParameter(msg)
+    return factor
+
+
+def folder(given: str | Path) -> Path:
+    """A folder that there is or that can be made. ``Problem`` for a file or no name."""
+    if not str(given):
+        raise Problem("usage", "--out names no folder", "leave it out for runs/")
+    path = Path(given)
+    if path.exists() and not path.is_dir():
+        raise Problem("usage", f"--out {given} is a file; runs need a folder", "name a folder")
+    return path
 
 
 def utilisation(given: str | float) -> float:
@@ -122,7 +144,7 @@ Utilisation = Annotated[
     ),
 ]
 Speed = Annotated[
-    float, typer.Option(parser=positive, metavar="N", help="Plant seconds in a wall second.")
+    float, typer.Option(parser=speed, metavar="N", help="Plant seconds in a wall second.")
 ]
 Disturbances = Annotated[
     list[Path] | None,
@@ -140,7 +162,7 @@ Run = Annotated[
         metavar="[RUN]", show_default=False, help="Folder of a run, or its name; else the newest."
     ),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of all runs.")]
+Out = Annotated[Path, typer.Option(parser=folder, metavar="DIR", help="Folder of all runs.")]
 Pki = Annotated[
     Path | None,
     typer.Option(metavar="DIR", show_default=False, help="Folder of certificates; see the docs."),

@@ -111,12 +111,16 @@ def problem_of(error: Exception) -> Problem:
 
 def _of_the_system(error: OSError) -> Problem:
     """A line that cannot be reached, or files that cannot be used."""
+    link, hint = sys.modules.get("twin.equipment.opcua_link"), str(getattr(error, "hint", ""))
+    if link is not None and isinstance(error, link.WrongServer):
+        return Problem("conflict", str(error), hint, code=CONFLICT)
     if isinstance(error, ConnectionRefusedError) and error.errno is None:
-        return Problem("refused", str(error), code=REFUSED)  # by our own door, not by the network
+        return Problem("refused", str(error), hint, code=REFUSED)  # by us, not by the network
     if isinstance(error, ConnectionError | TimeoutError):
-        return Problem("unreachable", str(error) or type(error).__name__, code=UNREACHABLE)
+        return Problem("unreachable", str(error) or type(error).__name__, hint, code=UNREACHABLE)
     if error.filename is not None:
-        return Problem("file", str(error), "check the path, its permissions and the disk")
+        message = f"{error.filename}: {error.strerror or error}"
+        return Problem("file", message, "check the path, its permissions and the disk")
     return _internal(error)
 
 

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from twin.cli.problems import DAMAGED, Problem, damaged
+from twin.cli.problems import DAMAGED, Problem, damaged, nearest
+from twin.cli.results import orders_note, uncompared
 from twin.config import Plant, load_plant
 from twin.cycle import Clip, Cycle, Event
 from twin.feedback import Kpis, Ledger, evaluate
@@ -73,7 +74,10 @@ def run_of(given: str | None, root: Path) -> RunRecord:
         try:
             folder = open_run(root, str(path))
         except StoreError as error:
-            raise Problem("usage", str(error), "give --out or the run's folder") from error
+            held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
+            hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
+            msg = str(error).partition("; there are")[0]
+            raise Problem("usage", msg, hint) from error
     try:
         manifest: Any = folder.read_json("manifest.json")
         plant = load_plant(str(folder.folder / "plant.yaml"))
@@ -90,7 +94,9 @@ def run_of(given: str | None, root: Path) -> RunRecord:
 
 
 def _newest(root: Path) -> Path:
+    """The newest that has come to a controller: one whose line was never there holds nothing."""
     found = [path.parent for path in root.glob("*/manifest.json")]
+    found = [folder for folder in found if any(folder.glob("*/audit.sqlite"))] or found
     if not found:
         raise Problem("usage", f"there is no run in {root}", "give --out, or a run's folder")
     return max(found, key=lambda folder: ((folder / "manifest.json").stat().st_mtime_ns, folder))
@@ -107,6 +113,7 @@ class Turns:
     statuses: Mapping[str, int]
     outcomes: Mapping[str, int]
     count: int
+    from_us: int
     until_us: int
 
 
@@ -117,7 +124,7 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
     clips: list[ClipAt] = []
     modes: list[ModeSince] = []
     statuses: Counter[str] = Counter()
-    count, until_us = 0, 0
+    count, from_us, until_us = 0, -1, 0
     with Audit(record.of(controller).audit, read_only=True) as audit:
         for text in recorded_cycles(audit, record, controller):
             try:
@@ -135,10 +142,19 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
                 modes.append(ModeSince(time_s, decision["mode"], tuple(decision["reasons"])))
             statuses[decision["status"]] += 1
             count, until_us = count + 1, reading.time_us
+            from_us = until_us if from_us < 0 else from_us
         outcomes = Counter(conclusion.outcome for conclusion in audit.outcomes())
     kpis = evaluate(ledger)
     return Turns(
-        kpis, tuple(events), tuple(clips), tuple(modes), statuses, outcomes, count, until_us
+        kpis,
+        tuple(events),
+        tuple(clips),
+        tuple(modes),
+        statuses,
+        outcomes,
+        count,
+        from_us,
+        until_us,
     )
 
 
@@ -209,6 +225,11 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     for name, found in turns.items():
         courses[name], faults = courses_of(record, name, found.until_us)
         doubts += faults
+    hours = (own.until_us - own.from_us) / 3.6e9
+    note = orders_note(record.plant, hours)
+    if note and arguments.get("equipment") in ("emulate", "in-process"):
+        doubts.append(note)
+    doubts += uncompared({name: found.kpis for name, found in turns.items()})
     return ReportData(
         plant=record.plant,
         signals=line_signals(record.line),
@@ -229,6 +250,24 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
     )
 
 
-def finished_controllers(record: RunRecord) -> tuple[str, ...]:
-    """Those with an audit: an interrupted run has not come to all."""
-    return tuple(name for name in record.controllers if record.of(name).audit.is_file())
+def recorded_controllers(record: RunRecord) -> tuple[str, ...]:
+    """Those of which there is a record: an interrupted run has not come to all.
+
+    ``Problem`` if there are none.
+    """
+    folder = record.folder
+    found = tuple(name for name in record.controllers if record.of(name).audit.is_file())
+    if not folder.place("kpi.json").is_file():
+        begun = tuple(name for name in found if _has_turns(record.of(name).audit))
+        if not begun:
+            msg = f"{folder.folder}: this run never came to its first turn"
+            raise Problem("usage", msg, "there is nothing to read; name another run")
+        return begun
+    if not found:
+        raise damaged(f"{folder.folder}: holds no audit")
+    return found
+
+
+def _has_turns(path: Path) -> bool:
+    with Audit(path, read_only=True) as audit:
+        return next(audit.cycles(), None) is not None

@@ -30,12 +30,10 @@ def command(
     """Compute the decisions of a run again from what was read, and compare."""
     import json
 
-    from twin.cli.record import finished_controllers, run_of
+    from twin.cli.record import recorded_controllers, run_of
 
     record = run_of(run, out)
-    found = [replayed(record, name) for name in finished_controllers(record)]
-    if not found:
-        raise damaged(f"{record.folder.folder}: holds no audit")
+    found = [replayed(record, name) for name in recorded_controllers(record)]
     if as_json:
         typer.echo(json.dumps({"run": record.folder.run_id, "controllers": found}))
     for one in found:

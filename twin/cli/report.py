@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from twin.cli import options
-from twin.cli.problems import damaged
 
 NAME = "report"
 NEEDS_ARGUMENTS = False
@@ -31,14 +30,11 @@ def command(
     ] = None,
 ) -> None:
     """Render report.html from the historian and the audit of a run."""
-    from twin.cli.record import LIMITATIONS, finished_controllers, report_data, run_of
+    from twin.cli.record import LIMITATIONS, recorded_controllers, report_data, run_of
     from twin.feedback.report import render, report_csv
 
     record = run_of(run, out)
-    names = finished_controllers(record)
-    if not names:
-        raise damaged(f"{record.folder.folder}: holds no audit")
-    data = report_data(record, names)
+    data = report_data(record, recorded_controllers(record))
     for doubt in data.limitations:
         if doubt not in LIMITATIONS:
             typer.echo(f"note: {doubt}", err=True)

@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from twin.cli.options import console
 from twin.feedback import Kpis, compare, kpi_record
+from twin.feedback.compare import Comparison, pair_up
 from twin.feedback.report.labels import number, unit_text
 from twin.store.run_folder import package_versions
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from twin.config import Plant
     from twin.runtime import Timings
 
 SCHEMA = 1
 PACKAGES = ("takttwin", "casadi", "highspy", "numba", "numpy", "simpy")
 """Those whose version may move a figure."""
+NEARLY = 0.01
+"""Of a shift: a paced run begins and ends some seconds beside it."""
 SHOWN = (
     "good_parts",
     "scrap_share",
@@ -48,14 +52,10 @@ def kpi_file(
 ) -> dict[str, Any]:
     """The contents of ``kpi.json``: the same inputs give the same bytes, so no time and no place.
 
-    The first controller is compared with each other one.
+    The first controller is compared with each other one that ran over the same plant time.
     """
-    first, *others = kpis
-    compared = [
-        asdict(row)
-        for other in others
-        for row in compare({first: kpis[first], other: kpis[other]}, other)
-    ]
+    first, *_ = kpis
+    compared = [asdict(row) for row in compared_rows(kpis)]
     return {
         "schema": SCHEMA,
         **facts,
@@ -65,6 +65,27 @@ def kpi_file(
         "controllers": {name: kpi_record(found) for name, found in kpis.items()},
         "comparisons": compared,
     }
+
+
+def compared_rows(kpis: Mapping[str, Kpis]) -> list[Comparison]:
+    """Every figure of the first controller against each other one that can be compared with it."""
+    first, *others = kpis
+    return [
+        row
+        for other in others
+        if pair_up([kpis[first]], [kpis[other]])
+        for row in compare({first: kpis[first], other: kpis[other]}, other)
+    ]
+
+
+def uncompared(kpis: Mapping[str, Kpis]) -> list[str]:
+    """In sentences: with whom the first controller cannot be compared."""
+    first, *others = kpis
+    return [
+        f"{first} and {other} did not run over the same plant time: they are not compared."
+        for other in others
+        if not pair_up([kpis[first]], [kpis[other]])
+    ]
 
 
 def timing_file(timings: Mapping[str, Timings]) -> dict[str, Any]:
@@ -87,12 +108,29 @@ def _share(values: Sequence[float], share: float) -> float | None:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
-def show_kpis(kpis: Mapping[str, Kpis]) -> None:
+def orders_note(plant: Plant, hours: float) -> str:
+    """What a part of a shift is measured against, in a sentence; empty for whole shifts.
+
+    Orders that come evenly are those of the time that has passed.
+    """
+    shifts = hours / plant.shift_h
+    is_whole = round(shifts) > 0 and abs(shifts - round(shifts)) < NEARLY
+    if plant.demand.arrive == "evenly" or is_whole:
+        return ""
+    return (
+        f"Backlog and cost per part count all orders of each {plant.shift_h:g} h shift from its "
+        f"start, and this ended after {hours:.3g} h."
+    )
+
+
+def show_kpis(kpis: Mapping[str, Kpis], note: str) -> None:
     """The table: the first controller's figures, and its difference from each other one."""
     screen = console()
     screen.print(kpi_table(kpis))
-    doubts = {f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.doubts}
-    for doubt in sorted(doubts):
+    if note:
+        screen.print(f"note: {note}", markup=False)
+    doubts = {f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.in_short}
+    for doubt in (*uncompared(kpis), *sorted(doubts)):
         screen.print(f"note: {doubt}", markup=False)
 
 
@@ -102,12 +140,8 @@ def kpi_table(kpis: Mapping[str, Kpis]) -> Table:
     from rich.table import Table
 
     first, *others = kpis
-    differences = {
-        (other, row.name): row
-        for other in others
-        for row in compare({first: kpis[first], other: kpis[other]}, other)
-    }
-    caption = "one shift, same luck: differences without an interval" if others else None
+    differences = {(row.baseline, row.name): row for row in compared_rows(kpis)}
+    caption = "one shift, same luck: differences without an interval" if differences else None
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     table.add_column("figure")
     table.add_column("unit")

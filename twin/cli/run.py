@@ -43,7 +43,7 @@ def command(
     speed: Annotated[
         float | None,
         typer.Option(
-            parser=options.positive,
+            parser=options.speed,
             metavar="N",
             show_default=False,
             help="Plant seconds in a wall second, with --emulate; else 1.",
@@ -95,6 +95,9 @@ def command(
         hint = "start without --close, look, then: twin loop close --reason …"
         msg = "a flag closes the loop on an emulator of the same command only"
         raise Problem("refused", msg, hint, code=REFUSED)
+    if close and (in_process or lockstep):
+        msg = "--close is for an own paced emulator; in lockstep the loop is closed from the start"
+        raise Problem("usage", msg, "leave it out")
     if kind == "endpoint" and (disturbances or scenario != "nominal"):
         msg = "--scenario and --disturbances belong to the line, and this one is there already"
         raise Problem("usage", msg, "give them to twin emulate")
@@ -107,11 +110,14 @@ def command(
     if len(set(names)) != len(names):
         raise Problem("usage", "a controller is named twice", "each runs once")
     if len(names) > 1 and kind == "endpoint":
-        raise Problem("usage", "--compare needs a line for each: --emulate or --in-process")
+        msg = "--compare needs a line for each controller, and this one is there already"
+        raise Problem("usage", msg, "add --emulate or --in-process instead of --endpoint")
     place = options.chosen_plant(plant)
     recorded = tuple(disturbances or ())
     course = Shift(place, seed, 0.0, scenario, variant, utilisation, recorded)
     course.check()
+    if kind != "endpoint":
+        course.has_truth()
     session = Session(
         course,
         names,

@@ -17,7 +17,7 @@ from twin.cli.emulator_child import emulator
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
 from twin.cli.problems import REFUSED, Problem
-from twin.cli.results import kpi_file, show_kpis, timing_file, versions
+from twin.cli.results import kpi_file, orders_note, show_kpis, timing_file, versions
 from twin.cli.screen import screen_for
 from twin.cli.shift import Shift
 from twin.cli.tuned import baseline
@@ -238,16 +238,21 @@ class Session:
         if self._as_json:
             typer.echo(stable_json(record), nl=False)
         else:
-            show_kpis(kpis)
-        self._report()
+            is_ours = self._kind != "endpoint"  # the orders of other lines are not the plant file's
+            show_kpis(kpis, orders_note(self._shift.plant, hours) if is_ours else "")
+        self._report(is_told=True)
 
-    def _report(self) -> None:
-        from twin.cli.record import finished_controllers, report_data, run_of
+    def _report(self, *, is_told: bool = False) -> None:
+        """Write the page, and say what speaks against its figures if nobody did."""
+        from twin.cli.record import LIMITATIONS, recorded_controllers, report_data, run_of
         from twin.feedback.report import render
 
         found = run_of(str(self._folder.folder), self._out)
-        html = render(report_data(found, finished_controllers(found)))
-        page = self._folder.write_text("report.html", html)
+        data = report_data(found, recorded_controllers(found))
+        for doubt in () if is_told else data.limitations:
+            if doubt not in (*LIMITATIONS, self._tuned.doubt):
+                typer.echo(f"note: {doubt}", err=True)
+        page = self._folder.write_text("report.html", render(data))
         typer.echo(f"report: {page}", err=True)
 
 
@@ -259,7 +264,8 @@ def client_security(trust: Trust) -> ClientSecurity | None:
     if pki is None and certificate is None:
         return None
     if pki is None or certificate is None:
-        raise Problem("usage", "--pki and --server-certificate belong together")
+        msg = "--pki and --server-certificate belong together"
+        raise Problem("usage", msg, "give both, or neither on this machine alone")
     users = users_from_environment()
     if not users:
         hint = "set TAKTTWIN_USER and TAKTTWIN_PASSWORD in the environment"

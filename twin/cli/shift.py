@@ -132,6 +132,6 @@ class Shift:
         path = find_plant(self.place)
         truth = path.with_name(f"{path.stem}.truth.yaml")
         if not truth.is_file():
-            hint = "write it (docs/reference), or begin with a copy by `twin init`"
-            msg = f"an emulated line needs its truth: {truth} is missing"
+            hint = "write it, as docs/how-to/your-own-plant.md shows, or begin by `twin init`"
+            msg = f"the line as it really is needs its truth: {truth} is missing"
             raise Problem("plant", msg, hint)

@@ -53,8 +53,12 @@ def command(
     """Simulate a line at its recipe, offline; 95 % intervals over the replications."""
     import json
 
+    from twin.cli.results import orders_note
+
     shift = Shift(options.chosen_plant(plant), seed, hours, scenario, variant, utilisation)
     shift.check()
+    if truth:
+        shift.has_truth()
     runs = _runs(shift, reps, saturated=saturated, truth=truth)
     found = intervals(runs)
     if as_json:
@@ -63,6 +67,9 @@ def command(
     else:
         hidden = OF_ORDERS if saturated else ()
         _show({name: kpi for name, kpi in found.items() if name not in hidden}, reps)
+        note = "" if saturated else orders_note(shift.plant, hours)
+        if note:
+            options.console().print(f"note: {note}", markup=False)
 
 
 def _runs(shift: Shift, reps: int, *, saturated: bool, truth: bool) -> list[Kpis]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Base
     from twin.config import PlantError, find_plant, load_tuned, untuned
 
     path = tuned_path(find_plant(place))
-    advice = f"to search them: twin tune {place}"
+    advice = f"to search them: twin tune {shlex.quote(place)}"
     if not path.is_file():
         return Baseline(untuned(plant), f"nobody has tuned this plant, its recipe holds; {advice}")
     try:

@@ -41,6 +41,12 @@ FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 """The Monday on which plant time begins in lockstep; the hour is the plant file's."""
 
 
+class OpenServer(ValueError):  # noqa: N818  (what it would be)
+    """A server without encryption that others could reach."""
+
+    hint = "give certificates and users, or serve this machine alone: --insecure --host 127.0.0.1"
+
+
 class Emulated:
     """A line that is served over OPC UA as long as the context is open.
 
@@ -64,11 +70,7 @@ class Emulated:
         write_log: Path | None = None,
     ) -> None:
         if security is None and not (insecure and is_loopback(host)):
-            msg = (
-                f"refusing to serve {host} without encryption: give certificates and users, "
-                "or ask for it explicitly (insecure) on this machine alone (127.0.0.1)"
-            )
-            raise ValueError(msg)
+            raise OpenServer(f"refusing to serve {host} without encryption")
         if not (speed > 0.0 and scan_s > 0.0):
             msg = f"speed and scan must be positive, not {speed} and {scan_s} s"
             raise ValueError(msg)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Self
 
 from twin.clock import VirtualClock
 from twin.cycle import Acknowledgement, Batch, Gap, Reading
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.ending import end
 from twin.equipment.line_clock import LineClock
 from twin.equipment.lockstep_read import OutOfStep
 from twin.equipment.opcua_link import WrongServer, dial
@@ -92,9 +93,7 @@ class OpcUaEquipment:
         try:
             yield equipment
         finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
+            await end(watching)
             equipment._online, equipment._why = False, f"{url} was closed"
             await equipment._session.end()
 

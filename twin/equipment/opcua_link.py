@@ -8,6 +8,7 @@ file that we know.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from asyncua import Client, ua
 from asyncua.ua.ua_binary import struct_from_binary
 
 from twin.equipment import address_space as nodes
+from twin.equipment.ending import end
 from twin.equipment.opcua_security import ClientSecurity, is_loopback, secure_client
 from twin.equipment.opcua_types import node_id, refusal
 from twin.equipment.wire import FILETIME_UNIX_US
@@ -29,8 +31,22 @@ _T = TypeVar("_T")
 _DEPTH = len(("enterprise", "site", "area", "line"))
 
 
-class WrongServer(ConnectionError):  # noqa: N818  (what it is, as callers see it)
+class NoServer(ConnectionError):  # noqa: N818  (what it is, as callers see it)
+    """Nobody answers at this address, or whoever does lets us not in."""
+
+    hint = "start the emulator, or check the address"
+
+
+class OpenNetwork(ConnectionRefusedError):  # noqa: N818
+    """Another machine is not talked to without encryption: refused on our side."""
+
+    hint = "give certificates and a user: --pki, --server-certificate, TAKTTWIN_USER"
+
+
+class WrongServer(ConnectionError):  # noqa: N818
     """A server answers, but it does not run this plant."""
+
+    hint = "give both the same plant file, or check the address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +72,8 @@ async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> C
     """A connected client. Raises ``ConnectionError`` if nobody answers or we are refused."""
     host = urlparse(url).hostname or ""
     if security is None and not is_loopback(host):
-        msg = f"refusing to talk to {host} without encryption: give certificates and a user"
-        raise ConnectionRefusedError(msg)
+        msg = f"refusing to talk to {host} without encryption"
+        raise OpenNetwork(msg)
     client = Client(
         url,
         timeout=timeout_s,
@@ -73,12 +89,16 @@ async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> C
             await secure_client(client, security)
         await client.connect()
     except (OSError, ua.UaError) as error:  # a time-out is an OSError
-        why = str(error) or type(error).__name__
-        msg = (
-            f"no OPC UA server lets us in at {url} ({why}); start the emulator or check the address"
-        )
-        raise ConnectionError(msg) from error
+        raise NoServer(f"no OPC UA server lets us in at {url} ({reason_of(error)})") from error
     return client
+
+
+def reason_of(error: Exception) -> str:
+    """Why an address could not be used. The system's word alone: others repeat the address."""
+    if isinstance(error, OSError):
+        known = error.errno is not None and error.errno > 0  # a name that is not found has none
+        return os.strerror(error.errno or 0) if known else error.strerror or repr(error)
+    return str(error) or type(error).__name__
 
 
 async def request(client: Client, message: Any, timeout_s: float) -> Any:
@@ -97,9 +117,7 @@ async def unless(lost: Coroutine[Any, Any, str], wanted: Coroutine[Any, Any, _T]
             raise ConnectionError(losing.result())
         return asking.result()
     finally:
-        losing.cancel()
-        asking.cancel()
-        await asyncio.gather(losing, asking, return_exceptions=True)
+        await end(losing, asking)
 
 
 async def call(
@@ -188,7 +206,7 @@ async def _root(client: Client, index: int, plant_hash: str | None) -> ua.NodeId
         raise WrongServer("the server has no line with an Identification/ConfigHash")
     msg = (
         f"the server runs another plant file: its ConfigHash is {', '.join(hashes)}, "
-        f"ours {plant_hash}; give both the same plant file"
+        f"ours {plant_hash}"
     )
     raise WrongServer(msg)
 

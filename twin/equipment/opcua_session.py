@@ -15,6 +15,7 @@ from twin.clock import monotonic_us
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.equipment import address_space as nodes
 from twin.equipment.address_space import DataType
+from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import later
 from twin.equipment.lockstep_read import StepReader
@@ -154,9 +155,11 @@ class LineSession:
     async def lost(self) -> str:
         """Return when the connection is lost, or silent: what happened."""
         while True:
+            # The library's own time-out may forget that we are told to end: see `end`.
             with suppress(TimeoutError):
-                if await self._states.next_change(_LOOK_S) is not UaClientState.CONNECTED:
-                    return "connection lost"
+                async with asyncio.timeout(_LOOK_S):
+                    if await self._states.next_change() is not UaClientState.CONNECTED:
+                        return "connection lost"
             if trouble := self.trouble:
                 return trouble
 
@@ -165,7 +168,8 @@ class LineSession:
         if self._subscriptions is not None and self._subscriptions.trouble:
             return False
         try:
-            await self._states.wait_for_state(UaClientState.CONNECTED, within_s)
+            async with asyncio.timeout(within_s):
+                await self._states.wait_for_state(UaClientState.CONNECTED)
             if not await same_server(self.client, self.found, plant_hash):
                 return False
             await self._refresh()
@@ -279,5 +283,8 @@ def _entities(signals: Sequence[Signal]) -> dict[int, str]:
 
 async def _hang_up(client: Client) -> None:
     """Close a client whatever state it is in; a peer that does not answer cannot hold us."""
-    with suppress(OSError, ua.UaError):
-        await asyncio.wait_for(client.disconnect(), 2.0)
+    hanging_up = asyncio.create_task(client.disconnect())
+    try:
+        await asyncio.wait({hanging_up}, timeout=2.0)
+    finally:
+        await end(hanging_up)

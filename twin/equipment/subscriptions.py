@@ -15,6 +15,7 @@ from asyncua.common.subscription import (
 )
 
 from twin.equipment import address_space as nodes
+from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.signals import Signal
 
@@ -88,9 +89,7 @@ class Subscriptions:
         """Stop listening; the server is told by the end of the session."""
         if not self._ended.done():
             self._ended.set_result("closed")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     async def _subscribe(self, kind: _Class, wanted: list[tuple[int, ua.NodeId, bool]]) -> None:
         alive = max(1, int(_KEEP_ALIVE_MS / kind.interval_ms))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from twin.config import Plant
+from twin.feedback.doubts import Doubts
 from twin.feedback.quarters import Quarter
 from twin.feedback.state_energy import ASLEEP, CLASS_OF_STATE
 from twin.line import schema as s
@@ -26,7 +27,7 @@ class Account:
     first and last known value of every signal. ``quarters`` are the whole quarters of an hour of
     the clock. ``energy_kwh`` divides each station's electricity among the four classes of
     ``state_energy``, an estimate. ``drift`` holds the twin's mean absolute one-step errors by signal,
-    where a twin ran beside the line. ``doubts`` are sentences on what was not measured as it should be.
+    where a twin ran beside the line. ``doubts`` is what was not measured as it should be.
     """
 
     plant: Plant
@@ -39,7 +40,7 @@ class Account:
     quarters: tuple[Quarter, ...]
     energy_kwh: Mapping[str, tuple[float, float, float, float]]
     drift: Mapping[str, float]
-    doubts: tuple[str, ...]
+    doubts: Doubts
 
     @property
     def hours(self) -> float:

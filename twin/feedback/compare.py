@@ -94,12 +94,17 @@ def compare(
     return tuple(found)
 
 
-def _check_pairs(name: str, ours: Sequence[Kpis], baseline: str, theirs: Sequence[Kpis]) -> None:
+def pair_up(ours: Sequence[Kpis], theirs: Sequence[Kpis]) -> bool:
+    """Whether two controllers ran over the same windows of plant time, shift by shift."""
     windows = [
         [sorted({(kpi.from_us, kpi.until_us) for kpi in kpis.values}) for kpis in run]
         for run in (ours, theirs)
     ]
-    if not ours or windows[0] != windows[1]:
+    return bool(ours) and windows[0] == windows[1]
+
+
+def _check_pairs(name: str, ours: Sequence[Kpis], baseline: str, theirs: Sequence[Kpis]) -> None:
+    if not pair_up(ours, theirs):
         msg = (
             f"{name} ({len(ours)} shifts) and {baseline} ({len(theirs)}) do not pair up: give both "
             "the same shifts in the same order, over the same windows of plant time"

@@ -22,11 +22,16 @@ from twin.line import schema as s
 
 @dataclass(frozen=True, slots=True)
 class Kpis:
-    """All figures of one window: those that are defined, and why the others are not."""
+    """All figures of one window: those that are defined, and why the others are not.
+
+    ``doubts`` are sentences on what was not measured as it should be; ``in_short`` are the same for
+    a screen, and go into no record.
+    """
 
     values: tuple[Kpi, ...]
     undefined: Mapping[str, str] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    in_short: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float:
         """One figure. Raises ``KeyError`` with the reason if it is undefined."""
@@ -52,7 +57,8 @@ def evaluate(books: Ledger | Account) -> Kpis:
             undefined[name] = str(error)
         else:
             found.append(Kpi(name, value, unit, account.from_us, account.until_us))
-    return Kpis(tuple(found), undefined, account.doubts)
+    doubts = account.doubts
+    return Kpis(tuple(found), undefined, doubts.in_full(), doubts.in_short())
 
 
 def _definitions(account: Account) -> Iterator[tuple[str, str, Callable[[Account], float]]]:

@@ -13,6 +13,7 @@ from twin.config import Plant
 from twin.cycle import Reading
 from twin.feedback.account import Account
 from twin.feedback.believable import ROUNDING, Believable
+from twin.feedback.doubts import Doubts
 from twin.feedback.drift import DriftBook
 from twin.feedback.quarters import QuarterMeter
 from twin.feedback.state_energy import TIMES, StateEnergy
@@ -91,6 +92,7 @@ class Ledger:
         self._has_holes = self._is_whole = self._price_is_known = False
         self._unknown_count = np.zeros(len(signals), dtype=np.int64)
         self._restarts: dict[str, int] = {}
+        self._began_anew_us: list[int] = []
         self._electricity_eur = 0.0
         self._unpriced_kwh = 0.0
         self._held_price_kwh = 0.0
@@ -158,7 +160,7 @@ class Ledger:
             quarters=tuple(self._meter.quarters),
             energy_kwh=self._energy_by_class(counted),
             drift=self._drift.means(),
-            doubts=tuple(self._doubts()),
+            doubts=self._doubts(),
         )
 
     def _by_name(self, values: NDArray[np.float64]) -> dict[str, float]:
@@ -197,7 +199,7 @@ class Ledger:
         begins = self._until_us < 0
         if not (grown.min() >= 0.0):  # also where something is unknown
             if not begins:
-                was_whole = not self._begin_anew(counts, grown) and was_whole
+                was_whole = not self._begin_anew(time_us, counts, grown) and was_whole
             grown = np.where(grown > 0.0, grown, 0.0)
         if begins:
             grown = np.zeros_like(grown)
@@ -208,9 +210,16 @@ class Ledger:
         if was_whole and self._is_whole:
             self._state_energy.book(grown.take(self._times_at), grown.take(self._meters_at))
 
-    def _begin_anew(self, counts: NDArray[np.float64], grown: NDArray[np.float64]) -> bool:
-        """Note the counters that went backwards; whether there were any."""
+    def _begin_anew(
+        self, time_us: int, counts: NDArray[np.float64], grown: NDArray[np.float64]
+    ) -> bool:
+        """Note the counters that went backwards; whether there were any.
+
+        If they are most of those that had counted anything, it was the whole line.
+        """
         back = grown < -ROUNDING * np.maximum(np.abs(counts), 1.0)
+        if 2 * back.sum() > np.sum(counts - grown > 0.0) > 1:
+            self._began_anew_us.append(time_us)
         for at in np.flatnonzero(back):
             name = self._counters[at]
             self._restarts[name] = self._restarts.get(name, 0) + 1
@@ -272,23 +281,22 @@ class Ledger:
                 found[name] = self._state_energy.divided(n, times_s, kwh)
         return found
 
-    def _doubts(self) -> list[str]:
-        """In sentences, what was not measured as it should be."""
-        said = []
-        for name, times in self._restarts.items():
-            said.append(f"{name} went backwards {times} times: what it counted in between is lost.")
-        for name, times in zip(self._counters, self._believable.times.tolist(), strict=True):
-            if times:
-                said.append(f"{name} moved {times} times as it cannot: not booked until confirmed.")
+    def _doubts(self) -> Doubts:
+        """What was not measured as it should be."""
+        moved = zip(self._counters, self._believable.times.tolist(), strict=True)
         used = (*self._counters, "env.price_eur_per_mwh", "env.site_load_kw")
-        index = {name: n for n, name in enumerate(self._names)}
-        holes = [
-            f"{name} ({self._unknown_count[index[name]]})"
-            for name in used
-            if name in index and self._unknown_count[index[name]]
-        ]
-        if holes:
-            said.append(f"Readings without a usable value: {', '.join(holes)}.")
+        counts = dict(zip(self._names, self._unknown_count.tolist(), strict=True))
+        return Doubts(
+            began_anew_us=tuple(self._began_anew_us),
+            went_back=dict(self._restarts),
+            not_believed={name: times for name, times in moved if times},
+            unusable={name: counts[name] for name in used if counts.get(name)},
+            others=self._held_over(),
+        )
+
+    def _held_over(self) -> list[str]:
+        """In sentences, what stands in for something that was not measured."""
+        said = []
         if self._held_price_kwh:
             said.append(f"{self._held_price_kwh:.3f} kWh were charged at a price held over.")
         if self._held_site_s:

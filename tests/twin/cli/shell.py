@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,3 +49,23 @@ def only_run(root: Path) -> Path:
     """The folder of the one run under a root."""
     (found,) = (path.parent for path in root.glob("*/manifest.json"))
     return found
+
+
+def has_turns(audit: Path, more_than: int) -> bool:
+    """Whether so many turns are recorded in an audit that is being written."""
+    if not audit.is_file():
+        return False
+    rows = sqlite3.connect(f"{audit.as_uri()}?mode=ro", uri=True)
+    try:
+        count = rows.execute("select count(*) from cycles").fetchone()[0]
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        rows.close()
+    return int(count) > more_than
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]

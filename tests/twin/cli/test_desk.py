@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.twin.cli.shell import twin
 from twin.act.guard import GuardMemory
-from twin.cli.desk import SOCKET, Desk, ask, is_served
+from twin.cli import desk
+from twin.cli.desk import SOCKET, Desk, _bound, ask, is_served
 from twin.cli.lease import Lease
 from twin.cli.problems import Problem
 from twin.cycle import Action, Cycle, Decision, Mode, Reading
@@ -172,6 +174,34 @@ async def test_a_folder_with_a_long_name_is_served_too(
         assert is_served(folder)
         assert (await asked(folder, verb="status"))["run"] == "r-1"
     assert not (folder / SOCKET).exists()
+
+
+async def test_a_refusal_carries_its_advice(tmp_path: Path, line: Line, audit: Audit) -> None:
+    line.loop.mode = Mode.OFF
+    async with desk_of(line, audit).open(tmp_path):
+        told = await asked(tmp_path, verb="close", reason="trial")
+        assert told == {
+            "error": "the loop is off",
+            "exit_code": 4,
+            "hint": "first: twin loop start",
+        }
+        told = await asked(tmp_path, verb="mv_off", mv="line.tact_s")
+        assert told["hint"].startswith("did you mean 'line.takt_s'?")
+
+
+@pytest.mark.parametrize("verb", [["status"], ["open"], ["close", "--reason", "trial"]], ids=str)
+def test_a_loop_that_stands_still_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
+) -> None:
+    """As a stopped process does: the kernel takes the request, and nobody reads it."""
+    monkeypatch.setattr(desk, "STATUS_S", 0.05)
+    folder = tmp_path / "r-1"
+    folder.mkdir()
+    with _bound(folder) as silent:
+        silent.listen()
+        code, _, err = twin("loop", *verb, "--out", tmp_path)
+    assert code == 3
+    assert f"error[unreachable]: the loop in {folder} does not answer: timed out\n hint: " in err
 
 
 def test_one_lease_for_one_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

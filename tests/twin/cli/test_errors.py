@@ -9,6 +9,7 @@ from tests.twin.cli.shell import twin
 from twin.cli import check
 from twin.cli.problems import Problem, nearest, problem_of
 from twin.config import PlantError
+from twin.equipment.opcua import WrongServer
 from twin.store.quarantine import StoreError
 
 
@@ -86,7 +87,7 @@ def test_another_machine_is_not_talked_to_without_certificates(tmp_path: Path) -
     url = "opc.tcp://192.0.2.1:4840"
     code, out, err = twin(*arguments, "--endpoint", url, "--out", tmp_path / "runs")
     assert (code, out) == (4, "")
-    assert "refusing to talk to 192.0.2.1 without encryption" in err
+    assert "refusing to talk to 192.0.2.1 without encryption\n hint: give certificates" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -122,7 +123,8 @@ def test_a_line_out_of_reach_ends_with_3(tmp_path: Path) -> None:
     arguments = ["run", "--plant", "machining_line", "--controller", "rules", "--endpoint", url]
     code, out, err = twin(*arguments, "--out", tmp_path / "runs")
     assert (code, out) == (3, "")
-    assert "error[unreachable]" in err
+    assert f"error[unreachable]: no OPC UA server lets us in at {url} (Connection refused)\n" in err
+    assert "hint: start the emulator, or check the address" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -158,6 +160,12 @@ def test_exit_codes_of_errors() -> None:
     assert problem_of(Problem("conflict", "no", code=5)).code == 5
 
 
+def test_a_server_with_another_plant_is_a_conflict_and_not_out_of_reach() -> None:
+    problem = problem_of(WrongServer("the server runs another plant file"))
+    assert (problem.kind, problem.code) == ("conflict", 5)
+    assert problem.hint == "give both the same plant file, or check the address"
+
+
 def test_suggestions() -> None:
     assert nearest("mcp", ["fixed", "mpc"]) == "did you mean 'mpc'? there are: fixed, mpc"
     assert nearest("zzz", ["fixed"]) == "there are: fixed"
@@ -185,9 +193,19 @@ def test_a_file_of_users_that_cannot_be_used_is_told(
     assert "hint: one user:password a line" in err
 
 
-def test_tuning_without_a_truth_is_refused_at_the_door(tmp_path: Path) -> None:
+def test_without_a_truth_every_verb_refuses_in_the_same_words(tmp_path: Path) -> None:
     assert twin("init", tmp_path / "own")[0] == 0
     (tmp_path / "own" / "plant.truth.yaml").unlink()
-    code, _, err = twin("tune", tmp_path / "own", "--evaluations", 1)
-    assert code == 2
-    assert "needs its truth" in err
+    told = set()
+    for verb in (
+        ["tune", "--evaluations", 1],
+        ["simulate", "--true"],
+        ["emulate", "--insecure"],
+        ["run", "--emulate", "--lockstep", "--plant"],
+    ):
+        code, _, err = twin(*verb, tmp_path / "own")
+        assert code == 2
+        told.add(err)
+    (wording,) = told
+    assert "needs its truth" in wording
+    assert "docs/how-to/your-own-plant.md" in wording

@@ -45,6 +45,7 @@ def test_what_is_no_utilisation_is_refused(text: str) -> None:
         ["--shift", "-3h"],
         ["--utilisation", "nan"],
         ["--speed", "0"],
+        ["--speed", "1e9"],
         ["--seed", "-1"],
         ["--seed", "1.5"],
         ["--disturbances", "no/such/file.csv"],

@@ -13,7 +13,15 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.twin.cli.shell import REPOSITORY, STEEL, begin, only_run, twin
+from tests.twin.cli.shell import (
+    REPOSITORY,
+    STEEL,
+    begin,
+    children,
+    has_turns,
+    only_run,
+    twin,
+)
 from twin.config import load_plant
 from twin.feedback import kpis_from_record
 
@@ -290,7 +298,8 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
 def test_no_loop_runs(tmp_path: Path) -> None:
     code, _, err = twin("loop", "status", "--out", tmp_path)
     assert code == 3
-    assert "no loop runs" in err
+    assert "no loop that takes commands runs" in err
+    assert "a run in lockstep has no command channel" in err
     assert twin("loop", "close", "--out", tmp_path)[0] == 2
     assert twin("loop", "close", "--reason", " ", "--out", tmp_path)[0] == 2
 
@@ -301,7 +310,7 @@ def test_one_interrupt_opens_the_loop_and_keeps_what_there_is(tmp_path: Path) ->
         assert process.stderr is not None
         assert any(line.startswith("run ") for line in process.stderr)
         audit = only_run(tmp_path / "runs") / "rules" / "audit.sqlite"
-        while not _has_rows(audit):
+        while not has_turns(audit, 20):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
@@ -315,18 +324,6 @@ def test_one_interrupt_opens_the_loop_and_keeps_what_there_is(tmp_path: Path) ->
     assert verbs == ["close", "open"]
     assert twin("replay", audit.parent.parent)[0] == 0
     assert twin("report", audit.parent.parent)[0] == 0
-
-
-def _has_rows(audit: Path) -> bool:
-    if not audit.is_file():
-        return False
-    rows = sqlite3.connect(f"{audit.as_uri()}?mode=ro", uri=True)
-    try:
-        return bool(rows.execute("select count(*) > 20 from cycles").fetchone()[0])
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        rows.close()
 
 
 @pytest.mark.slow
@@ -431,16 +428,11 @@ def test_no_emulator_outlives_a_run_that_was_killed(tmp_path: Path) -> None:
     with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
         while not list(tmp_path.glob("runs/*/loop.sock")):
             assert process.poll() is None
-        (child,) = _children(process.pid)
+        (child,) = children(process.pid)
         process.kill()
         process.communicate()
     while Path(f"/proc/{child}").exists() and "Z" not in _state(child):
         os.sched_yield()
-
-
-def _children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
 
 
 def _state(pid: int) -> str:

@@ -44,7 +44,7 @@ def test_energy_is_charged_at_the_price_that_the_later_reading_shows() -> None:
     account = ledger.account()
     assert account.electricity_cost_eur == pytest.approx((2.0 * 100.0 + 3.0 * 200.0) / 1000.0)
     assert account.price_eur_per_mwh == pytest.approx(160.0)
-    assert not account.doubts
+    assert not account.doubts.in_full()
 
 
 def test_an_unknown_price_is_held_and_said() -> None:
@@ -58,7 +58,7 @@ def test_an_unknown_price_is_held_and_said() -> None:
     account = ledger.account()
     # The first kWh waits for the first price, the third is charged at the one held.
     assert account.electricity_cost_eur == pytest.approx((100.0 + 100.0 + 100.0 + 300.0) / 1000.0)
-    assert any("2.000 kWh were charged at a price held over" in d for d in account.doubts)
+    assert any("2.000 kWh were charged at a price held over" in d for d in account.doubts.in_full())
 
 
 def test_without_any_price_the_cost_is_unknown_and_not_zero() -> None:
@@ -101,7 +101,9 @@ def test_a_gap_over_a_boundary_is_interpolated_and_said() -> None:
     account = booked(readings).account()
     assert [q.mean_kw for q in account.quarters] == pytest.approx([64.0, 72.0, 24.0])
     assert [q.is_interpolated for q in account.quarters] == [True, True, False]
-    assert any("2 of 3 quarters of an hour were interpolated" in d for d in account.doubts)
+    assert any(
+        "2 of 3 quarters of an hour were interpolated" in d for d in account.doubts.in_full()
+    )
 
 
 def test_a_meter_that_is_silent_at_a_boundary_is_interpolated_too() -> None:
@@ -123,7 +125,7 @@ def test_a_quarter_without_a_known_site_load_is_left_out() -> None:
     account = booked(readings).account()
     assert [q.is_complete for q in account.quarters] == [False, True]
     assert account.quarters[1].mean_kw == pytest.approx(17.0)
-    assert any("left out of the peak" in d for d in account.doubts)
+    assert any("left out of the peak" in d for d in account.doubts.in_full())
 
 
 def test_a_counter_that_goes_backwards_begins_a_new_segment() -> None:
@@ -133,14 +135,14 @@ def test_a_counter_that_goes_backwards_begins_a_new_segment() -> None:
         10.0 + 4.0
     )  # the new segment begins when it is confirmed
     assert account.electricity_cost_eur == pytest.approx(1.4)
-    assert any("line.energy_kwh went backwards 1 times" in d for d in account.doubts)
+    assert any("line.energy_kwh went backwards 1 times" in d for d in account.doubts.in_full())
     assert not account.quarters[0].is_complete
 
 
 def test_rounding_is_no_restart() -> None:
     account = booked(metered([100.0, 100.0 - 1e-12, 101.0], 30.0)).account()
     assert account.growth("line.energy_kwh") == pytest.approx(1.0)
-    assert not account.doubts
+    assert not account.doubts.in_full()
 
 
 def test_growth_over_a_hole_is_booked_when_the_counter_is_back() -> None:
@@ -149,7 +151,7 @@ def test_growth_over_a_hole_is_booked_when_the_counter_is_back() -> None:
         [reading(30 * n, {"line.good_count": count}) for n, count in enumerate(counts)]
     ).account()
     assert account.growth("line.good_count") == 4.0
-    assert any("line.good_count (2)" in d for d in account.doubts)
+    assert any("line.good_count (2)" in d for d in account.doubts.in_full())
 
 
 def test_a_value_that_its_source_calls_bad_is_unknown() -> None:
@@ -214,7 +216,7 @@ def test_a_single_wrong_reading_does_not_stay_in_the_books(wrong: float) -> None
     ledger = booked([reading(30 * n, {"line.good_count": v}) for n, v in enumerate(counts)])
     account = ledger.account()
     assert account.growth("line.good_count") == 4.0
-    assert any("line.good_count moved 1 times as it cannot" in d for d in account.doubts)
+    assert any("line.good_count moved 1 times as it cannot" in d for d in account.doubts.in_full())
 
 
 def test_a_step_that_stays_is_booked() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
 
-from twin.feedback.compare import Comparison, compare
+from twin.feedback.compare import Comparison, compare, pair_up
 from twin.feedback.definitions import LINE_KPIS, Definition
 from twin.feedback.iso22400 import STATION_KPIS
 from twin.feedback.kpi import Kpis
@@ -97,12 +97,13 @@ def mean(shifts: Sequence[Kpis], name: str) -> float | None:
 
 
 def comparisons(run: ReportData) -> dict[tuple[str, str], Comparison]:
-    """The run against each baseline: by baseline and figure."""
+    """The run against each baseline over the same plant time: by baseline and figure."""
     found = {}
     for baseline in run.baselines:
         pair = {run.controller: run.kpis[run.controller], baseline: run.kpis[baseline]}
-        for compared in compare(pair, baseline):
-            found[baseline, compared.name] = compared
+        if pair_up(*pair.values()):
+            for compared in compare(pair, baseline):
+                found[baseline, compared.name] = compared
     return found
 
 

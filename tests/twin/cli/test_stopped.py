@@ -1,0 +1,90 @@
+"""Runs that did not come to their end: what there is of them is reported, and what is missing is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.twin.cli.shell import begin, has_turns, only_run, twin
+from twin.store.audit import Audit
+
+RULES = ("run", "--plant", "machining_line", "--in-process", "--controller", "rules")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("finished")
+    assert twin(*RULES, "--shift", "10m", "--out", root)[0] == 0
+    return only_run(root)
+
+
+@pytest.fixture
+def unfinished(finished: Path, tmp_path: Path) -> Path:
+    """The same as if a second controller should have followed, and none had come to its end."""
+    folder = Path(shutil.copytree(finished, tmp_path / "runs" / finished.name))
+    (folder / "kpi.json").unlink()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["arguments"]["controllers"] = ["rules", "mpc"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_an_interrupt_in_the_second_controller_leaves_out_the_comparison(tmp_path: Path) -> None:
+    arguments = ["--in-process", "--shift", "4h", "--compare", "always_on,mpc"]
+    with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
+        assert process.stderr is not None
+        assert any(line.startswith("run ") for line in process.stderr)
+        folder = only_run(tmp_path / "runs")
+        while not has_turns(folder / "mpc" / "audit.sqlite", 3):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    note = "always_on and mpc did not run over the same plant time: they are not compared."
+    assert f"note: {note}" in err
+    assert "error" not in err
+    assert not list(tmp_path.glob("twin-error-*"))
+    assert not (folder / "kpi.json").exists()
+    assert note in (folder / "report.html").read_text()
+    code, _, err = twin("report", folder)
+    assert code == 0
+    assert "note: mpc was stopped at " in err
+    code, out, _ = twin("report", folder, "--csv")
+    assert code == 0
+    assert {row.partition(",")[0] for row in out.splitlines()} == {"controller", "always_on", "mpc"}
+
+
+def test_a_controller_without_a_turn_is_left_out(unfinished: Path) -> None:
+    (unfinished / "mpc").mkdir()
+    Audit(unfinished / "mpc" / "audit.sqlite", controller="mpc").close()
+    for verb in ("report", "replay"):
+        code, _, err = twin(verb, unfinished)
+        assert code == 0, err
+    assert "mpc" not in twin("report", unfinished, "--csv")[1]
+
+
+def test_a_run_that_never_began_is_not_the_newest(unfinished: Path) -> None:
+    never = Path(shutil.copytree(unfinished, unfinished.with_name("later-001")))
+    shutil.rmtree(never / "rules")
+    os.utime(never / "manifest.json", ns=(2**62, 2**62))
+    code, _, err = twin("report", "--out", unfinished.parent)
+    assert code == 0
+    assert f"report: {unfinished}" in err
+    code, _, err = twin("report", never)
+    assert code == 2
+    assert f"{never}: this run never came to its first turn" in err
+    shutil.rmtree(unfinished)
+    assert "never came to its first turn" in twin("report", "--out", never.parent)[2]
+
+
+def test_a_finished_run_without_its_audit_is_damaged(unfinished: Path, finished: Path) -> None:
+    shutil.copy(finished / "kpi.json", unfinished)
+    (unfinished / "rules" / "audit.sqlite").unlink()
+    code, _, err = twin("report", unfinished)
+    assert code == 6
+    assert "holds no audit" in err
