@@ -21,6 +21,7 @@ from twin.cli.lease import Lease
 from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
 from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
+from twin.line.snapshot import to_json
 from twin.store.quarantine import StoreError
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ class Desk:
         verb, reason = str(request.get("verb")), str(request.get("reason") or "").strip()
         if verb == "status":
             return self.status()
+        if verb == "snapshot":
+            loop = self._runtime.loop
+            return {"snapshot": to_json(loop.line, loop.memory.twin)}
         if verb not in COMMANDS:
             raise Problem("usage", f"there is no command {verb!r}", nearest(verb, COMMANDS))
         if verb in MV_COMMANDS:

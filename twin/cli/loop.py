@@ -103,6 +103,23 @@ def ack(
     _say(_asked("ack", reason, run, out), as_json=as_json)
 
 
+@verbs.command(epilog="\b\nExample:\n  twin loop snapshot --to state.json")
+def snapshot(
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Where to write it; else shown."),
+    ] = None,
+    run: Run = None,
+    out: options.Out = Path("runs"),
+) -> None:
+    """Save the twin of the running loop, as `twin whatif --from` reads it."""
+    text = str(_asked("snapshot", "", run, out)["snapshot"])
+    if to is None:
+        typer.echo(text)
+    else:
+        to.write_text(text + "\n", "utf-8")
+
+
 @verbs.command(epilog="\b\nExample:\n  twin loop mv turning.feed_mm off")
 def mv(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A manipulated variable.")],

@@ -17,7 +17,12 @@ from twin.cli import desk
 from twin.cli.desk import SOCKET, Desk, _bound, ask, is_served
 from twin.cli.lease import Lease
 from twin.cli.problems import Problem
+from twin.config import load_plant
 from twin.cycle import Action, Cycle, Decision, Mode, Reading
+from twin.kernels.draws import TWIN
+from twin.line.initial import initial_state
+from twin.line.model import build_line
+from twin.line.snapshot import from_json
 from twin.runtime import Runtime
 from twin.store.audit import Audit
 
@@ -73,6 +78,18 @@ def desk_of(line: Any, audit: Audit, lease: Lease | None = None, trouble: str = 
 
 async def asked(folder: Path, **request: object) -> dict[str, Any]:
     return await asyncio.to_thread(ask, folder, request)
+
+
+async def test_the_twin_of_a_running_loop_is_handed_out(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    built = build_line(load_plant("machining_line"))
+    line.loop.line = built  # type: ignore[attr-defined]
+    line.loop.memory.twin = initial_state(built, 1, TWIN)
+    async with desk_of(line, audit).open(tmp_path):
+        told = await asked(tmp_path, verb="snapshot")
+    assert from_json(built, told["snapshot"]) == line.loop.memory.twin
+    assert line.commands == []  # looking is no command
 
 
 async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
