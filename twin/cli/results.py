@@ -129,8 +129,8 @@ def show_kpis(kpis: Mapping[str, Kpis], note: str) -> None:
     screen.print(kpi_table(kpis))
     if note:
         screen.print(f"note: {note}", markup=False)
-    doubts = {f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.in_short}
-    for doubt in (*uncompared(kpis), *sorted(doubts)):
+    doubts = [f"{name}: {doubt}" for name, found in kpis.items() for doubt in found.in_short]
+    for doubt in (*uncompared(kpis), *doubts):
         screen.print(f"note: {doubt}", markup=False)
 
 

@@ -45,7 +45,8 @@ class Doubts:
             said.append(f"{len(self.went_back)} counters went backwards; the report names them.")
         else:
             said += [_went_back(name, times) for name, times in self.went_back.items()]
-        odd = {name: times for name, times in self.not_believed.items() if times > restarts}
+        explained = restarts + 1 if restarts else 0  # around the loss and around the return
+        odd = {name: times for name, times in self.not_believed.items() if times > explained}
         if len(odd) > NAMED:
             said.append(f"{len(odd)} counters moved as they cannot; the report names them.")
         else:
