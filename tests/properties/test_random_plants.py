@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from benchmarks.anchor_lines import Machine, serial_plant
-from tests.twin.line.small_lines import table_of
 from twin.config import Plant
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
+from twin.line.deadlock import deadlock
 from twin.line.engine import engine
 from twin.line.initial import initial_state
 from twin.line.journal import Row
@@ -31,6 +31,15 @@ MIX = {
     "validity": (0.0, 9.0),
 }
 CREWS = ("ann", "bob")
+ALONE: dict[str, Any] = {
+    "also_takes": (),
+    "also_gives": (),
+    "batch": None,
+    "inspection": {},
+    "inspects": False,
+    "wake_at_parts": 1,
+}
+"""A station on a branch of its own."""
 
 
 def _times(low: float, high: float) -> st.SearchStrategy[float]:
@@ -90,7 +99,7 @@ def plants(draw: st.DrawFn) -> Plant:
     n = draw(st.integers(2, 4))
     law = st.sampled_from([None, "exponential"])
     machines = [Machine(draw(_times(5.0, 40.0)), draw(law)) for _ in range(n)]
-    room = [draw(st.integers(2, 5)) for _ in range(n - 1)]
+    room = [draw(st.integers(0, 5)) for _ in range(n - 1)]
     data = serial_plant(machines, room).model_dump(by_alias=True)
     extra = [draw(stations(m, m == n - 1)) for m in range(n)]
     buffers = [dict(buffer) for buffer in data["buffers"]]
@@ -107,19 +116,26 @@ def plants(draw: st.DrawFn) -> Plant:
             feed = next(b for b in buffers if b["name"] == station["takes_from"])
             parts = float(station["batch"]["parts"])
             feed["capacity"] = {"value": max(parts, float(feed["capacity"]["value"]))}
+        feed = next(b for b in buffers if b["name"] == station["takes_from"])
+        if float(feed["capacity"]["value"]) < 2.0:
+            station["wake_at_parts"] = 1
     for buffer in buffers[1:]:
-        buffer["transit_s"] = draw(st.sampled_from([0.0, 12.5]))
+        if float(buffer["capacity"]["value"]) >= 1.0:
+            buffer["transit_s"] = draw(st.sampled_from([0.0, 12.5]))
     if any(own.get("also_takes") for own in extra):
         buffers.append({"name": "b_lids", "capacity": {"value": 4.0}})
         lids = {"name": "lids", "gives_to": "b_lids", "every_s": 9.0, "component_kg": 0.25}
+        if draw(st.booleans()):  # lids are worked on before they go into a part
+            buffers.append({"name": "b_raw", "capacity": {"value": 2.0}})
+            lids["gives_to"] = "b_raw"
+            trim = {**data["stations"][-1], "name": "trim", "takes_from": "b_raw"}
+            trim |= {"gives_to": "b_lids", **ALONE, "inspects": draw(st.booleans())}
+            data["stations"] = (*data["stations"], trim)
         data["supplies"] = (lids,)
     if any(own.get("also_gives") for own in extra):
         buffers.append({"name": "b_cores", "capacity": {"value": 3.0}})
-        cores = {**data["stations"][-1], "name": "cores", "takes_from": "b_cores"}
-        for key in ("also_takes", "also_gives", "batch"):
-            cores[key] = () if key != "batch" else None
-        cores["inspection"] = {}
-        data["stations"] = (*data["stations"], {**cores, "inspects": False, "wake_at_parts": 1})
+        cores = {**data["stations"][n - 1], "name": "cores", "takes_from": "b_cores", **ALONE}
+        data["stations"] = (*data["stations"], cores)
     data["buffers"] = tuple(buffers)
     data["disturbances"] = {"size": MIX}
     data["source"]["mixed_by"] = "size"
@@ -134,45 +150,70 @@ def plants(draw: st.DrawFn) -> Plant:
     return plant
 
 
-def table() -> list[float]:
-    """Products that change from minute to minute; orders without end."""
+@st.composite
+def outside(draw: st.DrawFn) -> list[float]:
+    """Products that change from minute to minute; orders at once or one by one; failure rates."""
+    first, more = draw(st.sampled_from([(10**9, 0), (1, 1), (5, 2)]))
+    rate = draw(st.sampled_from([1.0, 3.0]))
     return [
         number
         for minute in range(60)
-        for number in (SIZES[minute * minute // 3 % 2], float(table_of()[0]), 1.0)
+        for number in (
+            SIZES[minute * minute // 3 % 2],
+            float(first + more * minute),
+            rate if 10 <= minute < 20 else 1.0,
+        )
     ]
 
 
-def run(line: Line, seed: int, stops_s: list[float], engines: str) -> tuple[LineState, list[Row]]:
+TOLD: tuple[tuple[float, dict[str, float]], ...] = (
+    (700.0, {"m0.standby": 1.0, "m1.standby": 1.0}),
+    (1000.0, {"m0.standby": 0.0, "m0.standby_after_s": 40.0}),
+    (1100.0, {"m1.standby": 0.0, "line.takt_s": 20.0}),
+)
+"""What is asked for during a run."""
+
+
+def run(
+    line: Line, table: list[float], seed: int, stops_s: list[float], engines: str
+) -> tuple[LineState, list[Row]]:
     """Up to all stops in turn, saved and restored at each, on engines that take turns."""
     state, rows = initial_state(line, seed, PLANT), list[Row]()
     choices = engines.split()
-    engine(line, table(), "simpy").prime(state)
-    for n, stop_s in enumerate([*sorted(stops_s), END_S]):
+    engine(line, table, "simpy").prime(state)
+    known = {element.name for element in line.elements} | {"line"}
+    stops: list[tuple[float, dict[str, float]]] = [(stop_s, {}) for stop_s in stops_s]
+    setpoints: dict[str, float] = {}
+    for n, (stop_s, coming) in enumerate(
+        [*sorted([*TOLD, *stops], key=lambda stop: stop[0]), (END_S, {})]
+    ):
         state = from_json(line, to_json(line, state))
-        simulator = engine(line, table(), choices[n % len(choices)])
-        rows += simulator.advance(state, {}, stop_s).rows
+        simulator = engine(line, table, choices[n % len(choices)])
+        rows += simulator.advance(state, setpoints, stop_s).rows
+        setpoints = {k: v for k, v in coming.items() if k.partition(".")[0] in known}
     return state, rows
 
 
 @given(
     plant=plants(),
+    table=outside(),
     seed=st.integers(0, 2**31),
     cuts_s=st.lists(st.floats(0.0, END_S), max_size=3),
 )
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-def test_random_lines(plant: Plant, seed: int, cuts_s: list[float]) -> None:
+def test_random_lines(plant: Plant, table: list[float], seed: int, cuts_s: list[float]) -> None:
     line = build_line(plant)
     note(plant.model_dump_json(exclude_defaults=True))
-    whole, rows = run(line, seed, [], "simpy")
+    whole, rows = run(line, table, seed, [], "simpy")
     for stops_s, engines in (([], "compiled"), (cuts_s, "compiled simpy")):
-        other, same = run(line, seed, stops_s, engines)
+        other, same = run(line, table, seed, stops_s, engines)
         assert same == rows
         assert other.ints == whole.ints
         assert np.array(other.floats).tobytes() == np.array(whole.floats).tobytes()
     _nothing_appears_or_is_lost(line, whole)
     _times_add_up(line, whole)
     _nobody_is_in_two_places(line, whole)
+    _what_is_locked_stays_so(line, table, whole)
 
 
 def _nothing_appears_or_is_lost(line: Line, state: LineState) -> None:
@@ -215,3 +256,18 @@ def _nobody_is_in_two_places(line: Line, state: LineState) -> None:
         on_duty, free = state.ints[e * s.E_INTS + s.OPS], state.ints[e * s.E_INTS + s.FREE]
         assert on_duty - free == held.count(e)
         assert held.count(e) <= crew.people
+
+
+def _what_is_locked_stays_so(line: Line, table: list[float], state: LineState) -> None:
+    """A circle of waits is never left; and a line that does nothing though it could has one."""
+    circle = deadlock(line, state)
+    later = state.copy()
+    rows = engine(line, table, "compiled").advance(later, {}, END_S + 86400.0).rows
+    works = {row[1] for row in rows if s.STATES[row[3]] == "processing"}
+    assert not works & {e for e, element in enumerate(line.elements) if element.name in circle}
+    at = line.k[s.K_LINE_I]
+    wanted = (
+        state.ints[at + s.RELEASED] - state.ints[at + s.LINE_SCRAPPED] < later.ints[at + s.ORDERED]
+    )
+    if not rows and wanted:
+        assert circle

@@ -129,7 +129,7 @@ def refuse_deadlock(line: Line, state: LineState) -> None:
     circle = deadlock(line, state)
     if circle:
         message = f"the line has locked itself: {' waits for '.join((*circle, circle[0]))}"
-        hint = "give one of these buffers more room, or limit the parts in the line (wip_limit)"
+        hint = "give one of these buffers more room, or the source another wip_limit"
         raise Problem("plant", message, hint)
 
 

@@ -111,7 +111,7 @@ class CrewSpec(Spec):
     def _in_order(self) -> Self:
         last = -24.0
         for begin, end in self.on_duty_h:
-            if not 0.0 <= begin < end <= begin + 24.0 or begin < last or end > 48.0:
+            if not 0.0 <= begin < end <= begin + 24.0 or begin >= 24.0 or begin < last:
                 msg = (
                     f"on_duty_h: [{begin:g}, {end:g}] must lie behind the one before it, begin"
                     " within the day and end within 24 h; beyond midnight write [22, 30]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from twin.line.belt import arrive, travel
 from twin.line.conveyor import grid
 from twin.line.environment import environment
-from twin.line.flow import next_touched, touch
+from twin.line.flow import next_touched, room, room_came, touch
 from twin.line.hooks import (
     Constants,
     Floats,
@@ -40,6 +40,7 @@ from twin.line.schema import (
     SOURCE,
     STATE,
     STATION,
+    TAKES_FROM,
     TIMED_OUT,
 )
 from twin.line.source import release
@@ -73,7 +74,7 @@ def happen(
     elif kind == CUSTOM:
         fire_custom(e, i[e * E_INTS + PENDING], now, f, i, c, k, journal)
     elif kind == CREW:
-        change_of_duty(e, now, f, i, c, k, journal)
+        change_of_duty(now, f, i, c, k, journal)
     else:
         environment(e, now, f, i, c, k, w, journal)
     settle(now, f, i, c, k, journal)
@@ -92,7 +93,7 @@ def settle(now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: 
         elif kind == BELT:
             travel(e, f, i, k, journal)
         elif kind == CREW:
-            assign(e, f, i, k)
+            assign(f, i, k)
         elif kind == CUSTOM:
             look_custom(e, now, f, i, c, k, journal)
         # A conveyor looks for itself, at its next grid point.
@@ -114,6 +115,9 @@ def put_in_force(
     if kind == STANDBY_NOW:
         i[column] = round(value)
         touch(e, i, k)
+        before = k[ELEMENTS_K + e * EK + TAKES_FROM]
+        if room(before, k) == 0:  # who has kept its part from a sleeper looks again
+            room_came(before, i, k)
     elif f[column] != value:
         f[column] = value
         if kind == TAKT:

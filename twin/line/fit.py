@@ -86,6 +86,42 @@ def check_units(plant: Plant, models: Iterable[ProcessModel]) -> None:
             raise PlantError(("disturbances", name, "unit"), message, hint)
 
 
+SINGLE_PARTS = (
+    "cycle_scatter",
+    "tool",
+    "inspection",
+    "also_takes",
+    "also_gives",
+    "batch",
+    "setup",
+    "picks",
+    "needs",
+    "wake_at_parts",
+    "service",
+    "restart_scrap_parts",
+)
+"""Keys of stations that take one part, or one batch, after the other."""
+
+
+def check_continuous(plant: Plant, at: KeyPath, station: StationSpec, model: ProcessModel) -> None:
+    """A conveyor through a process knows nothing of what belongs to single cycles."""
+    if model.kind is not Kind.CONTINUOUS:
+        return
+    hint = f"remove it, or let a station before or behind {station.name!r} do it"
+    for key in SINGLE_PARTS:
+        if getattr(station, key) != StationSpec.model_fields[key].default:
+            message = f"{station.model} moves its parts on without a pause and has no {key}"
+            raise PlantError((*at, key), message, hint)
+    for name, failure in station.failures.items():
+        if failure.clock == "calendar":
+            message = f"{station.model} fails in motion only, not by the calendar"
+            path = (*at, "failures", name, "clock")
+            raise PlantError(path, message, "remove clock: calendar")
+    if station.inspects and station.gives_to != plant.sink:
+        message = f"{station.name!r} passes its parts on to {station.gives_to!r} unseen"
+        raise PlantError((*at, "inspects"), message, hint)
+
+
 def check_grid(at: KeyPath, station: StationSpec, model: ProcessModel) -> None:
     """The grid and the places of a conveyor are those that the process model is made for."""
     if model.kind is not Kind.CONTINUOUS:

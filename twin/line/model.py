@@ -19,7 +19,14 @@ from twin.line.columns import (
     upkeep_columns,
 )
 from twin.line.custom import ElementError, ElementKind, load_element
-from twin.line.fit import check_grid, check_limits, check_parameter_names, check_truth, check_units
+from twin.line.fit import (
+    check_continuous,
+    check_grid,
+    check_limits,
+    check_parameter_names,
+    check_truth,
+    check_units,
+)
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
 
@@ -159,6 +166,7 @@ def _element(plant: Plant, n: int, station: StationSpec) -> Element:
             raise PlantError((*at, "parameters", name), f"unknown parameter {name!r}", hint)
     continuous = model.kind is Kind.CONTINUOUS
     check_grid(at, station, model)
+    check_continuous(plant, at, station, model)
     check_limits(at, station, model)
     first = 0 if continuous else 5
     outputs = tuple(q.name for q in model.outputs)[first:]

@@ -15,7 +15,9 @@ from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedul
 from twin.line.schema import (
     BATCH,
     C_STARTS_AT_H,
+    CREW,
     CREWS_K,
+    DUE_S,
     DUTY,
     DUTY_C,
     E_FLOATS,
@@ -32,19 +34,26 @@ from twin.line.schema import (
     WANTS,
 )
 
+ANY = -1
 
-def claim(e: int, task: int, i: Ints, k: Structure) -> bool:
-    """Somebody for a task: True if one has come or none is needed; else the station waits."""
+
+def claim(e: int, task: int, f: Floats, i: Ints, k: Structure) -> bool:
+    """Somebody for a task: True if one has come or none is needed; else the station waits.
+
+    Nobody is taken whom another station waits for: it has waited longer.
+    """
     b = e * E_INTS
     at = task_crews(e, task, k)
     if at == 0:
         return True
     for n in range(k[at]):
-        crew = k[at + 1 + n] * E_INTS
-        if i[crew + FREE] > 0:
-            i[crew + FREE] -= 1
-            i[b + HELD] = k[at + 1 + n]
-            return True
+        crew = k[at + 1 + n]
+        if i[crew * E_INTS + FREE] > 0:
+            if longest_waiting(crew, f, i, k) < 0:
+                i[crew * E_INTS + FREE] -= 1
+                i[b + HELD] = crew
+                return True
+            touch(crew, i, k)
     i[b + WANTS] = task + 1
     return False
 
@@ -64,42 +73,57 @@ def give_back(e: int, i: Ints, k: Structure) -> None:
         i[b + HELD] = 0
 
 
-def assign(e: int, f: Floats, i: Ints, k: Structure) -> None:
-    """A crew sends its free people to those that wait for it."""
-    while i[e * E_INTS + FREE] > 0:
-        station = longest_waiting(e, f, i, k)
+def assign(f: Floats, i: Ints, k: Structure) -> None:
+    """Whoever is free goes to those that wait, the longest waiting first, by the order of its list."""
+    while True:
+        station = longest_waiting(ANY, f, i, k)
         if station < 0:
             return
-        i[e * E_INTS + FREE] -= 1
-        i[station * E_INTS + HELD] = e
+        crew = first_free(station, ANY, i, k)
+        i[crew * E_INTS + FREE] -= 1
+        i[station * E_INTS + HELD] = crew
         touch(station, i, k)
 
 
 def longest_waiting(crew: int, f: Floats, i: Ints, k: Structure) -> int:
-    """The station that has waited longest for somebody of this crew, or -1."""
+    """The station that has waited longest and can be served by this crew (or by any), or -1."""
     found = -1
     since_s = FOREVER
     for station in range(1, k[K_ELEMENTS] - 1):
         b = station * E_INTS
-        if i[b + WANTS] > 0 and i[b + HELD] == 0 and f[station * E_FLOATS + SINCE_S] < since_s:
-            at = task_crews(station, i[b + WANTS] - 1, k)
-            for n in range(k[at]):
-                if k[at + 1 + n] == crew:
-                    found = station
-                    since_s = f[station * E_FLOATS + SINCE_S]
+        waits = i[b + WANTS] > 0 and i[b + HELD] == 0
+        if (
+            waits
+            and f[station * E_FLOATS + SINCE_S] < since_s
+            and first_free(station, crew, i, k) >= 0
+        ):
+            found = station
+            since_s = f[station * E_FLOATS + SINCE_S]
     return found
 
 
+def first_free(station: int, only: int, i: Ints, k: Structure) -> int:
+    """The first crew of the list that a station waits with that has somebody free, or -1."""
+    at = task_crews(station, i[station * E_INTS + WANTS] - 1, k)
+    for n in range(k[at]):
+        crew = k[at + 1 + n]
+        if i[crew * E_INTS + FREE] > 0 and only in (ANY, crew):
+            return crew
+    return -1
+
+
 def change_of_duty(
-    e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
+    now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
-    """People come on duty or go; then it is looked at who can be served."""
-    people = k[ELEMENTS_K + e * EK + BATCH]
-    on_duty = people if is_on_duty(e, now, c, k) else 0
-    i[e * E_INTS + FREE] += on_duty - i[e * E_INTS + OPS]
-    i[e * E_INTS + OPS] = on_duty
-    schedule(e, DUTY, next_change_s(e, now, c, k), f, i, journal)
-    touch(e, i, k)
+    """People come on duty or go, all at one time together; then it is looked at who can be served."""
+    for e in range(1, k[K_ELEMENTS] - 1):
+        if k[ELEMENTS_K + e * EK] == CREW and f[e * E_FLOATS + DUE_S] <= now:
+            people = k[ELEMENTS_K + e * EK + BATCH]
+            on_duty = people if is_on_duty(e, now, c, k) else 0
+            i[e * E_INTS + FREE] += on_duty - i[e * E_INTS + OPS]
+            i[e * E_INTS + OPS] = on_duty
+            schedule(e, DUTY, next_change_s(e, now, c, k), f, i, journal)
+            touch(e, i, k)
 
 
 def is_on_duty(e: int, now: float, c: Constants, k: Structure) -> bool:

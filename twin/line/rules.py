@@ -16,6 +16,7 @@ from twin.line import (
     residual,
     source,
     states,
+    taking,
     transitions,
     work,
 )
@@ -27,6 +28,7 @@ MODULES = (
     people,
     belt,
     states,
+    taking,
     work,
     source,
     transitions,

@@ -40,6 +40,9 @@ N_STATES = len(STATES)
 NOTHING, FINISH, FAIL, REPAIRED, WARM, CHANGED, TIMED_OUT, RELEASE, GRID = range(9)
 STRUCK, SET_UP, SERVICED, DUTY, ARRIVE = range(9, 14)
 
+# --- what has brought a station down, if none of its two failures in operation has ----------------
+STRUCK_AWAKE, STRUCK_ASLEEP = 2, 3
+
 # --- what a station may need somebody for ------------------------------------------------------
 TASKS = ("work", "setup", "repair", "tool_change", "service")
 TASK_WORK, TASK_SETUP, TASK_REPAIR, TASK_CHANGE, TASK_SERVICE = range(5)

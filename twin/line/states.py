@@ -127,6 +127,9 @@ def sleep(
     enter(e, STANDBY, c[e * EC + C_STANDBY_KW], now, f, i, k, journal)
     plan(e, NOTHING, FOREVER, now, f, i, c, journal)
     touch(e, i, k)
+    before = k[ELEMENTS_K + e * EK + TAKES_FROM]
+    if room(before, k) == 0:  # a part handed over wakes it
+        room_came(before, i, k)
 
 
 def wait(

@@ -107,11 +107,11 @@ from twin.line.schema import (
     WORLD,
 )
 from twin.line.states import become_idle, block, enter, sleep
+from twin.line.taking import has_work
 from twin.line.work import (
     attend,
     fail,
     go_on,
-    has_work,
     is_service_due,
     luck_of,
     repaired,
@@ -143,7 +143,7 @@ def fire(
         warm(e, now, f, i, c, k, journal)
     elif pending == CHANGED:
         give_back(e, i, k)
-        become_idle(e, now, f, i, c, k, journal)
+        after_part(e, now, f, i, c, k, journal)
     elif pending == TIMED_OUT:
         sleep(e, 0, now, f, i, c, k, journal)
     elif pending == SET_UP:
@@ -189,8 +189,7 @@ def is_wanted(e: int, f: Floats, i: Ints, c: Constants, k: Structure) -> bool:
     ek = ELEMENTS_K + e * EK
     slot = i[e * E_INTS + SLOT]
     if slot >= 0:
-        to = destination(e, slot, i, c, k)
-        return to < 0 or has_room(to, i, k)
+        return can_go(e, destination(e, slot, i, c, k), i, k)
     return level(k[ek + TAKES_FROM], i, k) >= k[ek + WAKE_AT] and has_work(e, i, k)
 
 
@@ -262,10 +261,10 @@ def give(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> 
     while i[b + SLOT] >= 0:
         slot = i[b + SLOT]
         to = destination(e, slot, i, c, k)
-        if to >= 0 and not has_room(to, i, k):
+        if not can_go(e, to, i, k):
             return False
-        if k[ek + ALSO_GIVES_K] > 0 and not take_apart(e, slot, now, f, i, c, k):
-            return False
+        if comes_apart(e, to, k):
+            take_apart(e, slot, now, f, i, c, k)
         if to >= 0:
             if k[ek + REWORK_TO] >= 0 and to == k[ek + REWORK_TO]:
                 part = k[K_PART_I] + slot * P_INTS
@@ -310,17 +309,32 @@ def destination(e: int, slot: int, i: Ints, c: Constants, k: Structure) -> int:
     return to
 
 
+def comes_apart(e: int, to: int, k: Structure) -> bool:
+    """Whether pieces come off a part that goes there: what is sent back or scrapped stays whole."""
+    ek = ELEMENTS_K + e * EK
+    return k[ek + ALSO_GIVES_K] > 0 and to != SCRAP and (to < 0 or to != k[ek + REWORK_TO])
+
+
+def can_go(e: int, to: int, i: Ints, k: Structure) -> bool:
+    """Whether there is room for a finished part, and for each piece that comes off it."""
+    if to >= 0 and not has_room(to, i, k):
+        return False
+    if comes_apart(e, to, k):
+        also = k[ELEMENTS_K + e * EK + ALSO_GIVES_K]
+        for n in range(k[also]):
+            goes_to = k[also + 1 + 2 * n]
+            level_of = i[k[K_BUFFER_I] + goes_to * B_INTS + LEVEL]
+            if level_of + k[also + 2 + 2 * n] > k[k[K_BUFFER_K] + BK * goes_to + ROOM]:
+                return False
+    return True
+
+
 def take_apart(
     e: int, slot: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure
-) -> bool:
-    """Disassembly: the components that come off go to their buffers; False while one has no room."""
+) -> None:
+    """Disassembly: the components that come off go to their buffers, with their share of the mass."""
     ek = ELEMENTS_K + e * EK
     also, shares = k[ek + ALSO_GIVES_K], k[ek + ALSO_GIVES_C]
-    for n in range(k[also]):
-        to = k[also + 1 + 2 * n]
-        at = k[K_BUFFER_I] + to * B_INTS
-        if i[at + LEVEL] + k[also + 2 + 2 * n] > k[k[K_BUFFER_K] + BK * to + ROOM]:
-            return False
     whole = k[K_PART_F] + slot * P_FLOATS
     whole_kg = f[whole + PART_MATERIAL_KG]
     for n in range(k[also]):
@@ -330,7 +344,6 @@ def take_apart(
             i[k[K_PART_I] + component * P_INTS + PART_MARKS] |= COMPONENT
             f[whole + PART_MATERIAL_KG] -= mass_kg
             put(k[also + 1 + 2 * n], component, now, f, i, c, k)
-    return True
 
 
 def after_part(

@@ -1,4 +1,4 @@
-"""What a station does with a part inside: fetch, set up, work, fail; and what keeps it able to work.
+"""What a station does with a part inside: set up, work, fail; and what keeps it able to work.
 
 Plain functions over the flat columns of ``twin.line.schema``, see ``twin.line.transitions``. A station
 fails in operation only, by its own clock of operating time; a *strike* is a failure that counts calendar
@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from twin.kernels.draws import DEFECT
 from twin.kernels.draws import uniform as draw_uniform
-from twin.line.flow import absorb, level, nth, take, take_nth, touch
+from twin.line.flow import touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, run_cycle, schedule
 from twin.line.luck import repair_s, restart, scatter, strike_repair_s, to_failure_s, to_strike_s
 from twin.line.people import claim, give_back
 from twin.line.schema import (
-    ALSO_TAKES_K,
-    AT_LEAST,
     BAD,
-    BATCH,
     BOOKED_S,
     C_CYCLE_LAW,
     C_IDLE_KW,
@@ -45,7 +42,6 @@ from twin.line.schema import (
     K_LINE_I,
     K_PART_F,
     K_PART_I,
-    LIFO,
     NOTHING,
     OPS,
     P_FLOATS,
@@ -53,14 +49,13 @@ from twin.line.schema import (
     PART_ID,
     PART_MARKS,
     PASS,
-    PICKS,
     PLACES_I,
     PROCESSING,
     PRODUCT,
     REPAIRED,
     REST_SINCE_S,
     RESTART_SCRAP,
-    SAME_PRODUCT,
+    RESUME,
     SEED,
     SERVICE,
     SERVICE_OPS,
@@ -72,10 +67,12 @@ from twin.line.schema import (
     SETUP,
     SETUP_C,
     SLOT,
+    STANDBY,
     STATE,
     STRIKES,
     STRIKES_S,
-    TAKES_FROM,
+    STRUCK_ASLEEP,
+    STRUCK_AWAKE,
     TASK_CHANGE,
     TASK_REPAIR,
     TASK_S,
@@ -89,56 +86,11 @@ from twin.line.schema import (
     WORK_SINCE_S,
     WORLD,
 )
-from twin.line.states import become_idle, block, enter, plan, wait
+from twin.line.states import become_idle, block, enter, plan, sleep, wait
+from twin.line.taking import fetch
 
-# --- taking parts --------------------------------------------------------------------------------
-
-
-def has_work(e: int, i: Ints, k: Structure) -> bool:
-    """Whether all that the station needs to begin lies before it."""
-    ek = ELEMENTS_K + e * EK
-    if level(k[ek + TAKES_FROM], i, k) < k[ek + AT_LEAST]:
-        return False
-    also = k[ek + ALSO_TAKES_K]
-    if also > 0:
-        for n in range(k[also]):
-            if level(k[also + 1 + 2 * n], i, k) < k[also + 2 + 2 * n]:
-                return False
-    return True
-
-
-def fetch(e: int, f: Floats, i: Ints, c: Constants, k: Structure) -> None:
-    """Take the part, or as many as make a batch, and the components that go into it."""
-    b = e * E_INTS
-    ek = ELEMENTS_K + e * EK
-    i[b + SLOT] = pick(e, f, i, c, k)
-    if k[ek + BATCH] > 1:
-        i[k[ek + PLACES_I]] = i[b + SLOT]
-        i[b + IN_HAND] = 1
-        while i[b + IN_HAND] < k[ek + BATCH] and level(k[ek + TAKES_FROM], i, k) > 0:
-            i[k[ek + PLACES_I] + i[b + IN_HAND]] = pick(e, f, i, c, k)
-            i[b + IN_HAND] += 1
-    also = k[ek + ALSO_TAKES_K]
-    if also > 0:
-        for n in range(k[also]):
-            for _ in range(k[also + 2 + 2 * n]):
-                absorb(take(k[also + 1 + 2 * n], i, k), i[b + SLOT], f, i, k)
-
-
-def pick(e: int, f: Floats, i: Ints, c: Constants, k: Structure) -> int:
-    """The next part by the station's rule."""
-    ek = ELEMENTS_K + e * EK
-    buffer = k[ek + TAKES_FROM]
-    rule = k[ek + PICKS]
-    if rule == LIFO:
-        return take_nth(buffer, level(buffer, i, k) - 1, i, k)
-    if rule == SAME_PRODUCT:
-        for n in range(level(buffer, i, k)):
-            product = f[k[K_PART_F] + nth(buffer, n, i, k) * P_FLOATS + PRODUCT]
-            if product == f[e * E_FLOATS + SET_UP_FOR]:
-                return take_nth(buffer, n, i, k)
-    return take(buffer, i, k)
-
+SOME_S = 1e-9
+"""Work that is left of a cycle whose end rounding has hidden: it ends by itself, after the repair."""
 
 # --- working on them -----------------------------------------------------------------------------
 
@@ -147,9 +99,9 @@ def start(
     e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
     """Fetch what is needed, set up for it if that must be, and begin."""
-    fetch(e, f, i, c, k)
+    fetch(e, f, i, k)
     if k[ELEMENTS_K + e * EK + SETUP_C] > 0 and setup_s(e, f, i, c, k) > 0.0:
-        if claim(e, TASK_SETUP, i, k):
+        if claim(e, TASK_SETUP, f, i, k):
             set_up(e, now, f, i, c, k, journal)
         else:
             wait(e, now, f, i, c, k, journal)
@@ -186,7 +138,7 @@ def attend(
     if k[ELEMENTS_K + e * EK + SETUP_C] > 0:
         product = f[k[K_PART_F] + i[e * E_INTS + SLOT] * P_FLOATS + PRODUCT]
         f[e * E_FLOATS + SET_UP_FOR] = product
-    if claim(e, TASK_WORK, i, k):
+    if claim(e, TASK_WORK, f, i, k):
         begin(e, now, f, i, c, k, journal)
     else:
         f[e * E_FLOATS + WORK_LEFT_S] = 0.0  # not begun
@@ -206,11 +158,12 @@ def begin(
         scatter(e, luck_of(part, i), f, i, c, k, journal)
     i[b + DEFECTIVE] = 0
     if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
-        i[b + DEFECTIVE] = is_defective(e, part, defect_probability, i, k)
-        for n in range(1, i[b + IN_HAND]):
-            other = k[K_PART_I] + i[k[ek + PLACES_I] + n] * P_INTS
-            if is_defective(e, other, defect_probability, i, k):
-                i[other + PART_MARKS] |= BAD
+        if i[b + IN_HAND] == 0:
+            i[b + DEFECTIVE] = is_defective(e, part, defect_probability, i, k)
+        for n in range(i[b + IN_HAND]):  # a batch: each part has its own luck
+            one = k[K_PART_I] + i[k[ek + PLACES_I] + n] * P_INTS
+            if is_defective(e, one, defect_probability, i, k):
+                i[one + PART_MARKS] |= BAD
     if k[ek + RESTART_SCRAP]:
         restart(e, True, now, f, i, c, k)
     f[a + WORK_LEFT_S] = f[a + CYCLE_S]
@@ -269,12 +222,13 @@ def fail(
 def strike(
     e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
-    """A failure of calendar time, whatever the station is doing."""
+    """A failure of calendar time: of a station at work, idle, blocked or asleep."""
     a = e * E_FLOATS
     b = e * E_INTS
+    i[b + FAILED_MODE] = STRUCK_ASLEEP if i[b + STATE] == STANDBY else STRUCK_AWAKE
     if i[b + STATE] == PROCESSING:
         worked = now - f[a + WORK_SINCE_S]
-        f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, 0.0)
+        f[a + WORK_LEFT_S] = max(f[a + WORK_LEFT_S] - worked, SOME_S)
         f[a + TO_FAILURE_S] = max(f[a + TO_FAILURE_S] - worked, 0.0)
         f[a + TO_FAILURE_S + 1] = max(f[a + TO_FAILURE_S + 1] - worked, 0.0)
         f[a + REST_SINCE_S] = now
@@ -282,7 +236,7 @@ def strike(
         f[a + WORK_LEFT_S] = 0.0
     f[a + TASK_S] = strike_repair_s(e, i[b + STRIKES], i, c, k)
     i[b + STRIKES] += 1
-    f[a + STRIKES_S] = now + f[a + TASK_S] + to_strike_s(e, i[b + STRIKES], f, i, c, k)
+    f[a + STRIKES_S] = FOREVER
     break_down(e, now, f, i, c, k, journal)
 
 
@@ -292,7 +246,7 @@ def break_down(
     """Down; the repair begins when there is somebody for it. Who attended the work is free again."""
     give_back(e, i, k)
     enter(e, DOWN, c[e * EC + C_IDLE_KW], now, f, i, k, journal)
-    if claim(e, TASK_REPAIR, i, k):
+    if claim(e, TASK_REPAIR, f, i, k):
         schedule(e, REPAIRED, now + f[e * E_FLOATS + TASK_S], f, i, journal)
     else:
         schedule(e, NOTHING, FOREVER, f, i, journal)
@@ -301,16 +255,22 @@ def break_down(
 def repaired(
     e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
-    """Go on where the failure has interrupted."""
+    """Go on where the failure has interrupted: who was asleep sleeps on."""
     a = e * E_FLOATS
     b = e * E_INTS
+    mode = i[b + FAILED_MODE]
+    if mode >= STRUCK_AWAKE:
+        i[b + FAILED_MODE] = -1
+        f[a + STRIKES_S] = now + to_strike_s(e, i[b + STRIKES], f, i, c, k)
     give_back(e, i, k)
-    if i[b + SLOT] < 0:
+    if mode == STRUCK_ASLEEP:
+        sleep(e, i[b + RESUME], now, f, i, c, k, journal)
+    elif i[b + SLOT] < 0:
         become_idle(e, now, f, i, c, k, journal)
     elif f[a + WORK_LEFT_S] <= 0.0:
         block(e, now, f, i, c, k, journal)
         touch(e, i, k)
-    elif claim(e, TASK_WORK, i, k):
+    elif claim(e, TASK_WORK, f, i, k):
         resume(e, now, f, i, c, k, journal)
     else:
         wait(e, now, f, i, c, k, journal)
@@ -333,7 +293,7 @@ def upkeep(
     e: int, task: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure, journal: Journal
 ) -> None:
     """A worn edge is to be changed, or a service is due: as soon as there is somebody for it."""
-    if claim(e, task, i, k):
+    if claim(e, task, f, i, k):
         serve(e, task, now, f, i, c, k, journal)
     else:
         wait(e, now, f, i, c, k, journal)
