@@ -15,7 +15,7 @@ from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
     from twin.cli.offline import Offline
-    from twin.feedback.study import Course, Study
+    from twin.feedback.study import Course, Precision, Study
 
 NAME = "simulate"
 NEEDS_ARGUMENTS = False
@@ -104,24 +104,17 @@ def command(
     import json
 
     from twin.cli.offline import Offline
-    from twin.feedback.study import Precision, Study, WarmUp
-    from twin.feedback.study.study import OF_ORDERS, SHOWN_OF
+    from twin.feedback.study import Study, WarmUp
 
-    given_h = _warm_up_hours(warm_up, saturated=saturated)
     shift = Shift(options.chosen_plant(plant), seed, hours, scenario, variant, utilisation)
     shift.check()
+    given_h = _warm_up_hours(warm_up, shift, saturated=saturated)
     if truth:
         shift.has_truth()
     pick(engine, ENGINES, "engine")
     if report is not None and not report.parent.is_dir():
         raise Problem("file", f"there is no folder {str(report.parent)!r} for the page")
-    if of and until_half_width is None:
-        raise Problem("usage", "--of says nothing without --until-half-width", "give both")
-    if saturated and set(of or ()) & set(OF_ORDERS):
-        raise Problem("usage", f"{', '.join(OF_ORDERS)} mean nothing with --saturated")
-    precision = None
-    if until_half_width is not None:
-        precision = Precision(until_half_width, tuple(of or SHOWN_OF))
+    precision = _precision(until_half_width, of or [], saturated=saturated)
     most = reps or (1 if precision is None else MOST_SHIFTS)
     line = Offline(shift, saturated=saturated, truth=truth, choice=engine)
     with progress() as bar:
@@ -174,13 +167,27 @@ def _take_in(study: Study, course: Course) -> None:
         raise Problem("simulate", f"in shift {study.shifts}: {reason}", hint) from error
 
 
-def _warm_up_hours(given: str, *, saturated: bool) -> float | None:
+def _precision(share: float | None, of: list[str], *, saturated: bool) -> Precision | None:
+    """What was asked for of the intervals; None if nothing."""
+    from twin.feedback.study import Precision
+    from twin.feedback.study.study import OF_ORDERS, SHOWN_OF
+
+    if share is None:
+        if of:
+            raise Problem("usage", "--of says nothing without --until-half-width", "give both")
+        return None
+    if saturated and set(of) & set(OF_ORDERS):
+        raise Problem("usage", f"{', '.join(OF_ORDERS)} mean nothing with --saturated")
+    return Precision(share, tuple(of) or SHOWN_OF)
+
+
+def _warm_up_hours(given: str, shift: Shift, *, saturated: bool) -> float | None:
     """What was given, in hours; None for ``auto``."""
     if given == "0":
         return 0.0
     if given != "auto":
         return options.bare_hours(given)
-    if not saturated:
+    if not saturated and shift.plant.demand.arrive != "evenly":
         msg = "shifts that work off their orders begin and end empty: there is nothing to settle"
         raise Problem("usage", msg, "add --saturated, or give --warm-up HOURS yourself")
     return None

@@ -121,6 +121,7 @@ def test_a_report_stands_alone(tmp_path: Path) -> None:
         (["--until-half-width", "1"], "write 1% or 0.5%"),
         (["--until-half-width", "90%"], "up to 50 %"),
         (["--until-half-width", "1%", "--of", "happines"], "there is no figure 'happines'"),
+        (["--saturated", "--until-half-width", "1%", "--of", "backlog_end"], "mean nothing"),
         (["--of", "energy_kwh"], "without --until-half-width"),
         (["--report", "nowhere/at/all.html"], "there is no folder 'nowhere/at'"),
         (["--engine", "steam"], "there is no engine 'steam'"),
@@ -148,3 +149,12 @@ def test_a_model_that_cannot_be_compiled_is_named(monkeypatch: pytest.MonkeyPatc
     assert code == 2
     assert "'cutting' cannot be compiled" in err
     assert "leave out --engine" in err
+
+
+def test_a_line_whose_orders_arrive_evenly_can_settle(tmp_path: Path) -> None:
+    assert twin("init", tmp_path / "line")[0] == 0
+    plant = tmp_path / "line" / "plant.yaml"
+    text = plant.read_text("utf-8")
+    plant.write_text(text.replace("demand:\n", "demand:\n  arrive: evenly\n", 1), "utf-8")
+    record = told(plant, "--warm-up", "auto", "--hours", "1")
+    assert 0.0 < record["warm_up"]["hours"] < 8.0
