@@ -85,6 +85,16 @@ def utilisation(given: str | float) -> float:
     return share
 
 
+def percent(given: str | float) -> float:
+    """A share written as a percentage, ``1%`` or ``0.5%``: above nothing and at most half."""
+    text = str(given)
+    share = positive(text.removesuffix("%").strip()) / 100.0
+    if not text.endswith("%") or share > 0.5:
+        msg = f"{text!r} is no percentage up to 50 %; write 1% or 0.5%"
+        raise typer.BadParameter(msg)
+    return share
+
+
 def endpoint(given: str) -> str:
     """The address of an OPC UA server."""
     from urllib.parse import urlparse

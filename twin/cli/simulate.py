@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from twin.cli import options
-from twin.cli.problems import Problem
+from twin.cli.problems import NEGATIVE, Problem, nearest, pick
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
-    from twin.feedback import Kpis
-    from twin.line.model import Line
-    from twin.state import LineState
+    from twin.cli.offline import Offline
+    from twin.feedback.study import Course, Precision, Study
 
 NAME = "simulate"
 NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
   twin simulate machining_line --reps 10
-  twin simulate machining_line --saturated --hours 8 --reps 20
-  twin simulate demo --true --json"""
-READ_S = 60.0
-"""How often the books are kept: prices change with the hour, peaks are metered by the quarter."""
-
-OF_ORDERS = ("ordered_parts", "backlog_end", "cost_eur_per_good_part")
-"""Figures that mean nothing where orders are without end."""
+  twin simulate machining_line --until-half-width 1% --report study.html
+  twin simulate machining_line --saturated --warm-up auto --hours 8 --reps 20
+  twin simulate demo --until-half-width 2% --of scrap_share --reps 500
+  twin simulate demo --true --engine simpy --json"""
+ENGINES = ("auto", "simpy", "compiled")
+MOST_SHIFTS = 1000
+"""Where a precision is asked for and no number of shifts."""
 
 
 def command(
@@ -34,10 +36,46 @@ def command(
     hours: Annotated[
         float,
         typer.Option(
-            parser=options.bare_hours, metavar="HOURS", show_default="8", help="Plant time a shift."
+            parser=options.bare_hours,
+            metavar="HOURS",
+            show_default="8",
+            help="Plant time a shift, without its warm-up.",
         ),
     ] = 8.0,
-    reps: Annotated[int, typer.Option(min=1, max=10_000, help="Shifts, each of its own luck.")] = 1,
+    reps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            show_default=f"1; with --until-half-width at most {MOST_SHIFTS}",
+            help="Shifts, each of its own luck.",
+        ),
+    ] = None,
+    until_half_width: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.percent,
+            metavar="PERCENT",
+            show_default=False,
+            help="Go on until the 95 % intervals are this narrow, as a share of the mean: 1%.",
+        ),
+    ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIGURE",
+            show_default="throughput and electricity per good part",
+            help="A figure whose interval has to be that narrow; repeatable.",
+        ),
+    ] = None,
+    warm_up: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|HOURS",
+            show_default="none",
+            help="Leave out so much from the empty line on; auto asks a pilot (MSER-5).",
+        ),
+    ] = "0",
     seed: options.Seed = 1,
     scenario: options.Scenario = "nominal",
     utilisation: options.Utilisation = None,
@@ -48,124 +86,159 @@ def command(
     truth: Annotated[
         bool, typer.Option("--true", help="The line as it really is, by its truth file.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, simpy or compiled: the same figures.")
+    ] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", dir_okay=False, show_default=False, help="Write a page with pictures."
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Simulate a line at its recipe, offline; 95 % intervals over the replications."""
+    """Simulate a line at its recipe, offline; 95 % intervals over the shifts.
+
+    With --until-half-width the exit code is 1 if the intervals are still wider after all shifts.
+    """
     import json
 
-    from twin.cli.results import orders_note
+    from twin.cli.offline import Offline
+    from twin.feedback.study import Study, WarmUp
 
     shift = Shift(options.chosen_plant(plant), seed, hours, scenario, variant, utilisation)
     shift.check()
+    given_h = _warm_up_hours(warm_up, shift, saturated=saturated)
     if truth:
         shift.has_truth()
-    runs = _runs(shift, reps, saturated=saturated, truth=truth)
-    found = intervals(runs)
+    pick(engine, ENGINES, "engine")
+    if report is not None and not report.parent.is_dir():
+        raise Problem("file", f"there is no folder {str(report.parent)!r} for the page")
+    precision = _precision(until_half_width, of or [], saturated=saturated)
+    most = reps or (1 if precision is None else MOST_SHIFTS)
+    line = Offline(shift, saturated=saturated, truth=truth, choice=engine)
+    with progress() as bar:
+        if given_h is None:
+            bar.begin("pilot", None)
+            left_out = line.settled(seed, hours, bar.done)
+        else:
+            left_out = WarmUp(given_h, "given" if given_h else "none")
+        study = Study(shift.plant, left_out, precision, endless=saturated)
+        bar.begin("shifts", most)
+        for course in courses(line, study, seed, hours, most):
+            _take_in(study, course)
+            bar.done(study.expected())
+    facts = {**shift.facts(), "hours": hours, "most_shifts": most, "saturated": saturated}
+    facts["truth"] = truth
+    if report is not None:
+        _write(report, study, facts)
     if as_json:
-        facts = {**shift.facts(), "hours": hours, "reps": reps, "saturated": saturated}
-        typer.echo(json.dumps({**facts, "truth": truth, "kpis": found}, sort_keys=True))
+        typer.echo(json.dumps({**facts, **study.record()}, sort_keys=True))
     else:
-        hidden = OF_ORDERS if saturated else ()
-        _show({name: kpi for name, kpi in found.items() if name not in hidden}, reps)
+        from twin.cli.results import orders_note
+        from twin.cli.study_tables import show
+
+        show(study)
         note = "" if saturated else orders_note(shift.plant, hours)
         if note:
             options.console().print(f"note: {note}", markup=False)
+    if precision is not None and not study.is_precise:
+        raise typer.Exit(NEGATIVE)
 
 
-def _runs(shift: Shift, reps: int, *, saturated: bool, truth: bool) -> list[Kpis]:
+def courses(line: Offline, study: Study, seed: int, hours: float, most: int) -> Iterator[Course]:
+    """Shift after shift, each of its own luck, until the study needs no more or has had ``most``."""
+    for n in range(most):
+        yield line.course(seed + n, study.warm_up.hours + hours, study.from_s)
+        if study.is_precise:
+            return
+
+
+def _take_in(study: Study, course: Course) -> None:
+    try:
+        study.book(course)
+    except KeyError as error:
+        reason = str(error.args[0])
+        name = reason.partition(":")[0]
+        if "no such figure" in reason:
+            hint = nearest(name, study.units)
+            raise Problem("usage", f"there is no figure {name!r}", hint) from error
+        hint = "its interval needs it in every shift: choose another with --of, or longer shifts"
+        raise Problem("simulate", f"in shift {study.shifts}: {reason}", hint) from error
+
+
+def _precision(share: float | None, of: list[str], *, saturated: bool) -> Precision | None:
+    """What was asked for of the intervals; None if nothing."""
+    from twin.feedback.study import Precision
+    from twin.feedback.study.study import OF_ORDERS, SHOWN_OF
+
+    if share is None:
+        if of:
+            raise Problem("usage", "--of says nothing without --until-half-width", "give both")
+        return None
+    if saturated and set(of) & set(OF_ORDERS):
+        raise Problem("usage", f"{', '.join(OF_ORDERS)} mean nothing with --saturated")
+    return Precision(share, tuple(of) or SHOWN_OF)
+
+
+def _warm_up_hours(given: str, shift: Shift, *, saturated: bool) -> float | None:
+    """What was given, in hours; None for ``auto``."""
+    if given == "0":
+        return 0.0
+    if given != "auto":
+        return options.bare_hours(given)
+    if not saturated and shift.plant.demand.arrive != "evenly":
+        msg = "shifts that work off their orders begin and end empty: there is nothing to settle"
+        raise Problem("usage", msg, "add --saturated, or give --warm-up HOURS yourself")
+    return None
+
+
+def _write(path: Path, study: Study, facts: dict[str, object]) -> None:
+    from twin.cli.results import versions
+    from twin.feedback.report import render_study
+
+    shown = {"scenario", "variant", "utilisation", "seed", "saturated", "truth"}
+    page = render_study(
+        study,
+        facts={name: str(value) for name, value in facts.items() if name in shown},
+        versions=versions(),
+        hashes={"plant": study.plant.config_hash},
+    )
+    path.write_text(page, encoding="utf-8")
+    typer.echo(f"report: {path}", err=True)
+
+
+class Progress(Protocol):
+    """Shows how far a study is."""
+
+    def begin(self, name: str, most: int | None) -> None:
+        """A new stretch of shifts; None: nobody knows how many."""
+        ...
+
+    def done(self, expected: int | None = None) -> None:
+        """One shift is over, and about so many it will be."""
+        ...
+
+
+class Blank:
+    """Shows nothing."""
+
+    def begin(self, name: str, most: int | None) -> None:
+        """Nothing."""
+
+    def done(self, expected: int | None = None) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar where somebody looks, nothing where nobody does."""
     import sys
-    from dataclasses import replace
 
-    found = []
-    for n in range(reps):
-        one = replace(shift, seed=shift.seed + n)
-        found.append(simulated(one, saturated=saturated, truth=truth))
-        if reps > 1 and sys.stderr.isatty():
-            typer.echo(f"\r{n + 1} of {reps} shifts", err=True, nl=n + 1 == reps)
-    return found
+    if not sys.stderr.isatty():
+        yield Blank()
+        return
+    from twin.cli.study_tables import Bar
 
-
-def simulated(shift: Shift, *, saturated: bool, truth: bool) -> Kpis:
-    """One shift from an empty line, no controller, read without any noise."""
-    import numpy as np
-
-    from twin.config import load_truth
-    from twin.cycle import Reading
-    from twin.feedback import Ledger, evaluate
-    from twin.kernels import draws
-    from twin.line.initial import initial_state
-    from twin.line.model import build_line
-    from twin.line.scenario import build_table, scenario_of
-    from twin.line.simulator import Simulator
-    from twin.line.tags import NO_CONTROL, TagReader
-
-    plant = shift.plant
-    true = load_truth(shift.place, plant) if truth else None
-    mismatch = scenario_of(plant, shift.scenario).model_mismatch if truth else None
-    line = build_line(plant, true, shift.variant, mismatch)
-    orders = 100.0 if saturated else shift.utilisation
-    world = draws.PLANT
-    table = build_table(plant, shift.seed, world, shift.hours, shift.scenario, orders)
-    simulator, state = Simulator(line, table), initial_state(line, shift.seed, world)
-    reader = TagReader(line)
-    ledger = Ledger(plant, reader.signals)
-    simulator.prime(state)
-    if saturated:
-        simulator.advance(state, {"line.takt_s": plant.source.takt_s.validity[0]}, 0.0)
-    status = np.zeros(len(reader.signals), dtype=np.int64)
-    for now_s in np.append(np.arange(0.0, shift.hours * 3600.0, READ_S), shift.hours * 3600.0):
-        simulator.advance(state, {}, float(now_s))
-        time_us = round(now_s * 1e6)
-        values = reader.read(state, NO_CONTROL)
-        ledger.book(Reading(time_us, 0, values, np.full(status.size, time_us), status))
-    refuse_deadlock(line, state)
-    return evaluate(ledger)
-
-
-def refuse_deadlock(line: Line, state: LineState) -> None:
-    """A line that has locked itself has no figures."""
-    from twin.line.deadlock import deadlock
-
-    circle = deadlock(line, state)
-    if circle:
-        message = f"the line has locked itself: {' waits for '.join((*circle, circle[0]))}"
-        hint = "give one of these buffers more room, or the source another wip_limit"
-        raise Problem("plant", message, hint)
-
-
-def intervals(runs: list[Kpis]) -> dict[str, dict[str, Any]]:
-    """Mean and half-width of Student's 95 % interval of each figure that every shift has."""
-    import math
-
-    from twin.feedback.compare import student_t
-
-    found: dict[str, dict[str, Any]] = {}
-    for kpi in runs[0].values:
-        if not all(kpi.name in run for run in runs):
-            continue
-        values = [run[kpi.name] for run in runs]
-        mean, half = math.fsum(values) / len(values), None
-        if len(values) > 1:
-            spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
-            half = student_t(len(values) - 1) * spread / math.sqrt(len(values))
-        found[kpi.name] = {"mean": mean, "half_width": half, "unit": kpi.unit}
-    return found
-
-
-def _show(found: dict[str, dict[str, Any]], reps: int) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from twin.cli.results import SHOWN
-    from twin.feedback.report.labels import number, unit_text
-
-    caption = f"{reps} shifts, 95 % interval of the mean" if reps > 1 else "one shift: no interval"
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    for name in ("figure", "unit", "mean", "±"):
-        table.add_column(name, justify="right" if name in ("mean", "±") else "left")
-    for name in SHOWN:
-        if name in found and not (name.startswith("gas_") and not found[name]["mean"]):
-            kpi = found[name]
-            unit, half = unit_text(kpi["unit"]), number(kpi["half_width"])
-            table.add_row(name.replace("_", " "), unit, number(kpi["mean"]), half)
-    options.console().print(table)
+    with Bar() as bar:
+        yield bar

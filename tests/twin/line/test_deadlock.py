@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.twin.line.small_lines import Run, changed, fixed, line_of
+from twin.cli.offline import refuse_deadlock
 from twin.cli.problems import Problem
-from twin.cli.simulate import refuse_deadlock
 from twin.line.deadlock import deadlock
 from twin.line.model import Line, build_line
 

@@ -157,9 +157,11 @@ def buffer_chart(run: ReportData) -> str:
     for axes, buffer in zip(grid, buffers, strict=True):
         times_s, level = changes(run.series[f"{buffer.name}.level"])
         capacity = float(buffer.capacity)
-        axes.fill_between(times_s, level, step="post", color="#b9c1c8", linewidth=0)
+        # Steps as corners: a full stretch is then as wide as it was, however few its points.
+        corners_s, level = np.repeat(times_s, 2)[1:], np.repeat(level, 2)[:-1]
+        axes.fill_between(corners_s, level, color="#b9c1c8", linewidth=0)
         full = np.where(level >= capacity, level, np.nan)
-        axes.fill_between(times_s, full, step="post", color=WARNING, linewidth=0)
+        axes.fill_between(corners_s, full, color=WARNING, linewidth=0)
         axes.axhline(capacity, color=QUIET, linewidth=0.8, linestyle=(0, (4, 2)))
         axes.set_ylim(0, capacity * 1.08)
         axes.set_yticks([0, capacity], ["0", number(capacity)])

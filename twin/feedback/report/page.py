@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import resources
-from typing import TYPE_CHECKING
-
 from twin.feedback.iso22400 import STATION_KPIS
 from twin.feedback.report import figures, tables
 from twin.feedback.report.canvas import drawing
 from twin.feedback.report.data import ReportData
 from twin.feedback.report.labels import clock, number
+from twin.feedback.report.templates import template
 from twin.line import schema as s
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 
 def render(run: ReportData) -> str:
@@ -35,7 +29,7 @@ def render(run: ReportData) -> str:
             "outside": figures.outside_chart(run),
         }
     shifts = run.kpis[run.controller]
-    return _template().render(
+    return template("page.html").render(
         run=run,
         span=f"{clock(from_s, starts_at_h)} to {clock(until_s, starts_at_h)}",
         hours=number((until_s - from_s) / 3600.0),
@@ -55,14 +49,3 @@ def render(run: ReportData) -> str:
         clip_rows=tables.clip_rows(run),
         mode_rows=tables.mode_rows(run, until_s),
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    text = resources.files("twin.feedback.report").joinpath("page.html").read_text("utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(text)
