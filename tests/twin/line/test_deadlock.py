@@ -7,6 +7,7 @@ import pytest
 from tests.twin.line.small_lines import Run, changed, fixed, line_of
 from twin.cli.offline import refuse_deadlock
 from twin.cli.problems import Problem
+from twin.line import schema as s
 from twin.line.deadlock import deadlock
 from twin.line.model import Line, build_line
 
@@ -47,3 +48,59 @@ def test_a_line_without_orders_is_none() -> None:
     line = line_of(fixed(5.0, 5.0), [1])
     run = Run(line, [2.0, 1.0]).to(100.0)
     assert deadlock(line, run.state) == ()
+
+
+def test_who_sleeps_in_such_a_circle_is_locked_as_well() -> None:
+    line = reworking("infeed")
+    asleep = changed(line.plant, {"stations.1.standby_after_s.start": 30.0})
+    run = Run(build_line(asleep)).to(500.0)
+    assert run.of("m1")[-1][1] == "standby"
+    assert set(deadlock(run.line, run.state)) == {"m0", "b0", "m1", "infeed"}
+
+
+def test_an_assembly_whose_components_lie_behind_its_own_part() -> None:
+    # One core comes off each part, and the assembly needs two; the second part has no room before it.
+    base = line_of(fixed(5.0, 6.0), [1]).plant
+    changes = {
+        "buffers": (*base.buffers, {"name": "b_cores", "capacity": 4.0}),
+        "stations.0.also_gives": ({"gives_to": "b_cores", "parts": 1},),
+        "stations.1.also_takes": ({"takes_from": "b_cores", "parts": 2},),
+    }
+    line = build_line(changed(base, changes))
+    run = Run(line).to(100.0)
+    assert (run.of("m0")[-1], run.of("m1")) == ((10.0, "blocked"), [])
+    assert deadlock(line, run.state) == ("m0", "b0", "m1", "b_cores")
+
+
+def test_batches_that_a_limit_of_parts_never_fills() -> None:
+    # Two blanks, one to either side, where each side works on two at once.
+    base = line_of(fixed(5.0, 5.0, 5.0, 5.0), [2, 2, 2]).plant
+    changes = {
+        "source.wip_limit": 2,
+        "stations.0.gives_to": "b0",
+        "stations.1.takes_from": "infeed",
+        "stations.1.gives_to": "b1",
+        "stations.2.takes_from": "b0",
+        "stations.2.gives_to": "out",
+        "stations.3.takes_from": "b1",
+        "stations.2.batch": {"parts": 2},
+        "stations.3.batch": {"parts": 2},
+        "buffers": base.buffers[:3],
+    }
+    line = build_line(changed(base, changes))
+    run = Run(line).to(100.0)
+    assert run.count(s.GOOD) == 0
+    assert deadlock(line, run.state) == ("blanks", "wip_limit", "m2", "b0", "m0", "infeed")
+
+
+def test_a_line_that_waits_for_people_or_for_a_belt_is_none() -> None:
+    base = line_of(fixed(5.0, 6.0), [1], buffers__1__transit_s=50.0).plant
+    crew = {"name": "crew", "people": 1, "on_duty_h": ((8.0, 9.0),)}
+    line = build_line(changed(base, {"crews": (crew,), "stations.1.needs": {"work": ("crew",)}}))
+    run = Run(line).to(30.0)
+    assert run.of("m0")[-1][1] == "blocked"  # the belt is full, its part on the way
+    assert deadlock(line, run.state) == ()
+    run.to(1000.0)
+    assert run.of("m1")[-1][1] == "waiting"  # for somebody, until 8 h
+    assert deadlock(line, run.state) == ()
+    assert run.to(8000.0).count(s.GOOD) > 0
