@@ -103,14 +103,19 @@ def compare_alternatives(
     return Alternatives(base[0], changed[0], times_s, base[1], changed[1])
 
 
-def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
+def refuse_setpoints(line: Line, setpoints: Mapping[str, float]) -> None:
+    """Raises ``ChangeError`` for a setpoint that the line does not have or that lies out of range."""
     limits = {q.name: q.validity for q in line_signals(line) if q.role is Role.MV}
-    for name, value in change.setpoints.items():
+    for name, value in setpoints.items():
         if name not in limits:
             raise ChangeError(f"the line has no setpoint {name!r}; it has: {', '.join(limits)}")
         allowed = limits[name]
         if allowed is not None and not allowed.holds(value):
             raise ChangeError(f"{name} = {value:g} lies outside [{allowed.lo:g}, {allowed.hi:g}]")
+
+
+def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
+    refuse_setpoints(line, change.setpoints)
     stations = {element.name: element.kind for element in line.stations}
     broken = [failure.station for failure in change.failures]
     for failure in change.failures:

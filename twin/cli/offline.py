@@ -21,7 +21,7 @@ from twin.line.tags import NO_CONTROL, TagReader
 from twin.processes.model import ProcessModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from twin.line.journal import Row
     from twin.line.model import Line
@@ -47,16 +47,25 @@ class Offline:
         self._engine: Engine | None = None
 
     def course(
-        self, seed: int, hours: float, from_s: float = 0.0, world: int = draws.PLANT
+        self,
+        seed: int,
+        hours: float,
+        from_s: float = 0.0,
+        world: int = draws.PLANT,
+        setpoints: Mapping[str, float] | None = None,
     ) -> Course:
-        """One shift of so many hours, read without any noise every minute, and at ``from_s``."""
+        """One shift of so many hours, read without any noise every minute, and at ``from_s``.
+
+        ``setpoints`` hold from the first instant on, instead of the recipe's.
+        """
         shift, line = self._shift, self.line
         orders = PUSHED if self._saturated else shift.utilisation
         table = build_table(shift.plant, seed, world, hours, shift.scenario, orders)
         moving, state = self._moved_by(table), initial_state(line, seed, world)
         moving.prime(state)
-        if self._saturated:
-            moving.advance(state, {"line.takt_s": shift.plant.source.takt_s.validity[0]}, 0.0)
+        pushed = {"line.takt_s": shift.plant.source.takt_s.validity[0]} if self._saturated else {}
+        if given := {**pushed, **(setpoints or {})}:
+            moving.advance(state, given, 0.0)
         until_s = round(hours * 3600.0, 6)
         times_s = np.unique([*np.arange(0.0, until_s, READ_S), from_s, until_s])
         rows: list[Row] = []

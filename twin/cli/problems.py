@@ -12,7 +12,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -40,6 +42,11 @@ class Problem(Exception):  # noqa: N818  (most are the user's business and no fa
         super().__init__(message)
         self.kind, self.message, self.hint, self.code = kind, message, hint, code
         self.place, self.text = place, text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How a worker process hands it over."""
+        again = partial(Problem, code=self.code, place=self.place, text=self.text)
+        return again, (self.kind, self.message, self.hint)
 
     def block(self) -> str:
         """The problem as people read it."""

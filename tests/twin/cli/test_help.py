@@ -9,7 +9,19 @@ import pytest
 from tests.twin.cli.shell import REPOSITORY, twin
 from twin import __version__
 
-VERBS = ("init", "check", "simulate", "emulate", "run", "replay", "report", "tune", "loop")
+VERBS = (
+    "init",
+    "check",
+    "simulate",
+    "sweep",
+    "whatif",
+    "emulate",
+    "run",
+    "replay",
+    "report",
+    "tune",
+    "loop",
+)
 COMMANDS = ("status", "close", "open", "off", "start", "ack")
 HEAVY = ("asyncio", "asyncua", "casadi", "duckdb", "highspy", "matplotlib", "numba", "numpy")
 HEAVY += ("pyarrow", "pydantic", "rich.console", "simpy", "yaml")
