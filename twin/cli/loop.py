@@ -113,7 +113,7 @@ def snapshot(
     out: options.Out = Path("runs"),
 ) -> None:
     """Save the twin of the running loop, as `twin whatif --from` reads it."""
-    text = str(_asked("snapshot", "", run, out)["snapshot"])
+    _, text = live_snapshot(run, out)
     if to is None:
         typer.echo(text)
     else:
@@ -131,6 +131,12 @@ def mv(
 ) -> None:
     """Take one manipulated variable from the loop, or give it back."""
     _say(_asked(f"mv_{switch}", reason, run, out, name), as_json=as_json)
+
+
+def live_snapshot(run: str | None, out: Path) -> tuple[Path, str]:
+    """The folder of the loop that runs, and its twin as a snapshot. Looking is no command."""
+    folder = _running(run, out)
+    return folder, str(_asked("snapshot", "", str(folder), out)["snapshot"])
 
 
 def _asked(verb: str, reason: str, run: str | None, out: Path, mv: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import DAMAGED, Problem
+from twin.cli.problems import CONFLICT, DAMAGED, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ EXAMPLES = """\b
 Examples:
   twin whatif machining_line --at 2h --set line.takt_s=60
   twin whatif machining_line --at 2h --fail milling@30m:20m --order 20@1h --hours 2
-  twin whatif demo --from state.json --set turning.feed_mm=0.28 --plot whatif.svg"""
+  twin whatif demo --from state.json --set turning.feed_mm=0.28 --plot whatif.svg
+  twin whatif --live --set line.takt_s=90"""
 PICTURES = (".svg", ".png", ".pdf")
 POINTS = 60
 """How often the parts are counted for a picture."""
@@ -47,6 +48,14 @@ def command(
             help="Begin with a snapshot, of `--save` or `twin loop snapshot`.",
         ),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Begin where the running loop stands, with its plant.")
+    ] = False,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="RUN", show_default=False, help="Which, if several run."),
+    ] = None,
+    out: options.Out = Path("runs"),
     hours: Annotated[
         float,
         typer.Option(
@@ -82,17 +91,22 @@ def command(
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Compare the line's course with the one that a change brings, luck for luck."""
-    if (at is None) == (saved is None):
-        raise Problem("usage", "where to begin?", "give --at HOURS or --from FILE, one of them")
+    if (at is not None) + (saved is not None) + live != 1:
+        hint = "give --at HOURS, --from FILE or --live, one of them"
+        raise Problem("usage", "where to begin?", hint)
     if plot is not None and plot.suffix not in PICTURES:
         hint = f"end it in {', '.join(PICTURES)}"
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
-    shift = Shift(
-        options.chosen_plant(plant), seed, (at or 0.0) + hours, "nominal", variant, utilisation
-    )
-    shift.check()
-    line = shift.nominal_line
-    state = _read(line, saved) if saved is not None else _simulated(shift, at or 0.0)
+    if live:
+        line, state = _running(run, out)
+        _refuse_other(plant, line)
+    else:
+        shift = Shift(
+            options.chosen_plant(plant), seed, (at or 0.0) + hours, "nominal", variant, utilisation
+        )
+        shift.check()
+        line = shift.nominal_line
+        state = _read(line, saved) if saved is not None else _simulated(shift, at or 0.0)
     if save is not None:
         _write(line, state, save)
     found = _compared(line, state, _change(state, setpoints, fail, order), hours, worlds)
@@ -104,7 +118,7 @@ def command(
     if as_json:
         import json
 
-        facts = {"plant": shift.plant.name, "from_s": state.now_s, "hours": hours, "worlds": worlds}
+        facts = {"plant": line.plant.name, "from_s": state.now_s, "hours": hours, "worlds": worlds}
         typer.echo(json.dumps({**facts, "figures": figures}, sort_keys=True))
     else:
         _show(figures, worlds)
@@ -123,6 +137,26 @@ def _simulated(shift: Shift, at_h: float) -> LineState:
     simulator.prime(state)
     simulator.advance(state, {}, at_h * 3600.0)
     return state
+
+
+def _running(run: str | None, out: Path) -> tuple[Line, LineState]:
+    """The line of the loop that runs, as its own record has it, and its twin at this moment."""
+    from twin.cli.loop import live_snapshot
+    from twin.cli.record import run_of
+    from twin.line.snapshot import from_json
+
+    folder, text = live_snapshot(run, out)
+    line = run_of(str(folder), out).line
+    return line, from_json(line, text)
+
+
+def _refuse_other(plant: str | None, line: Line) -> None:
+    """A loop brings its own plant along; who names another means another loop."""
+    from twin.config import load_plant
+
+    if plant is not None and load_plant(plant).config_hash != line.plant.config_hash:
+        msg = f"the loop does not run {plant}, or not as its file is now, but {line.plant.name}"
+        raise Problem("conflict", msg, "name no plant, or another --run", code=CONFLICT)
 
 
 def _read(line: Line, path: Path) -> LineState:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import twin
+from tests.twin.cli.shell import begin, only_run, twin
 
 
 def test_a_longer_takt_makes_fewer_parts(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_the_table_names_its_worlds() -> None:
 @pytest.mark.parametrize(
     ("given", "word"),
     [
-        ((), "--at HOURS or --from FILE"),
+        ((), "where to begin?"),
         (("--at", "1h", "--set", "line.takt_s"), "no setpoint with a number"),
         (("--at", "1h", "--set", "line.takt_s=1"), "outside"),
         (("--at", "1h", "--fail", "milling"), "is no failure"),
@@ -60,3 +61,32 @@ def test_what_is_no_snapshot_is_told(tmp_path: Path) -> None:
     code, out, err = twin("whatif", "machining_line", "--from", str(tmp_path / "state.json"))
     assert code == 6
     assert "not a snapshot" in out + err
+
+
+@pytest.mark.slow
+def test_a_running_loop_is_asked_and_goes_on(tmp_path: Path) -> None:
+    arguments = ["--emulate", "--speed", "20", "--shift", "2h", "--controller", "rules"]
+    with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
+        runs = tmp_path / "runs"
+        while "turns" not in twin("loop", "status", "--out", runs)[1]:
+            assert process.poll() is None
+        given = ("--set", "line.takt_s=120", "--worlds", "20", "--out", runs, "--json")
+        code, out, err = twin("whatif", "--live", *given)
+        assert code == 0, err
+        told = json.loads(out)
+        assert told["plant"] == "machining_line"
+        assert told["from_s"] > 0.0
+        assert told["figures"]["good_parts"]["difference"] < 0.0
+        code, _, err = twin("whatif", "molding_cell", "--live", *given)
+        assert code == 5
+        assert "the loop does not run molding_cell" in err
+        assert twin("loop", "status", "--out", runs)[0] == 0
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+    assert twin("replay", only_run(runs))[0] == 0  # every decision again, to the last bit
+
+
+def test_nobody_to_ask_is_told(tmp_path: Path) -> None:
+    code, _, err = twin("whatif", "--live", "--out", tmp_path)
+    assert code == 3
+    assert "no loop that takes commands runs" in err
