@@ -98,8 +98,9 @@ def compare_alternatives(
         raise ChangeError("look at one world or more, and at some time ahead")
     _refuse(line, change, state.now_s, lasts_s)
     times_s = np.linspace(0.0, lasts_s, points + 1)[1:]
-    base = _course(line, table, state, Change(), times_s, worlds)
-    changed = _course(line, table, state, change, times_s, worlds)
+    begun = _forks(line, table, state, worlds)
+    base = _course(line, table, state.now_s, begun, Change(), times_s)
+    changed = _course(line, table, state.now_s, begun, change, times_s)
     return Alternatives(base[0], changed[0], times_s, base[1], changed[1])
 
 
@@ -133,23 +134,32 @@ def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
             raise ChangeError("a rush order has one part or more, and must lie ahead")
 
 
+def _forks(
+    line: Line, table: Sequence[float], state: LineState, worlds: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Columns of so many copies, one a row, each in a world of its own."""
+    one: Any = as_arrays(state)
+    floats, ints = np.tile(one.floats, (worlds, 1)), np.tile(one.ints, (worlds, 1))
+    engine = CompiledSimulator(line, table, tells=False)
+    numbers = WHAT_IF + np.arange(worlds, dtype=np.int64)
+    engine.advance_all(np.full(worlds, state.now_s), floats, ints, {}, state.now_s, numbers)
+    return floats, ints
+
+
 def _course(
     line: Line,
     table: Sequence[float],
-    state: LineState,
+    now_s: float,
+    begun: tuple[NDArray[np.float64], NDArray[np.int64]],
     change: Change,
     times_s: NDArray[np.float64],
-    worlds: int,
 ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
-    now_s, end_s = state.now_s, state.now_s + float(times_s[-1])
+    floats, ints = begun[0].copy(), begun[1].copy()
+    worlds, end_s = len(floats), now_s + float(times_s[-1])
     rows = _with_orders(line, table, change.orders, end_s)
     engine = CompiledSimulator(_with_strikes(line, change.failures), rows, tells=False)
-    one: Any = as_arrays(state)
-    floats, ints = np.tile(one.floats, (worlds, 1)), np.tile(one.ints, (worlds, 1))
     begin = {name: values.copy() for name, values in _figures(line, floats, ints, now_s).items()}
     nows_s = np.full(worlds, now_s)
-    numbers = WHAT_IF + np.arange(worlds, dtype=np.int64)
-    engine.advance_all(nows_s, floats, ints, {}, now_s, numbers)
     for failure in change.failures:
         _strike_at(line.element(failure.station), failure.at_s, floats, ints)
     parts = np.empty((worlds, len(times_s)))

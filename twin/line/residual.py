@@ -21,6 +21,9 @@ from twin.line.schema import (
     C_REPAIR_LAW,
     C_REPAIR_S,
     C_STRIKE_BETWEEN_S,
+    C_STRIKE_REPAIR_CV,
+    C_STRIKE_REPAIR_LAW,
+    C_STRIKE_REPAIR_S,
     CAN_STANDBY,
     CONVEYOR,
     DOWN,
@@ -34,6 +37,7 @@ from twin.line.schema import (
     FAIL,
     FAILED_MODE,
     FINISH,
+    FIXED,
     FOREVER,
     IDLE,
     K_ELEMENTS,
@@ -134,40 +138,61 @@ def strike_first(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Struct
         i[b + PENDING] = STRUCK
 
 
-def beyond(e: int, mode: int, elapsed: float, c: Constants) -> float:
+def of_repair(e: int, column: int, strike_column: int, kind: int, c: Constants) -> float:
+    """A constant of one kind of failure: 0 and 1 in operating time, 2 in calendar time."""
+    return c[e * EC + (strike_column if kind == 2 else column + kind)]
+
+
+def beyond(e: int, kind: int, elapsed: float, c: Constants) -> float:
     """The share of repairs of one kind that take longer than ``elapsed``."""
-    mean = c[e * EC + C_REPAIR_S + mode]
-    if c[e * EC + C_REPAIR_LAW + mode] == EXPONENTIAL:
+    mean = of_repair(e, C_REPAIR_S, C_STRIKE_REPAIR_S, kind, c)
+    law = of_repair(e, C_REPAIR_LAW, C_STRIKE_REPAIR_LAW, kind, c)
+    if law == FIXED:
+        return 1.0 if elapsed < mean else 0.0
+    if law == EXPONENTIAL:
         return math.exp(-elapsed / mean)
-    cv = c[e * EC + C_REPAIR_CV + mode]
+    cv = of_repair(e, C_REPAIR_CV, C_STRIKE_REPAIR_CV, kind, c)
     variance = math.log(1.0 + cv * cv)
     sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
     z = (math.log(max(elapsed, 1e-9)) - math.log(mean) + variance / 2.0) / sigma
     return normal_share(-z)
 
 
+def weight(e: int, kind: int, elapsed: float, c: Constants) -> float:
+    """How likely a repair that has taken so long is of one kind, up to a common factor."""
+    between = of_repair(e, C_BETWEEN_S, C_STRIKE_BETWEEN_S, kind, c)
+    if between <= 0.0 or of_repair(e, C_REPAIR_S, C_STRIKE_REPAIR_S, kind, c) <= 0.0:
+        return 0.0
+    return beyond(e, kind, elapsed, c) / between
+
+
 def repair_left_s(
     e: int, elapsed: float, ticket: int, i: Ints, c: Constants, k: Structure
 ) -> float:
     """How long a repair still takes: which kind it is by Bayes, then its own law beyond ``elapsed``."""
-    first = second = 0.0
-    if c[e * EC + C_BETWEEN_S] > 0.0 and c[e * EC + C_REPAIR_S] > 0.0:
-        first = beyond(e, 0, elapsed, c) / c[e * EC + C_BETWEEN_S]
-    if c[e * EC + C_BETWEEN_S + 1] > 0.0 and c[e * EC + C_REPAIR_S + 1] > 0.0:
-        second = beyond(e, 1, elapsed, c) / c[e * EC + C_BETWEEN_S + 1]
-    if first + second <= 0.0:
+    first = weight(e, 0, elapsed, c)
+    second = weight(e, 1, elapsed, c)
+    third = weight(e, 2, elapsed, c)
+    if first + second + third <= 0.0:
         return SOON_S
     line = k[K_LINE_I]
     seed, world = i[line + SEED], i[line + WORLD]
-    luck = draw_uniform(seed, world, e, REPAIR_LEFT, 2 * ticket) * (first + second)
-    mode = 0 if luck < first or second <= 0.0 else 1
+    luck = draw_uniform(seed, world, e, REPAIR_LEFT, 2 * ticket) * (first + second + third)
+    kind = 2
+    if luck < first or second + third <= 0.0:
+        kind = 0
+    elif luck < first + second or third <= 0.0:
+        kind = 1
     v = draw_uniform(seed, world, e, REPAIR_LEFT, 2 * ticket + 1)
-    mean = c[e * EC + C_REPAIR_S + mode]
-    if c[e * EC + C_REPAIR_LAW + mode] == EXPONENTIAL:
+    mean = of_repair(e, C_REPAIR_S, C_STRIKE_REPAIR_S, kind, c)
+    law = of_repair(e, C_REPAIR_LAW, C_STRIKE_REPAIR_LAW, kind, c)
+    if law == FIXED:
+        return max(mean - elapsed, SOON_S)
+    if law == EXPONENTIAL:
         return -mean * math.log(v)  # without memory
-    cv = c[e * EC + C_REPAIR_CV + mode]
+    cv = of_repair(e, C_REPAIR_CV, C_STRIKE_REPAIR_CV, kind, c)
     variance = math.log(1.0 + cv * cv)
     sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
-    share = min(max(1.0 - beyond(e, mode, elapsed, c) * v, 1e-12), 1.0 - 1e-12)
+    share = min(max(1.0 - beyond(e, kind, elapsed, c) * v, 1e-12), 1.0 - 1e-12)
     whole = math.exp(math.log(mean) - variance / 2.0 + sigma * normal_quantile(share))
     return max(whole - elapsed, SOON_S)

@@ -282,6 +282,17 @@ def test_a_repair_that_always_takes_as_long_is_over_when_it_is_over() -> None:
     assert repairs_left(line, 26.0, 3) == pytest.approx([0.0] * 3, abs=2e-3)
 
 
+def test_a_repair_may_be_one_of_a_failure_in_calendar_time() -> None:
+    power = {"mean_between_s": 400.0, "mean_repair_s": 60.0, "repair_law": "lognormal"}
+    power |= {"repair_cv": 0.5, "clock": "calendar"}
+    stop = {"mean_between_s": 900.0, "mean_repair_s": 20.0, "repair_law": "lognormal"}
+    kinds = [(400.0, lognormal(60.0, 0.5)), (900.0, lognormal(20.0, 1.0))]
+    for failures, of in (({"power": power}, kinds[:1]), ({"power": power, "stop": stop}, kinds)):
+        line = line_of([Machine(7.0, None)], [], stations__0__failures=failures)
+        for elapsed_s in (5.0, 50.0):
+            assert_law(repairs_left(line, elapsed_s, 2000), conditional(of, elapsed_s))
+
+
 def test_an_oven_that_is_down_stays_down_for_a_while_in_the_twin_too() -> None:
     line = nominal("paint_cure_line")
     run = shift(line, 3600.0)
