@@ -26,13 +26,20 @@ class Machine:
     """One station: mean cycle, and operating time between failures and repair time if it fails.
 
     ``law`` says how cycle times scatter around the mean (``None``: not at all). Repair times are
-    exponential.
+    exponential. One that ``wakes_at`` so many parts goes to standby as soon as it has none, and then
+    warms up for ``warm_up_s``.
     """
 
     cycle_s: float
     law: str | None = "exponential"
     between_s: float | None = None
     repair_s: float | None = None
+    wakes_at: int | None = None
+    warm_up_s: float = 0.0
+
+
+BUSY_KW, STANDBY_KW, WARM_UP_KW = 12.0, 0.5, 6.0
+"""What a machine takes that sleeps; illustrative."""
 
 
 def serial_plant(machines: Sequence[Machine], room: Sequence[int]) -> Plant:
@@ -119,6 +126,20 @@ def _station(name: str, machine: Machine, before: str, behind: str) -> dict[str,
                 "mean_repair_s": machine.repair_s,
                 "repair_law": "exponential",
             }
+        }
+    if machine.wakes_at is not None:
+        station |= {
+            "model": "fixed_cycle.wash",
+            "power": {
+                "off_kw": 0.0,
+                "standby_kw": STANDBY_KW,
+                "idle_kw": BUSY_KW,
+                "warm_up_kw": WARM_UP_KW,
+            },
+            "warm_up_s": machine.warm_up_s,
+            "parameters": {"cycle_time_s": machine.cycle_s, "power_kw": BUSY_KW},
+            "standby_after_s": _setpoint(0.0, 0.0, 1e6),
+            "wake_at_parts": machine.wakes_at,
         }
     return station
 
