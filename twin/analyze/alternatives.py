@@ -8,7 +8,7 @@ their difference is that of the change. The state that is given stays as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -218,8 +218,6 @@ def _with_orders(
 
 def _with_strikes(line: Line, failures: Sequence[Failure]) -> Line:
     """The line on which these stations know failures of calendar time, as long as they are to last."""
-    from dataclasses import replace
-
     c = list(line.c)
     for failure in failures:
         cc = line.element(failure.station) * s.EC

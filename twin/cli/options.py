@@ -153,6 +153,9 @@ Utilisation = Annotated[
         help="Demand as a share of the capacity; else the plant file's.",
     ),
 ]
+Saturated = Annotated[
+    bool, typer.Option("--saturated", help="Orders without end, blanks at the fastest takt.")
+]
 Speed = Annotated[
     float, typer.Option(parser=speed, metavar="N", help="Plant seconds in a wall second.")
 ]

@@ -80,9 +80,7 @@ def command(
     scenario: options.Scenario = "nominal",
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
-    saturated: Annotated[
-        bool, typer.Option("--saturated", help="Orders without end, blanks at the fastest takt.")
-    ] = False,
+    saturated: options.Saturated = False,
     truth: Annotated[
         bool, typer.Option("--true", help="The line as it really is, by its truth file.")
     ] = False,

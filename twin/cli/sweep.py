@@ -67,9 +67,7 @@ def command(
     scenario: options.Scenario = "nominal",
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
-    saturated: Annotated[
-        bool, typer.Option("--saturated", help="Orders without end, blanks at the fastest takt.")
-    ] = False,
+    saturated: options.Saturated = False,
     workers: Annotated[
         int | None, typer.Option(min=1, max=256, show_default="all cores", help="Processes.")
     ] = None,

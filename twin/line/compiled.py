@@ -38,7 +38,7 @@ ROWS_AT_ONCE = 4096
 
 
 class CompiledSimulator:
-    """Moves states of one line, as ``twin.line.simulator.Simulator`` does, about a hundred times as fast.
+    """Moves states of one line, as ``twin.line.simulator.Simulator`` does, a hundred times as fast or more.
 
     ``table`` is what comes from outside, see ``twin.line.environment``. States may hold lists (they
     are copied in and out) or arrays, which are changed in place, see `as_arrays`.

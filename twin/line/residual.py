@@ -104,19 +104,26 @@ def draw_failures(
         f[e * E_FLOATS + STRIKES_S] = now + left
 
 
-def work_ends(e: int, now: float, f: Floats, i: Ints) -> None:
-    """The cycle under way goes on from here, until it ends or the station fails."""
+def goes_on_s(e: int, now: float, f: Floats, i: Ints) -> float:
+    """How long the cycle goes on from here: to its end or, before that, to a failure."""
     a = e * E_FLOATS
     f[a + WORK_SINCE_S] = now
     left = f[a + WORK_LEFT_S]
     mode = -1
-    for m in range(2):
-        if f[a + TO_FAILURE_S + m] < left:
-            left = f[a + TO_FAILURE_S + m]
-            mode = m
+    if f[a + TO_FAILURE_S] < left:
+        mode = 0
+        left = f[a + TO_FAILURE_S]
+    if f[a + TO_FAILURE_S + 1] < left:
+        mode = 1
+        left = f[a + TO_FAILURE_S + 1]
     i[e * E_INTS + FAILED_MODE] = mode
-    f[a + DUE_S] = now + left
-    i[e * E_INTS + PENDING] = FINISH if mode < 0 else FAIL
+    return left
+
+
+def work_ends(e: int, now: float, f: Floats, i: Ints) -> None:
+    """The cycle under way goes on from here, until it ends or the station fails."""
+    f[e * E_FLOATS + DUE_S] = now + goes_on_s(e, now, f, i)
+    i[e * E_INTS + PENDING] = FINISH if i[e * E_INTS + FAILED_MODE] < 0 else FAIL
 
 
 def strike_first(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> None:

@@ -14,6 +14,7 @@ from twin.line.flow import touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, run_cycle, schedule
 from twin.line.luck import repair_s, restart, scatter, strike_repair_s, to_failure_s, to_strike_s
 from twin.line.people import claim, give_back
+from twin.line.residual import goes_on_s
 from twin.line.schema import (
     BAD,
     BOOKED_S,
@@ -185,18 +186,9 @@ def is_defective(e: int, part: int, probability: float, i: Ints, k: Structure) -
 
 def work(e: int, now: float, f: Floats, i: Ints, c: Constants, journal: Journal) -> None:
     """Go on until the cycle ends or, before that, the station fails."""
-    a = e * E_FLOATS
-    f[a + WORK_SINCE_S] = now
-    left = f[a + WORK_LEFT_S]
-    mode = -1
-    if f[a + TO_FAILURE_S] < left:
-        mode = 0
-        left = f[a + TO_FAILURE_S]
-    if f[a + TO_FAILURE_S + 1] < left:
-        mode = 1
-        left = f[a + TO_FAILURE_S + 1]
-    i[e * E_INTS + FAILED_MODE] = mode
-    plan(e, FINISH if mode < 0 else FAIL, now + left, now, f, i, c, journal)
+    ends_s = now + goes_on_s(e, now, f, i)
+    pending = FINISH if i[e * E_INTS + FAILED_MODE] < 0 else FAIL
+    plan(e, pending, ends_s, now, f, i, c, journal)
 
 
 # --- failing -------------------------------------------------------------------------------------

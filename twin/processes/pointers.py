@@ -184,7 +184,7 @@ def first_of(typing, array):  # type: ignore[no-untyped-def]
 
     Compiled code that hands arrays on from function to function counts references at every turn and
     passes seven words for each; a pointer is one word and nothing to count (measured on the event
-    loop of ``twin.line``: 14 times as fast). Whoever holds the array must outlive the pointer.
+    loop of ``twin.line``: about ten times as fast). Whoever holds the array must outlive the pointer.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:

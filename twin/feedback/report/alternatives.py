@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from twin.feedback.report.canvas import INK, OWN, QUIET, WIDTH_IN, drawing
+from twin.feedback.report.canvas import INK, OWN, QUIET, WIDTH_IN, drawing, figure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,11 +23,9 @@ def draw_alternatives(
 
     The ending of ``path`` says the format. Raises ``ValueError`` for one that cannot be drawn.
     """
-    from matplotlib.figure import Figure
-
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 0.4 * WIDTH_IN), layout="constrained")
-        axes = figure.subplots()
+        drawn = figure(0.4 * WIDTH_IN)
+        axes = drawn.subplots()
         minutes = times_s / 60.0
         for parts, colour, label in ((base, QUIET, "as it is"), (changed, OWN, "changed")):
             low, high = np.quantile(parts, (0.05, 0.95), axis=0)
@@ -38,4 +36,4 @@ def draw_alternatives(
         axes.set_xlim(0.0, float(minutes[-1]))
         axes.set_ylim(bottom=0.0)
         axes.legend(loc="upper left")
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        drawn.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)

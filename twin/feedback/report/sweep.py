@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from twin.feedback.report.canvas import INK, OWN, WIDTH_IN, drawing
+from twin.feedback.report.canvas import INK, OWN, WIDTH_IN, drawing, figure
 
 
 def draw_sweep(
@@ -23,15 +23,13 @@ def draw_sweep(
     None is a figure that is undefined. The ending of ``path`` says the format. Raises ``ValueError``
     for more than two setpoints.
     """
-    from matplotlib.figure import Figure
-
     if not 1 <= len(grid) <= 2:
         raise ValueError(f"a picture takes one or two setpoints, not {len(grid)}")
     names, values = list(grid), [list(of) for of in grid.values()]
     mean = np.array([math.nan if x is None else x for x in means])
     with drawing():
-        figure = Figure(figsize=(WIDTH_IN, 0.45 * WIDTH_IN), layout="constrained")
-        axes = figure.subplots()
+        drawn = figure(0.45 * WIDTH_IN)
+        axes = drawn.subplots()
         axes.set_xlabel(names[0], color=INK)
         if len(names) == 1:
             half = np.array([0.0 if x is None else x for x in half_widths])
@@ -44,5 +42,5 @@ def draw_sweep(
             axes.set_xticks(range(len(values[0])), [f"{x:g}" for x in values[0]])
             axes.set_yticks(range(len(values[1])), [f"{x:g}" for x in values[1]])
             axes.set_ylabel(names[1], color=INK)
-            figure.colorbar(image, ax=axes, label=title)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+            drawn.colorbar(image, ax=axes, label=title)
+        drawn.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
