@@ -42,6 +42,8 @@ MODEL_MIN = 0.2
 GAS_EVERY_S = 600.0
 LONGEST_S = 60.0
 """A hole in the readings longer than this is bridged in steps of this length."""
+PARTS_OF_A_PLACE = 4
+"""In so many steps a part that was there before us is carried over each place that it passed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +89,7 @@ class CarrierEstimator:
         self._noise_min = math.hypot(sensor.noise_sd if sensor else 0.0, MODEL_MIN)
         mvs = [q.name for q in element.model.mvs]
         self._setback_f = line.setpoints_f(e) + mvs.index("setback")
+        self._speed_f = line.setpoints_f(e) + mvs.index("conveyor_speed_m_per_min")
 
     def update(
         self, seen: Observation, twin: LineState, inside: Inside, offsets: dict[str, Offset]
@@ -99,14 +102,17 @@ class CarrierEstimator:
         if places is None or not np.isfinite(told).all():
             return
         now_s = seen.time_us / 1e6
-        if not math.isnan(inside.time_s) and now_s > inside.time_s:
+        fan = seen[f"{self.name}.fan_speed_rel"]
+        fan = inside.fan_rel if math.isnan(fan) else fan
+        if math.isnan(inside.time_s):
+            inside.zone_c, inside.phase, inside.fan_rel = zone_c, phase, fan
+        elif now_s > inside.time_s:
             self._carry_on(inside, places, now_s - inside.time_s, ambient)
             self._learn(inside, seen)
         self._admit(inside, places, twin, ambient)
         self._gas(inside, seen, twin, zone_c, ambient, offsets)
         inside.places, inside.time_s, inside.zone_c, inside.phase = places, now_s, zone_c, phase
-        fan = seen[f"{self.name}.fan_speed_rel"]
-        inside.fan_rel = inside.fan_rel if math.isnan(fan) else fan
+        inside.fan_rel = fan
         inside.ops = int(seen[f"{self.name}.op_count"])
         self._tell(inside, twin, offsets)
 
@@ -130,11 +136,24 @@ class CarrierEstimator:
         mass = np.array([inside.mass_kg[part] for _, part in there])
         hA = LAWS["heat_transfer_kw_per_k"](inside.fan_rel, self._p) * math.exp(inside.ln_f)
         x = np.array([inside.parts[part] for _, part in there])
+        self._heat(x, air, mass, hA, elapsed_s)
+        for row, (_, part) in enumerate(there):
+            inside.parts[part] = x[row]
+
+    def _heat(
+        self,
+        x: NDArray[np.float64],
+        air: NDArray[np.float64],
+        mass: NDArray[np.float64],
+        hA: float,
+        elapsed_s: float,
+    ) -> None:
+        """The law over some time in still air, for all rows of ``x`` and their second copies."""
         p, cure_rate = self._p, LAWS["cure_rate"]
         steps = max(1, math.ceil(elapsed_s / LONGEST_S))
         dt = elapsed_s / steps
         for column, factor in ((0, 1.0), (2, math.exp(STEP))):
-            keep = np.exp(-0.5 * dt * hA * factor / (mass * self._p[oven.P.steel_heat_kj_per_kg_k]))
+            keep = np.exp(-0.5 * dt * hA * factor / (mass * p[oven.P.steel_heat_kj_per_kg_k]))
             T, cure = x[:, column], x[:, column + 1]
             for _ in range(steps):
                 middle = air + (T - air) * keep
@@ -142,8 +161,17 @@ class CarrierEstimator:
                 rate = cure_rate(T, p) + 4.0 * cure_rate(middle, p) + cure_rate(after, p)
                 T, cure = after, cure + rate * dt / 360.0
             x[:, column], x[:, column + 1] = T, cure
-        for row, (_, part) in enumerate(there):
-            inside.parts[part] = x[row]
+
+    def _pass(self, inside: Inside, part: int, place: int, ambient: float, twin: LineState) -> None:
+        """What a part that was found inside is like if it came here through air as it is now."""
+        hA = LAWS["heat_transfer_kw_per_k"](inside.fan_rel, self._p) * math.exp(inside.ln_f)
+        a_place_s = 60.0 * self._p[oven.P.pitch_m] / twin.floats[self._speed_f]
+        x, mass = inside.parts[part][np.newaxis], np.array([inside.mass_kg[part]])
+        for at in range(place + 1):
+            share = 1.0 if at < place else min(inside.phase, 1.0)
+            for n in range(PARTS_OF_A_PLACE):
+                air = self._air(inside, ambient, share * (n + 0.5) / PARTS_OF_A_PLACE)[[at]]
+                self._heat(x, air, mass, hA, share * a_place_s / PARTS_OF_A_PLACE)
 
     def _air(self, inside: Inside, ambient: float, phase: float) -> NDArray[np.float64]:
         """Temperature around each place; the first and last of a zone reach into the next."""
@@ -159,21 +187,19 @@ class CarrierEstimator:
     def _admit(
         self, inside: Inside, places: tuple[int, ...], twin: LineState, ambient: float
     ) -> None:
-        """Forget who left; who is new starts cold at the entry, or as the twin has them."""
+        """Forget who left; who is new starts cold at the entry, or has passed as the air is now."""
         f, i, k = twin.floats, twin.ints, self._k
         kept: dict[int, NDArray[np.float64]] = {}
         for place, part in enumerate(places):
             if not part:
                 continue
             if part not in inside.parts:
-                x, cure = ambient, 0.0
-                if math.isnan(inside.time_s):  # found inside at the start: the twin's guess
-                    x = f[self._x_f + self._part_x + place]
-                    cure = f[self._x_f + self._cured_x + place]
-                inside.parts[part] = np.array([x, cure, x, cure])
                 slot = i[self._places_i + place]
                 mass = f[k[s.K_PART_F] + slot * s.P_FLOATS + s.PRODUCT] if slot >= 0 else 0.0
                 inside.mass_kg[part] = mass if mass > 0.5 else 60.0
+                inside.parts[part] = np.array([ambient, 0.0, ambient, 0.0])
+                if math.isnan(inside.time_s):  # found inside at the start
+                    self._pass(inside, part, place, ambient, twin)
             kept[part] = inside.parts[part]
         inside.parts = kept
         inside.mass_kg = {part: inside.mass_kg[part] for part in kept}

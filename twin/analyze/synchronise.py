@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from twin.analyze.guess import Guess
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.conveyor import book
@@ -32,9 +33,10 @@ def synchronise(line: Line, state: LineState, observation: Observation, ticket: 
     now = observation.time_us / 1e6
     state.now_s = now
     f, i, k = state.floats, state.ints, line.k
+    guess = Guess(line, observation, state, ticket)
     _clear_parts(i, k)
     known, inside = _known(f, i, k), _inside(line, i, k)
-    slot = _place_buffers(line, observation, f, i, k, known)
+    slot = _place_buffers(line, observation, f, i, k, known, guess)
     for n, element in enumerate(line.stations):
         e = n + 1
         if element.kind == s.CONVEYOR:
@@ -108,6 +110,7 @@ def _place_buffers(
     i: list[int],
     k: tuple[int, ...],
     known: dict[int, tuple[float, float]],
+    guess: Guess,
 ) -> int:
     for n, name in enumerate(line.disturbances):
         value = observation[f"env.{name}"]
@@ -118,10 +121,14 @@ def _place_buffers(
     for b, name in enumerate(line.buffers):
         at = k[s.K_BUFFER_I] + b * s.B_INTS
         ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + s.BK * b + 1]
-        parts = observation.part_ids.get(name, ())[: k[k[s.K_BUFFER_K] + s.BK * b]]
+        places = k[k[s.K_BUFFER_K] + s.BK * b]
+        if name in observation.part_ids:
+            parts = observation.part_ids[name][:places]
+        else:
+            parts = guess.contents(name, observation, places)
         i[at + s.LEVEL], i[at + s.HEAD] = len(parts), 0
         for place, part in enumerate(parts):
-            _part(slot, part, f, i, k, known, fresh)
+            _part(slot, part, f, i, k, known, guess.product(part, fresh))
             i[ring + place] = slot
             slot += 1
     return slot

@@ -8,7 +8,20 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperGroup
 
-from twin.cli import check, emulate, init, loop, replay, report, run, simulate, sweep, tune, whatif
+from twin.cli import (
+    attach,
+    check,
+    emulate,
+    init,
+    loop,
+    replay,
+    report,
+    run,
+    simulate,
+    sweep,
+    tune,
+    whatif,
+)
 from twin.cli.problems import STOPPED, Problem, problem_of, show
 
 OF_THE_PARSER: type[Exception] = typer.BadParameter.__mro__[2]
@@ -66,6 +79,6 @@ def twin(
     """Digital twin of production lines with a closed control loop over OPC UA."""
 
 
-for verb in (init, check, simulate, sweep, whatif, emulate, run, replay, report, tune):
+for verb in (init, check, simulate, sweep, whatif, attach, emulate, run, replay, report, tune):
     app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
 app.add_typer(loop.verbs, name="loop")

@@ -36,7 +36,9 @@ WHAT_IF = 16
     STRIKE,
     STRIKE_REPAIR,
     STRIKE_LEFT,
-) = range(14)
+    FACTOR,
+    GUESS,
+) = range(16)
 # New ones come at the end: a stream must not change because another one is added.
 
 

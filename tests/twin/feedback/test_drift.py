@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plc_of, true, without_luck
 from tests.twin.feedback.books import plant, reading, signals
 from twin.feedback import Ledger, evaluate
+from twin.feedback.drift import Fared, coverage, drift_score
 from twin.signals import Quality
 
 GOOD, ENERGY = "line.good_count", "line.energy_kwh"
@@ -77,3 +79,40 @@ def test_a_twin_of_a_line_without_luck_is_hardly_off_and_one_of_the_true_line_is
         assert found["twin_error_kwh"] == pytest.approx(sum(turns) / len(turns))
         assert found["twin_error_parts"] < 0.5
     assert 10.0 * errors["same"] < errors["true"] < 0.1
+
+
+def fared(courses: list[float], came: float, figure: str = "energy_kwh") -> Fared:
+    return Fared(0.0, {figure: np.array(courses)}, {figure: came})
+
+
+def test_an_outlook_fares_by_where_what_came_lies_among_its_courses() -> None:
+    one = fared([1.0, 2.0, 2.0, 4.0], 2.0)
+    assert one.rank("energy_kwh") == (0.25, 0.75)
+    assert one.off_by("energy_kwh") == pytest.approx(-0.25 / np.std([1.0, 2.0, 2.0, 4.0]))
+    # A spread of nothing counts as half a part, or a thousandth.
+    assert fared([40.0, 40.0], 41.0, "good_parts").off_by("good_parts") == 2.0
+    assert fared([40.0, 40.0], 40.0, "good_parts").off_by("good_parts") == 0.0
+    assert fared([10.0, 10.0], 10.01).off_by("energy_kwh") == pytest.approx(1.0)
+
+
+def test_the_score_is_about_one_for_a_twin_that_is_right() -> None:
+    rng = np.random.default_rng(1)
+    right = [fared(rng.normal(5.0, 2.0, 400).tolist(), rng.normal(5.0, 2.0)) for _ in range(400)]
+    assert drift_score(right, "energy_kwh") == pytest.approx(1.0, abs=0.1)
+    assert coverage(right, "energy_kwh", 0.9) == pytest.approx(0.9, abs=0.04)
+    wrong = [fared(rng.normal(5.0, 2.0, 400).tolist(), rng.normal(9.0, 2.0)) for _ in range(400)]
+    assert drift_score(wrong, "energy_kwh") > 2.0
+    assert coverage(wrong, "energy_kwh", 0.9) < 0.5
+    assert math.isnan(drift_score([], "energy_kwh"))
+    assert math.isnan(coverage([], "energy_kwh", 0.9))
+
+
+def test_counts_are_covered_as_often_as_they_should_be() -> None:
+    rng = np.random.default_rng(2)
+    counts = [
+        fared(rng.poisson(1.5, 500).tolist(), float(rng.poisson(1.5)), "good_parts")
+        for _ in range(600)
+    ]
+    plain = np.mean([one.actual["good_parts"] <= 4 for one in counts])
+    assert plain > 0.95  # the plain interval of whole parts holds more than it says
+    assert coverage(counts, "good_parts", 0.9) == pytest.approx(0.9, abs=0.03)
