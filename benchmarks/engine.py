@@ -6,6 +6,9 @@ the same luck and take turns: the line as one writes it in SimPy (``benchmarks.s
 SimPy, the compiled twin. Only CPU time counts, and ratios are medians over the rounds, so that whatever
 else the machine does falls on all of them.
 
+Beside them, where they are installed: the nearest equal line in simantha, Ciw, salabim and LineFlow
+(``benchmarks.rival_lines``), and how many times as fast the twin is on either engine.
+
 An operation is one part through one station. A step of an environment is ten mean cycles of one line
 among many, without observation or reward.
 """
@@ -23,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.anchor_lines import SATURATED, Machine, serial_plant
+from benchmarks.rival_lines import PACKAGES, RIVALS
 from benchmarks.store_line import store_line
 from twin.analyze.alternatives import Change, compare_alternatives
 from twin.analyze.whatif import present
@@ -44,6 +48,7 @@ BETWEEN_S, REPAIR_S = 500.0, 25.0
 WARM_UP_CYCLES = 500.0
 OPERATIONS = {"store": 20_000, "simpy": 20_000, "compiled": 2_000_000}
 """About so many in one round of each contender."""
+RIVAL_OPERATIONS = 20_000
 ENVIRONMENTS, STEP_CYCLES, STEPS = 64, 10.0, 200
 WORLDS = 200
 BARS = {
@@ -197,6 +202,36 @@ def what_ifs() -> dict[str, Any]:
     return {"plant": plant.name, "worlds": WORLDS, "whatif_1h_us": 1e6 * both / (2 * WORLDS)}
 
 
+def rivals(n: int, rounds: int) -> list[dict[str, Any]]:
+    """Libraries that are installed, each with the nearest equal line, taking turns with the twin."""
+    ours = {
+        name: twin(n, "exponential", compiled=name == "compiled") for name in ("simpy", "compiled")
+    }
+    rows = []
+    for name, rival in RIVALS.items():
+        try:
+            rival(2, 10)  # imports, and what a library makes once
+        except ImportError as error:
+            print(f"no row for {name}: {error}; pip install {PACKAGES[name]}", file=sys.stderr)
+            continue
+        rates = []
+        for _ in range(rounds):
+            began_s = cpu_s()
+            done = rival(n, RIVAL_OPERATIONS // n)
+            rates.append(done / (cpu_s() - began_s))
+            for contender in ours.values():
+                contender.round()
+        times = {
+            f"{engine}_times": median(
+                own / theirs
+                for own, theirs in zip(ours[engine].rates[-rounds:], rates, strict=True)
+            )
+            for engine in ours
+        }
+        rows.append({"stations": n, "library": name, "ops_per_cpu_s": median(rates), **times})
+    return rows
+
+
 def measure(rounds: int) -> list[dict[str, Any]]:
     """One row for each number of stations and law of cycle times."""
     rows = []
@@ -205,6 +240,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
             print(f"{n} stations, {law or 'constant'} cycles", file=sys.stderr)
             row = {"stations": n, "cycles": law or "constant", **speeds(n, law, rounds)}
             rows.append({**row, **environments(n), **snapshots(n)} if law else row)
+        rows += rivals(n, min(rounds, 3))
     return [*rows, what_ifs()]
 
 

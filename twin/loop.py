@@ -31,10 +31,10 @@ from twin.cycle import (
 )
 from twin.feedback.ledger import Ledger
 from twin.kernels.draws import TWIN
+from twin.line.engine import EngineChoice, engine
 from twin.line.initial import initial_state
 from twin.line.model import Line
 from twin.line.scenario import held
-from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.protocols import Controller
 from twin.sense.fusion import Fusion, SenseMemory
@@ -63,7 +63,13 @@ class ControlLoop:
     twin's own luck.
     """
 
-    def __init__(self, line: Line, controller: Controller, seed: int) -> None:
+    def __init__(
+        self,
+        line: Line,
+        controller: Controller,
+        seed: int,
+        choice: EngineChoice | str = EngineChoice.SIMPY,
+    ) -> None:
         plant = line.plant
         self.line = line
         self.controller = controller
@@ -75,7 +81,8 @@ class ControlLoop:
         self._fusion = Fusion(self.signals, plant.control.stale_after_s)
         self._estimator = OffsetEstimator(line)
         self._forecaster = Forecaster(plant)
-        self._twin = Simulator(line, held([0.0] * len(plant.disturbances), 0.0))
+        self._choice = choice
+        self._twin = engine(line, held([0.0] * len(plant.disturbances), 0.0), choice)
         self._guard = Guard(self.signals, plant.control)
         self.ledger = Ledger(plant, self.signals)
         self.memory = LoopMemory(self._fusion.begin(), initial_state(line, seed, TWIN))
@@ -123,7 +130,7 @@ class ControlLoop:
         memory.twin = twin
         self._estimator.update(observation, twin, memory.estimate)
         known = memory.estimate.values
-        forks = Forks(learned(self.line, known), self.tags)
+        forks = Forks(learned(self.line, known), self.tags, self._choice)
         active = {name: observation[name] for name in self.mvs}
         return Situation(
             now_s,

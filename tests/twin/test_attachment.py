@@ -98,7 +98,9 @@ def test_what_an_oven_holds_is_found_by_the_law_of_the_way_there() -> None:
     own, theirs = twin.loop.memory.twin.floats, plc.state.floats
     inside = twin.loop.tags.part_ids(plc.state)[line.elements[oven].name]
     # What they are is not told: they are taken for what enters now, and here most of them are that.
-    alike = [masses(line, twin.loop.memory.twin)[p] == masses(line, plc.state)[p] for p in inside if p]
+    alike = [
+        masses(line, twin.loop.memory.twin)[p] == masses(line, plc.state)[p] for p in inside if p
+    ]
     assert sum(alike) >= 10
     for place, part in enumerate(inside, start=1):
         if part and masses(line, twin.loop.memory.twin)[part] == masses(line, plc.state)[part]:

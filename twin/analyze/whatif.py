@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from twin.cycle import Event
 from twin.kernels.draws import WHAT_IF
 from twin.line import schema as s
+from twin.line.engine import Engine, EngineChoice, engine
 from twin.line.model import Line
 from twin.line.residual import fresh_luck
 from twin.line.scenario import held
-from twin.line.simulator import Simulator
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.state import LineState
 
@@ -18,7 +18,7 @@ from twin.state import LineState
 class Fork:
     """A twin that may be driven freely: nothing that is done to it reaches the live one."""
 
-    def __init__(self, simulator: Simulator, reader: TagReader, state: LineState) -> None:
+    def __init__(self, simulator: Engine, reader: TagReader, state: LineState) -> None:
         self._simulator = simulator
         self._reader = reader
         self.state = state
@@ -38,9 +38,12 @@ class Fork:
 class Forks:
     """Makes forks of one line's live twin."""
 
-    def __init__(self, line: Line, reader: TagReader) -> None:
+    def __init__(
+        self, line: Line, reader: TagReader, choice: EngineChoice | str = EngineChoice.SIMPY
+    ) -> None:
         self._line = line
         self._reader = reader
+        self._choice = choice
 
     def fork(self, live: LineState, world: int) -> Fork:
         """A copy of the live twin in the what-if world ``world``; disturbances stay as they are.
@@ -53,7 +56,7 @@ class Forks:
         state = live.copy()
         line = self._line
         fresh_luck(WHAT_IF + world, state.now_s, state.floats, state.ints, line.c, line.k)
-        return Fork(Simulator(self._line, present(self._line, live)), self._reader, state)
+        return Fork(engine(line, present(line, live), self._choice), self._reader, state)
 
 
 def present(line: Line, state: LineState) -> list[float]:

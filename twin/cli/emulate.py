@@ -48,6 +48,7 @@ def command(
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
     disturbances: options.Disturbances = None,
+    engine: options.Engine = "simpy",
     insecure: Annotated[
         bool, typer.Option("--insecure", help="No encryption and no users: this machine only.")
     ] = False,
@@ -76,7 +77,7 @@ def command(
         raise Problem("refused", "no certificates are given", hint, code=REFUSED)
     place = options.chosen_plant(plant)
     recorded = tuple(disturbances or ())
-    shift = Shift(place, seed, hours, scenario, variant, utilisation, recorded)
+    shift = Shift(place, seed, hours, scenario, variant, utilisation, recorded, engine)
     shift.check()
     plc = shift.plc()
     server = _Server(host, port, speed, lockstep, insecure, pki, users, write_log)

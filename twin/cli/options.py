@@ -144,6 +144,9 @@ Scenario = Annotated[str, typer.Option(metavar="NAME", help="Scenario of the pla
 Variant = Annotated[
     str, typer.Option(metavar="NAME", help="Variant of the plant file: low, nominal, high.")
 ]
+Engine = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, simpy or compiled: the same figures.")
+]
 Utilisation = Annotated[
     float | None,
     typer.Option(

@@ -72,6 +72,7 @@ def command(
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
     disturbances: options.Disturbances = None,
+    engine: options.Engine = "simpy",
     out: options.Out = Path("runs"),
     close: Annotated[
         bool,
@@ -114,7 +115,7 @@ def command(
         raise Problem("usage", msg, "add --emulate or --in-process instead of --endpoint")
     place = options.chosen_plant(plant)
     recorded = tuple(disturbances or ())
-    course = Shift(place, seed, 0.0, scenario, variant, utilisation, recorded)
+    course = Shift(place, seed, 0.0, scenario, variant, utilisation, recorded, engine)
     course.check()
     if kind != "endpoint":
         course.has_truth()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twin.plugins import ControllerFactory
 
 
+ENGINES = ("auto", "simpy", "compiled")
 TWIN_SEED = 0
 """Keys the twin's own luck, whatever the plant's seed: that never reaches a loop."""
 
@@ -37,11 +38,14 @@ class Shift:
     variant: str = "nominal"
     utilisation: float | None = None
     disturbances: tuple[Path, ...] = ()
+    engine: str = "simpy"
+    """Which engine moves line and twin: see ``twin.line.engine``. It changes nothing but the speed."""
 
     def check(self) -> None:
         """Refuse names that the plant does not have."""
         pick(self.scenario, self.plant.scenarios, "scenario")
         pick(self.variant, self.plant.variants, "variant")
+        pick(self.engine, ENGINES, "engine")
 
     @cached_property
     def plant(self) -> Plant:
@@ -67,7 +71,7 @@ class Shift:
         from twin.loop import ControlLoop
 
         line = self.nominal_line
-        return ControlLoop(line, factory(line, tuned), TWIN_SEED)
+        return ControlLoop(line, factory(line, tuned), TWIN_SEED, self.engine)
 
     def plc(self) -> Plc:
         """The true line with its PLC, at plant time 0: for the emulator and for runs in process."""
@@ -90,7 +94,7 @@ class Shift:
             self.utilisation,
             self.recorded(),
         )
-        return Plc(line, table, self.seed, course)
+        return Plc(line, table, self.seed, course, self.engine)
 
     def recorded(self) -> dict[str, NDArray[np.float64]] | None:
         """The columns that the plant's recorded disturbances are replayed from, if any."""
@@ -103,7 +107,7 @@ class Shift:
     def arguments(self) -> list[str]:
         """The same shift as arguments of ``twin emulate``, for another process."""
         found = [self.place, "--seed", str(self.seed), "--hours", f"{self.hours * 3600.0!r}s"]
-        found += ["--scenario", self.scenario, "--variant", self.variant]
+        found += ["--scenario", self.scenario, "--variant", self.variant, "--engine", self.engine]
         if self.utilisation is not None:
             found += ["--utilisation", repr(self.utilisation)]
         for path in self.disturbances:

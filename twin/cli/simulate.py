@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from twin.cli import options
-from twin.cli.problems import NEGATIVE, Problem, nearest, pick
+from twin.cli.problems import NEGATIVE, Problem, nearest
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ Examples:
   twin simulate machining_line --saturated --warm-up auto --hours 8 --reps 20
   twin simulate demo --until-half-width 2% --of scrap_share --reps 500
   twin simulate demo --true --engine simpy --json"""
-ENGINES = ("auto", "simpy", "compiled")
 MOST_SHIFTS = 1000
 """Where a precision is asked for and no number of shifts."""
 
@@ -84,9 +83,7 @@ def command(
     truth: Annotated[
         bool, typer.Option("--true", help="The line as it really is, by its truth file.")
     ] = False,
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, simpy or compiled: the same figures.")
-    ] = "auto",
+    engine: options.Engine = "auto",
     report: Annotated[
         Path | None,
         typer.Option(
@@ -104,12 +101,13 @@ def command(
     from twin.cli.offline import Offline
     from twin.feedback.study import Study, WarmUp
 
-    shift = Shift(options.chosen_plant(plant), seed, hours, scenario, variant, utilisation)
+    shift = Shift(
+        options.chosen_plant(plant), seed, hours, scenario, variant, utilisation, engine=engine
+    )
     shift.check()
     given_h = _warm_up_hours(warm_up, shift, saturated=saturated)
     if truth:
         shift.has_truth()
-    pick(engine, ENGINES, "engine")
     if report is not None and not report.parent.is_dir():
         raise Problem("file", f"there is no folder {str(report.parent)!r} for the page")
     precision = _precision(until_half_width, of or [], saturated=saturated)

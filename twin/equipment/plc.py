@@ -16,10 +16,10 @@ from enum import IntEnum
 from twin.config.plant import ScenarioSpec
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.kernels import draws
+from twin.line.engine import EngineChoice, engine
 from twin.line.initial import initial_state
 from twin.line.model import Line
 from twin.line.sensors import Sensors
-from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.signals import Role, Setpoint
 
@@ -73,12 +73,19 @@ class Plc:
     All times are plant time. ``written`` is the log of everything that was ever asked.
     """
 
-    def __init__(self, line: Line, table: list[float], seed: int, scenario: ScenarioSpec) -> None:
+    def __init__(
+        self,
+        line: Line,
+        table: list[float],
+        seed: int,
+        scenario: ScenarioSpec,
+        choice: EngineChoice | str = EngineChoice.SIMPY,
+    ) -> None:
         control = line.plant.control
         self.line = line
         self.tags = TagReader(line)
         self.signals = self.tags.signals
-        self._simulator = Simulator(line, table)
+        self._simulator = engine(line, table, choice)
         self.state = initial_state(line, seed, draws.PLANT)
         self._sensors = Sensors(self.tags, seed, draws.PLANT, scenario)
         self._mvs = {s.name: s for s in self.signals if s.role is Role.MV}

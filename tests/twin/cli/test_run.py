@@ -15,9 +15,7 @@ import pytest
 
 from tests.twin.cli.shell import (
     REPOSITORY,
-    STEEL,
     begin,
-    children,
     has_turns,
     only_run,
     twin,
@@ -336,107 +334,3 @@ def test_an_emulated_line_gives_the_same_bytes(finished: tuple[Path, str], tmp_p
     received = (folder / "rules" / "received.jsonl").read_text().splitlines()
     assert json.loads(received[0])["result"] in {"OK", "CLAMPED"}
     assert twin("replay", folder)[0] == 0
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
-def test_the_mpc_gives_the_same_bytes_in_every_process_and_on_the_wire(
-    plant: str, tmp_path: Path
-) -> None:
-    """Solvers are limited by iterations and nodes, never by time: so it must not matter who waits."""
-    arguments = ("run", "--plant", plant, "--shift", "20m", "--controller", "mpc", "--json")
-    code, here, err = twin(*arguments, "--in-process", "--out", tmp_path / "here")
-    assert code == 0, err
-    with begin(*arguments, "--in-process", "--out", "elsewhere", folder=tmp_path) as process:
-        elsewhere, err = process.communicate()
-    assert process.returncode == 0, err
-    emulated = ("--emulate", "--lockstep", "--out", tmp_path / "wire")
-    code, wire, err = twin(*arguments, *emulated)
-    assert code == 0, err
-    assert here == elsewhere == wire
-    (received,) = (tmp_path / "wire").glob("*/mpc/received.jsonl")
-    assert len(received.read_text().splitlines()) > 3  # the MPC has set something
-    for name in ("here", "elsewhere", "wire"):
-        (kept,) = (tmp_path / name).glob("*/kpi.json")
-        assert kept.read_text() == here
-
-
-@pytest.mark.slow
-@pytest.mark.needs_data
-@pytest.mark.skipif(not STEEL.is_file(), reason="the steel data are not there")
-def test_recorded_disturbances_reach_the_emulator(tmp_path: Path) -> None:
-    arguments = ["--shift", "30m", "--controller", "rules", "--json", "--disturbances", STEEL]
-    lines = (["--in-process"], ["--emulate", "--lockstep"])
-    ours, theirs = (
-        twin("run", "--plant", "machining_line", *line, *arguments, "--out", tmp_path)
-        for line in lines
-    )
-    assert ours[0] == theirs[0] == 0
-    assert ours[1] == theirs[1]
-    record = json.loads(ours[1])
-    assert record["recorded_disturbances"][0]["file"] == STEEL.name
-
-
-@pytest.mark.slow
-def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
-    serving = ["emulate", "machining_line", "--port", "0", "--speed", "20", "--insecure", "--json"]
-    with begin(*serving, folder=tmp_path) as emulator:
-        assert emulator.stdout is not None
-        endpoint = json.loads(emulator.stdout.readline())["endpoint"]
-        code, out, err = twin("check", "machining_line", "--against", endpoint)
-        assert code == 0, err
-        assert twin("check", "molding_cell", "--against", endpoint)[0] == 1
-        arguments = ["--plant", "machining_line", "--endpoint", endpoint, "--controller", "rules"]
-        with begin("run", *arguments, folder=tmp_path) as process:
-            _commanded(process, tmp_path / "runs")
-            process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=60)
-        assert process.returncode == 143, err
-        assert "good parts" in out
-        record = json.loads((only_run(tmp_path / "runs") / "kpi.json").read_text())
-        assert record["seed"] is record["scenario"] is None  # nobody told us
-        emulator.send_signal(signal.SIGINT)
-        emulator.communicate(timeout=60)
-    assert emulator.returncode == 0
-    assert twin("replay", only_run(tmp_path / "runs"))[0] == 0
-
-
-def _commanded(process: subprocess.Popen[str], runs: Path) -> None:
-    def loop(*arguments: object) -> tuple[int, str]:
-        code, out, _ = twin("loop", *arguments, "--out", runs)
-        return code, out.partition(" ")[0]
-
-    while "turns" not in twin("loop", "status", "--out", runs)[1]:
-        assert process.poll() is None
-    assert loop("status") == (0, "ADVISORY")
-    assert loop("ack", "--reason", "x") == (0, "ADVISORY")
-    closing = loop("close", "--reason", "trial")
-    assert closing[0] == 0
-    while closing[1] != "CLOSED":
-        assert closing[1] == "INIT"
-        closing = loop("status")
-    assert loop("close", "--reason", "again")[0] == 5
-    assert loop("open") == (0, "ADVISORY")
-    assert loop("off") == (0, "OFF")
-    assert loop("close", "--reason", "x")[0] == 4
-    assert loop("start") == (0, "ADVISORY")
-
-
-@pytest.mark.slow
-def test_no_emulator_outlives_a_run_that_was_killed(tmp_path: Path) -> None:
-    arguments = ["--emulate", "--shift", "1h", "--controller", "rules"]
-    with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
-        while not list(tmp_path.glob("runs/*/loop.sock")):
-            assert process.poll() is None
-        (child,) = children(process.pid)
-        process.kill()
-        process.communicate()
-    while Path(f"/proc/{child}").exists() and "Z" not in _state(child):
-        os.sched_yield()
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
