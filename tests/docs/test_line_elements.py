@@ -49,7 +49,15 @@ def _tuples(value: Any) -> Any:
 def test_every_element_has_its_place_on_the_page() -> None:
     text = PAGE.read_text("utf-8")
     of_stations = ("servers", "also_takes", "also_gives", "batch", "setup", "picks", "inspection")
-    for key in (*of_stations, "needs", "wake_at_parts", "service", "transit_s", "wip_limit"):
+    for key in (
+        *of_stations,
+        "needs",
+        "uses",
+        "wake_at_parts",
+        "service",
+        "transit_s",
+        "wip_limit",
+    ):
         assert key in StationSpec.model_fields or key in ("transit_s", "wip_limit")
         assert f"{key}:" in text
 

@@ -172,7 +172,7 @@ def _station(
         f[a + s.TOOL_FACTOR] = 1.0
     draw_failures(e, ticket, now, f, i, line.c, k)
     if part and not own:
-        begin_cycle(line, e, now, f)
+        begin_cycle(line, e, now, f, i)
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, SOON_S) if part else 0.0
     f[a + s.WORK_SINCE_S] = now
     due, pending = _state_ends(line, e, since, now, f, i, ticket)

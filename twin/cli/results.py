@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,12 @@ SHOWN = (
     "backlog_end",
     "wip_end",
 )
+
+
+def shown(names: Iterable[str]) -> list[str]:
+    """What a table shows of these figures, in order: the usual ones, and all of utilities."""
+    held = list(names)
+    return [*SHOWN, *(name for name in held if name.startswith("utility."))]
 
 
 def versions() -> dict[str, str]:
@@ -150,7 +156,7 @@ def kpi_table(kpis: Mapping[str, Kpis]) -> Table:
         table.add_column(other, justify="right")
         table.add_column("difference", justify="right")
     units = {kpi.name: kpi.unit for found in kpis.values() for kpi in found.values}
-    for name in SHOWN:
+    for name in shown(units):
         if name.startswith("gas_") and not any(f[name] for f in kpis.values() if name in f):
             continue
         row = [name.replace("_", " "), unit_text(units.get(name, "")), _cell(kpis[first], name)]

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from twin.cli.options import console
-from twin.cli.results import SHOWN
+from twin.cli.results import shown
 from twin.feedback.report.labels import number, unit_text
 from twin.feedback.report.sentences import bottleneck_text, precision_text, warm_up_text
 
@@ -66,8 +66,9 @@ def _figures(study: Study) -> Table:
     caption = f"{n} shifts, 95 % interval of the mean" if n > 1 else "one shift: no interval"
     table = _table("figure", "unit", "mean", "±", caption=caption)
     units = study.units
-    for name, found in study.figures().items():
-        if name not in SHOWN or (name.startswith("gas_") and not found.mean):
+    figures = study.figures()
+    for name, found in figures.items():
+        if name not in shown(figures) or (name.startswith("gas_") and not found.mean):
             continue
         title = name.replace("_", " ")
         if found.shifts < n:

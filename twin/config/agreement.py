@@ -22,6 +22,10 @@ def check_agreement(plant: Plant) -> None:
     _check_demand(plant)
     _check_tariffs(plant)
     _check_disturbances(plant)
+    for n, station in enumerate(plant.stations):
+        for name in station.uses:
+            at_use: KeyPath = ("stations", plant.row(n), "uses", name)
+            known(name, plant.utilities, at_use, "utility")
     if "nominal" not in plant.variants or "nominal" not in plant.scenarios:
         section = "variants" if "nominal" not in plant.variants else "scenarios"
         hint = "add nominal: {title: as described}"

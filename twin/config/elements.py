@@ -6,7 +6,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from twin.config.values import Name, NotNegative, Positive, SourcedNotNegative, Spec
+from twin.config.values import (
+    Name,
+    NotNegative,
+    Positive,
+    SourcedNotNegative,
+    Spec,
+    Title,
+    Unit,
+    Value,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Parts = Annotated[int, Field(ge=1, le=1000)]
@@ -145,3 +154,28 @@ class ElementSpec(Spec):
 
 Picks = Literal["fifo", "lifo", "same_product"]
 """Which waiting part a station takes."""
+
+
+class UtilitySpec(Spec):
+    """What the hall supplies beside electricity and gas: compressed air, coolant, process water.
+
+    Made elsewhere on the site, it is on no meter of the line; ``kwh_per_unit`` is the electricity that
+    making it takes there.
+    """
+
+    title: Title
+    unit: Unit
+    kwh_per_unit: SourcedNotNegative
+    eur_per_unit: SourcedNotNegative
+
+
+class UseSpec(Spec):
+    """How much of a utility a station takes: an hour at work, ready, asleep, and for each part on top.
+
+    Ready are all states but processing, standby and off: air leaks and pumps run while a machine waits.
+    """
+
+    working_per_h: SourcedNotNegative = Value(value=0.0)
+    ready_per_h: SourcedNotNegative = Value(value=0.0)
+    asleep_per_h: SourcedNotNegative = Value(value=0.0)
+    per_part: SourcedNotNegative = Value(value=0.0)

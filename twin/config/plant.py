@@ -21,6 +21,8 @@ from twin.config.elements import (
     SetupSpec,
     SupplySpec,
     TakesSpec,
+    UseSpec,
+    UtilitySpec,
 )
 from twin.config.values import (
     Bounds,
@@ -150,6 +152,7 @@ class StationSpec(Spec):
     wake_at_parts: Annotated[int, Field(ge=1)] = 1
     """Fallen asleep by itself, the station wakes when so many parts wait (N-policy)."""
     service: ServiceSpec | None = None
+    uses: dict[Name, UseSpec] = {}
     restart_scrap_parts: Annotated[int, Field(ge=0)] = 0
     """Parts that are scrap after a stop longer than ``restart_after_s``."""
     restart_after_s: Positive = 300.0
@@ -336,6 +339,7 @@ class Plant(Document):
     disturbances: dict[Name, DisturbanceSpec]
     scenarios: dict[Name, ScenarioSpec]
     tooling: ToolingSpec | None = None
+    utilities: dict[Name, UtilitySpec] = {}
     source: SourceSpec
     supplies: tuple[SupplySpec, ...] = ()
     crews: tuple[CrewSpec, ...] = ()

@@ -17,6 +17,7 @@ from twin.feedback import iso22400
 from twin.feedback.account import Account, UndefinedError
 from twin.feedback.definitions import LINE_KPIS
 from twin.feedback.ledger import Ledger
+from twin.feedback.utilities import utility_figures
 from twin.line import schema as s
 
 
@@ -64,6 +65,7 @@ def evaluate(books: Ledger | Account) -> Kpis:
 def _definitions(account: Account) -> Iterator[tuple[str, str, Callable[[Account], float]]]:
     for definition in LINE_KPIS:
         yield definition.name, definition.unit, definition.of
+    yield from utility_figures(account)
     for station in account.plant.stations:
         for name, of in iso22400.STATION_KPIS.items():
             yield f"{station.name}.{name}", "1", _at(of, station)

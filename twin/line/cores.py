@@ -39,6 +39,7 @@ class Core:
         d_k = k[ek + s.D_K]
         self.given = [(n, k[s.K_DISTURBANCE_F] + k[d_k + n]) for n in range(n_d) if k[d_k + n] >= 0]
         self.d_elapsed = k[ek + s.ELAPSED_D]
+        self.d_product, self.part_f = k[ek + s.PRODUCT_D], k[s.K_PART_F] + s.PRODUCT
         self.shift_h = line.plant.shift_h
         self.moves = bool(self.wears or n_u or self.given or self.drifts or self.d_elapsed >= 0)
         self.told: list[float] | None = None
@@ -63,11 +64,14 @@ class Core:
         if self.drifts:
             np.multiply(self.p0, 1.0 + self.drift * (now / 3600.0), out=self.p)
 
-    def begin(self, e: int, now: float, f: list[float]) -> float:
+    def begin(self, e: int, now: float, f: list[float], i: list[int]) -> float:
         """Fill the cycle's columns of a per-part station; returns the defect probability."""
         a = e * s.E_FLOATS
         if self.moves or self.told is None:
             self.load(e, now, f)
+            if self.d_product >= 0:  # of the part in hand, not of those that enter the line now
+                slot = i[e * s.E_INTS + s.SLOT]
+                self.d[self.d_product] = f[self.part_f + slot * s.P_FLOATS]
             if self.wears:
                 self.x[0] = f[a + s.WEAR]
             self.write(self.x, self.u, self.d, self.p, self.out)
@@ -80,23 +84,23 @@ class Core:
         return float(out[3])
 
 
-def begin_cycle(line: Line, e: int, now_s: float, f: list[float]) -> None:
+def begin_cycle(line: Line, e: int, now_s: float, f: list[float], i: list[int]) -> None:
     """What the model says of the part in work at a station, when somebody else has begun it.
 
     Wear, setpoints and disturbances in ``f`` must be up to date; they are those at the beginning of
     the part unless they have moved since.
     """
     if line.elements[e].model is not None:
-        Core(line, e, np.zeros(line.k[s.K_VECTORS])).begin(e, now_s, f)
+        Core(line, e, np.zeros(line.k[s.K_VECTORS])).begin(e, now_s, f, i)
 
 
 def hooks_of(cores: list[Core], space: NDArray[np.float64]) -> dict[str, Any]:
     """The hooks of ``twin.line.hooks`` that have to do with process models, on CPython lists."""
 
     def run_cycle(
-        e: int, now: float, f: list[float], _i: Any, _c: Any, _k: Any, _journal: Any
+        e: int, now: float, f: list[float], i: list[int], _c: Any, _k: Any, _journal: Any
     ) -> float:
-        return cores[e].begin(e, now, f)
+        return cores[e].begin(e, now, f, i)
 
     def gather(
         e: int, now: float, f: list[float], _i: Any, _c: Any, _k: Any, _journal: Any

@@ -40,6 +40,7 @@ from twin.line.schema import (
     ELEMENTS_K,
     K_DISTURBANCE_F,
     K_LINE_I,
+    K_PART_F,
     MATERIAL_KG,
     N_D,
     N_P,
@@ -49,10 +50,14 @@ from twin.line.schema import (
     OUT_V,
     OWN_F,
     P_C,
+    P_FLOATS,
     PENDING,
+    PRODUCT,
+    PRODUCT_D,
     READY_AT,
     SEED,
     SHIFT_AT,
+    SLOT,
     STEP_AT,
     VECTORS_V,
     WEAR,
@@ -222,6 +227,9 @@ def run_cycle(
     d = k[ek + VECTORS_V] + k[ek + N_X] + k[ek + N_SETPOINTS]
     out = k[ek + OUT_V]
     gather_disturbances(e, d, now, f, c, k, desk)
+    if k[ek + PRODUCT_D] >= 0:  # of the part in hand, not of those that enter the line now
+        slot = i[e * E_INTS + SLOT]
+        v[d + k[ek + PRODUCT_D]] = f[k[K_PART_F] + slot * P_FLOATS + PRODUCT]
     code = k[ek + WRITE_AT]
     if k[ek + DRIFTS]:
         p = d + k[ek + N_D]

@@ -233,7 +233,7 @@ def _columns(
             k[ek + s.PLACES_I] = places_i + sum(places[: e - 1])
             k[ek + s.OWN_F] = x_at + n_x[e]
             x_at += n_x[e] + own[e]
-            v_at = _vector_columns(ek, element.model, v_at, k)
+            v_at = _vector_columns(ek, element.model, plant.source.mixed_by, v_at, k)
     k[s.K_VECTORS] = v_at
     n_floats = k[s.K_PART_F] + slots * s.P_FLOATS
     n_ints = k[s.K_QUEUE_I] + n_elements
@@ -262,14 +262,16 @@ def _areas(
     return k
 
 
-def _vector_columns(ek: int, model: ProcessModel, at: int, k: list[int]) -> int:
+def _vector_columns(
+    ek: int, model: ProcessModel, mixed_by: str | None, at: int, k: list[int]
+) -> int:
     """Where a model's vectors x, u, d, p and its outputs lie in an engine's work space; the end."""
     groups = (model.states, model.mvs, model.dvs, model.parameters)
     k[ek + s.VECTORS_V] = at
     k[ek + s.OUT_V] = at + sum(len(group) for group in groups)
     disturbances = [q.name for q in model.dvs]
-    elapsed = "shift_elapsed_h"
-    k[ek + s.ELAPSED_D] = disturbances.index(elapsed) if elapsed in disturbances else -1
+    for column, name in ((s.ELAPSED_D, "shift_elapsed_h"), (s.PRODUCT_D, mixed_by)):
+        k[ek + column] = disturbances.index(name) if name in disturbances else -1
     if model.kind is Kind.CONTINUOUS:
         k[ek + s.PLACED_K] = len(k)
         setpoints, outputs = [q.name for q in model.mvs], list(model.output_names)

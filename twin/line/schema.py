@@ -227,7 +227,7 @@ N_K = 17
 ELEMENTS_K = N_K
 """The constants of the elements follow at once; those in ``c`` begin at 0."""
 
-EK = 44
+EK = 45
 """The last four are addresses of machine code; only the compiled engine fills them, in its own copy."""
 (
     KIND,
@@ -253,6 +253,7 @@ EK = 44
     PLACED_K,
     DRIFTS,
     ELAPSED_D,
+    PRODUCT_D,
     WAKE_AT,
     AT_LEAST,
     BATCH,

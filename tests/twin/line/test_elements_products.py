@@ -186,3 +186,29 @@ def test_passes_are_counted_over_the_whole_line() -> None:
     run = course(build_line(changed(base, data)), 199.0)
     assert run.times("m1", "processing", "idle") == [15.0, 25.0, 35.0]
     assert run.counter("m2", s.SCRAPPED) == run.count(s.LINE_SCRAPPED) == 1
+
+
+# --- process models know the part in hand ---------------------------------------------------------
+
+
+def test_a_station_works_on_the_product_in_its_hand_and_not_on_what_enters_now() -> None:
+    # The product is read as a temperature here: a cold part takes more power at the second station.
+    mix = MIX | {"unit": "Cel", "choices": (0.0, 20.0), "validity": (0.0, 30.0)}
+    line = build_line(
+        plant(
+            [5.0, 50.0],
+            [9],
+            disturbances={"ambient_c": mix},
+            source__mixed_by="ambient_c",
+            source__takt_s__start=25.0,
+            stations__1__parameters__cold_power_kw_per_k=0.1,
+        )
+    )
+    # Blanks at 0, 25, 50 are cold, those from 60 on are not; the second station is 50 s behind each.
+    products = mixed([0.0, 20.0, 20.0, 20.0, 20.0])
+    energies = []
+    for until_s in (54.0, 104.0, 154.0, 204.0, 254.0):
+        run = course(line, until_s + 2.0, products)
+        energies.append(run.state.floats[2 * s.E_FLOATS + s.LAST_ENERGY_KWH] * 3600.0 / 50.0)
+    warm_kw = energies[-1]
+    assert energies == pytest.approx([warm_kw + 2.0] * 3 + [warm_kw] * 2)
