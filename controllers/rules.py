@@ -1,14 +1,17 @@
-"""Rules that plants run on today: the rivals of every controller.
+"""Rules that plants run on today, by pace and time-out: the rivals of every controller.
 
-All keep the process setpoints where the recipe has them and differ in pace and standby.
+All hold the process setpoints that were tuned for the plant, so that what they save or lose against each
+other is pace and standby alone. Rules that look at the buffers are in ``controllers.buffer_rules``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line.model import Line
-from twin.signals import Role
+from twin.signals import Limits
 
 NEVER_S = 1_000_000.0
 TIME_OUT_S = 90.0
@@ -26,26 +29,36 @@ class AlwaysOn:
 
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         self._plant = line.plant
+        self._held = {
+            name: value
+            for name, value in tuned.setpoints.items()
+            if name != "line.takt_s" and not name.endswith(".standby_after_s")
+        }
         self._time_outs = {
             f"{s.name}.standby_after_s": self.time_out_s for s in line.plant.stations if s.standby
         }
 
     def decide(self, situation: Situation) -> Action:
-        """An even takt for what is still open, inside the operator's limits."""
-        return Action({"line.takt_s": self._takt_s(situation), **self._time_outs}, self._why)
+        """A takt for what is still open, inside the operator's limits, and who sleeps."""
+        takt_s, standby = self._takt_s(situation), self._standby(situation)
+        asked = {**self._held, "line.takt_s": takt_s, **self._time_outs, **standby}
+        return Action(asked, self._why)
 
     _why = "even pace, machines always on"
 
     def _takt_s(self, situation: Situation) -> float:
-        seen = situation.observation
-        takt = next(s for s in situation.signals if s.name == "line.takt_s")
-        assert takt.operator is not None
+        """An even one."""
+        seen, takt = situation.observation, takt_limits(situation)
         open_parts = seen["line.ordered_count"] - seen["line.good_count"] - seen["line.wip"]
         shift_s = self._plant.shift_h * 3600.0
         left_s = SPARE * shift_s - situation.time_s % shift_s
         if open_parts < 1.0 or left_s <= 0.0:
-            return takt.operator.lo
-        return takt.operator.clip(left_s / open_parts)
+            return takt.lo
+        return takt.clip(left_s / open_parts)
+
+    def _standby(self, situation: Situation) -> Mapping[str, float]:
+        """Nobody is sent to sleep."""
+        return {}
 
 
 class TimeOut(AlwaysOn):
@@ -62,10 +75,42 @@ class FullPace(AlwaysOn):
     _why = f"full pace, standby after {FULL_PACE_TIME_OUT_S:g} s"
 
     def _takt_s(self, situation: Situation) -> float:
-        takt = next(s for s in situation.signals if s.name == "line.takt_s" and s.role is Role.MV)
-        assert takt.operator is not None
-        return takt.operator.lo
+        return takt_limits(situation).lo
 
 
 Rules = FullPace
 """What ``--controller rules`` means."""
+
+
+class Pi(AlwaysOn):
+    """A takt that follows the schedule: proportional to what is missing, and to its sum so far."""
+
+    gain_s, reset_s = 2.0, 3600.0
+    """Seconds of takt a part behind schedule, and the integral's time; assumption."""
+    _why = "takt by PI on the parts behind schedule, machines always on"
+
+    def __init__(self, line: Line, tuned: TunedPoint) -> None:
+        super().__init__(line, tuned)
+        self._sum, self._last_s = 0.0, 0.0
+
+    def _takt_s(self, situation: Situation) -> float:
+        seen, takt = situation.observation, takt_limits(situation)
+        shift_s = SPARE * self._plant.shift_h * 3600.0
+        ordered, now_s = seen["line.ordered_count"], situation.time_s
+        if not ordered > 0.0:
+            return takt.hi
+        even_s = shift_s / ordered
+        released = seen["line.good_count"] + seen["line.wip"]
+        behind = min(now_s / even_s, ordered) - released
+        passed_s, self._last_s = now_s - self._last_s, now_s
+        asked_s = even_s - self.gain_s * (behind + self._sum)
+        if takt.lo < asked_s < takt.hi:  # else the integral would wind up
+            self._sum += behind * passed_s / self.reset_s
+        return takt.clip(asked_s)
+
+
+def takt_limits(situation: Situation) -> Limits:
+    """What the operator allows."""
+    takt = next(s for s in situation.signals if s.name == "line.takt_s")
+    assert takt.operator is not None
+    return takt.operator

@@ -14,7 +14,7 @@ from twin.kernels import draws
 from twin.line.engine import engine
 from twin.line.initial import initial_state
 from twin.line.model import build_line
-from twin.line.scenario import build_table
+from twin.line.scenario import build_table, scenario_of
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.objective import Objective, Stocks, Used
 
@@ -34,10 +34,13 @@ class Outcome(NamedTuple):
 class Shift:
     """Runs one shift of the true plant at constant setpoints and scores it."""
 
-    def __init__(self, plant_name: str, utilisation: float, variant: str) -> None:
+    def __init__(
+        self, plant_name: str, utilisation: float, variant: str, scenario: str = "nominal"
+    ) -> None:
         plant = load_plant(plant_name)
-        self.plant = plant
-        self.line = build_line(plant, load_truth(plant_name, plant), variant)
+        self.plant, self.scenario = plant, scenario
+        mismatch = scenario_of(plant, scenario).model_mismatch
+        self.line = build_line(plant, load_truth(plant_name, plant), variant, mismatch)
         self.reader = TagReader(self.line)
         self.objective = Objective.of(plant)
         self.utilisation = utilisation
@@ -46,7 +49,9 @@ class Shift:
     def outcome(self, seed: int, setpoints: Mapping[str, float]) -> Outcome:
         """One shift, stocks and demand charge included."""
         plant, hours = self.plant, self.plant.shift_h
-        table = build_table(plant, seed, draws.PLANT, hours, utilisation=self.utilisation)
+        table = build_table(
+            plant, seed, draws.PLANT, hours, self.scenario, utilisation=self.utilisation
+        )
         simulator = engine(self.line, table)
         state = initial_state(self.line, seed, draws.PLANT)
         simulator.prime(state)

@@ -32,6 +32,7 @@ def spread(
     workers: int | None = 1,
     ray: str | None = None,
     done: Callable[[int, int], None] = lambda _n, _of: None,
+    taken: Callable[[Result], None] = lambda _result: None,
 ) -> list[Result]:
     """``function`` of each task, in the order of the tasks.
 
@@ -39,7 +40,8 @@ def spread(
     ``ray`` is the address of a Ray cluster instead, ``"auto"`` for the one that this machine belongs to,
     ``"local"`` for one that is started here with so many workers and ended again; an application that is
     connected to Ray already stays so. ``function``, tasks and results must be picklable, and ``function``
-    must not depend on anything but its task. ``done(n, of)`` is called here whenever a further result is in.
+    must not depend on anything but its task. Whenever a further result is in, ``taken(result)`` and then
+    ``done(n, of)`` are called here.
 
     Raises what ``function`` raises; ``SpreadError`` if a worker dies, and if Ray is not installed or not
     reached; ``ValueError`` for less than one worker.
@@ -49,22 +51,29 @@ def spread(
     given = list(tasks)
     if ray is not None:
         with _cluster(ray, workers) as connected:
-            return _told(_on_ray(connected, function, given), len(given), done)
+            return _told(_on_ray(connected, function, given), len(given), done, taken)
     if workers == 1 or len(given) < 2:
-        return _told(map(function, given), len(given), done)
+        return _told(map(function, given), len(given), done, taken)
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=workers or -1, return_as="generator")
     try:
-        return _told(pool(delayed(function)(task) for task in given), len(given), done)
+        results = pool(delayed(function)(task) for task in given)
+        return _told(results, len(given), done, taken)
     except BrokenProcessPool as error:
         raise SpreadError(f"a worker process died: {error}") from error
 
 
-def _told(results: Iterable[Result], of: int, done: Callable[[int, int], None]) -> list[Result]:
+def _told(
+    results: Iterable[Result],
+    of: int,
+    done: Callable[[int, int], None],
+    taken: Callable[[Result], None],
+) -> list[Result]:
     found = []
     for n, result in enumerate(results, 1):
         found.append(result)
+        taken(result)
         done(n, of)
     return found
 

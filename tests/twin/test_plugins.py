@@ -63,19 +63,30 @@ def asking(setpoints: Mapping[str, Any]) -> Callable[[Situation], Action]:
 
 
 def test_the_built_in_controllers_are_installed() -> None:
-    built_in = {"fixed", "mpc", "rules", "always_on", "time_out", "full_pace"}
+    built_in = {
+        "fixed",
+        "mpc",
+        "rules",
+        "always_on",
+        "timeout",
+        "full_pace",
+        "pi",
+        "upstream",
+        "n_policy",
+        "opportunity",
+    }
     assert built_in <= set(controller_names())
     assert list(controller_names()) == sorted(controller_names())
 
 
 def test_a_controller_is_found_by_its_name() -> None:
     line = nominal("machining_line")
-    for name in ("rules", "time_out"):
+    for name in ("rules", "timeout"):
         assert isinstance(find_controller(name)(line, untuned(line.plant)), Controller)
 
 
 def test_an_unknown_name_is_answered_by_the_known_ones() -> None:
-    with pytest.raises(UnknownPluginError, match=r"'best'; installed: always_on, .*time_out"):
+    with pytest.raises(UnknownPluginError, match=r"'best'; installed: always_on, .*timeout"):
         find_controller("best")
 
 

@@ -12,6 +12,7 @@ from twin.cli import (
     attach,
     check,
     emulate,
+    evaluate,
     init,
     loop,
     replay,
@@ -79,6 +80,19 @@ def twin(
     """Digital twin of production lines with a closed control loop over OPC UA."""
 
 
-for verb in (init, check, simulate, sweep, whatif, attach, emulate, run, replay, report, tune):
+for verb in (
+    init,
+    check,
+    simulate,
+    sweep,
+    whatif,
+    attach,
+    emulate,
+    run,
+    evaluate,
+    replay,
+    report,
+    tune,
+):
     app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
 app.add_typer(loop.verbs, name="loop")

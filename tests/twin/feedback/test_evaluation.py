@@ -1,0 +1,112 @@
+"""Many paired shifts: the oracle, the ceiling, and rows that say no more than the intervals allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from twin.cycle import Kpi
+from twin.feedback import Kpis, kpi_record
+from twin.feedback.compare import student_t
+from twin.feedback.evaluation import cells_of, objective_eur, rows_of
+from twin.feedback.report.evaluation import render_markdown, render_page
+
+GOOD = 100.0
+
+
+def episode(
+    controller: str, seed: int, cost_eur: float, kwh: float, u: float = 0.8
+) -> dict[str, Any]:
+    figures = {
+        "running_cost_eur": cost_eur,
+        "stock_change_eur": 0.0,
+        "demand_charge_eur": 0.0,
+        "energy_kwh_per_good_part": kwh,
+        "throughput_parts_per_h": GOOD / 8.0,
+        "scrap_share": 0.02,
+        "tool_cost_eur_per_good_part": 0.2,
+        "material_kg_per_good_part": 3.0,
+        "good_parts": GOOD,
+    }
+    kpis = Kpis(tuple(Kpi(name, value, "1", 0, 1) for name, value in figures.items()))
+    return {
+        "controller": controller,
+        "scenario": "nominal",
+        "utilisation": u,
+        "variant": "nominal",
+        "seed": seed,
+        "kpi": kpi_record(kpis),
+        "decisions": {"made": 10, "clipped": 1, "fallbacks": 2, "not_closed": 0},
+        "timing": {"decision_median_s": 0.001 * seed, "decision_longest_s": 0.01 * seed},
+    }
+
+
+EPISODES = [
+    *(episode("fixed", n, 100.0 + n, 1.0 + 0.01 * n) for n in (1, 2, 3, 4)),
+    *(episode("mpc", n, 98.0 + n, 0.9 + 0.01 * n) for n in (1, 2, 3, 4)),
+    *(episode("hindsight", n, 99.0 if n == 2 else 92.0 + n, 0.85) for n in (1, 2, 3, 4)),
+]
+
+
+def row(controller: str) -> dict[str, Any]:
+    return next(one for one in rows_of(EPISODES) if one["controller"] == controller)
+
+
+def test_the_oracle_is_the_cheapest_of_each_shift() -> None:
+    held = cells_of(EPISODES)["nominal", 0.8, "nominal"]
+    assert set(held) == {"fixed", "mpc", "oracle"}
+    costs = {seed: objective_eur(kpis) for seed, kpis in held["oracle"].kpis.items()}
+    assert costs == {1: 93.0, 2: 99.0, 3: 95.0, 4: 96.0}
+    for seed, cost in costs.items():
+        assert all(cost <= objective_eur(shifts.kpis[seed]) for shifts in held.values())
+
+
+def test_the_ceiling_is_what_the_oracle_saves_against_fixed() -> None:
+    assert row("fixed")["ceiling_share"] == 0.0
+    assert row("oracle")["ceiling_share"] == 1.0
+    # 2 EUR of 410 a shift each; the oracle saves 101 + 102 + 103 + 104 - (93 + 99 + 95 + 96).
+    assert row("mpc")["ceiling_share"] == pytest.approx(8.0 / 27.0)
+
+
+def test_means_have_students_interval_and_differences_are_paired() -> None:
+    found = row("mpc")["kpi"]["energy_kwh_per_good_part"]
+    spread = 0.01 * (5.0 / 3.0) ** 0.5
+    assert found["mean"] == pytest.approx(0.925)
+    assert found["half_width"] == pytest.approx(student_t(3) * spread / 2.0)
+    versus = row("mpc")["versus"]["fixed"]
+    assert versus["diff_pct"] == pytest.approx(-100.0 * 0.1 / 1.025)
+    assert versus["lo_pct"] == pytest.approx(versus["hi_pct"])  # each shift differs by as much
+    assert versus["verdict"] == "better"
+    assert row("fixed")["versus"]["mpc"]["verdict"] == "worse"
+    assert row("mpc")["fallbacks"] == 8
+    assert row("mpc")["decision_ms"] == {
+        "median": pytest.approx(3.0),
+        "longest": pytest.approx(40.0),
+    }
+
+
+def test_without_hindsight_there_is_no_ceiling_and_cells_stay_apart() -> None:
+    some = [one for one in EPISODES if one["controller"] != "hindsight"]
+    others = [episode("fixed", n, 90.0, 0.8, u=0.6) for n in (1, 2)]
+    rows = rows_of([*some, *others])
+    assert [(one["controller"], one["utilisation"], one["shifts"]) for one in rows] == [
+        ("fixed", 0.6, 2),
+        ("fixed", 0.8, 4),
+        ("mpc", 0.8, 4),
+    ]
+    assert all(one["ceiling_share"] is None for one in rows)
+
+
+def test_reports_say_the_same_in_text_and_on_the_page() -> None:
+    report = {
+        "plant": "p", "plant_hash": "0123", "seeds": [1, 4], "shift_h": 8.0,
+        "doubts": ["nobody has tuned this <plant>"], "rows": rows_of(EPISODES),
+    }  # fmt: skip
+    text, page = render_markdown(report), render_page(report)
+    for word in ("−9.756 % [−9.756, −9.756] better", "29.63 %", "seeds: 1 to 4"):
+        assert word in text
+    assert "−9.756 % [−9.756, −9.756] better" in page
+    assert "nobody has tuned this &lt;plant&gt;" in page
+    assert page.count("<svg") == 1
+    assert render_page(report) == page

@@ -1,0 +1,140 @@
+"""One controller's shift on the true line: the task of an evaluation, for any process to take."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from twin.cli.shift import Shift
+
+if TYPE_CHECKING:
+    from twin.config import TunedPoint
+
+HINDSIGHT = "hindsight"
+"""No controller: the cheapest of many constant plans, chosen with the shift's own luck known."""
+SEARCH = "controllers.hindsight"
+PLANS = 500
+"""Plans that are replayed for each shift in hindsight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """Who drives which shift. Everything that moves a figure lies in here."""
+
+    shift: Shift
+    controller: str
+
+    @property
+    def key(self) -> tuple[str, str, float, str, int]:
+        """What distinguishes it from all others of one plant."""
+        shift = self.shift
+        return self.controller, shift.scenario, shift.demanded, shift.variant, shift.seed
+
+    def command(self) -> str:
+        """The same shift from the shell; its ``kpi.json`` has these very figures."""
+        shift = self.shift
+        return (
+            f"twin run --plant {shift.place} --in-process --shift {shift.hours:g}h --seed {shift.seed} "
+            f"--controller {self.controller} --scenario {shift.scenario} --variant {shift.variant} "
+            f"--utilisation {shift.demanded!r} --json"
+        )
+
+
+def play(episode: Episode) -> dict[str, Any]:
+    """Run the shift in this process; the record of an evaluation's file.
+
+    The same for the same episode, wherever it is played, but for ``timing``.
+    """
+    from twin.cli.tuned import baseline
+    from twin.plugins import find_controller
+
+    shift = episode.shift
+    tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
+    point, name = tuned.point, episode.controller
+    if name == HINDSIGHT:
+        point, name = _in_hindsight(shift, point), "fixed"
+    record, timing, held = _driven(shift, find_controller(name)(shift.nominal_line, point))
+    controller, scenario, utilisation, variant, seed = episode.key
+    return {
+        "controller": controller,
+        "scenario": scenario,
+        "utilisation": utilisation,
+        "variant": variant,
+        "seed": seed,
+        "shift_h": shift.hours,
+        "plant_hash": shift.plant.config_hash,
+        "kpi": record,
+        "decisions": held,
+        "setpoints": dict(point.setpoints) if controller == HINDSIGHT else None,
+        "doubt": tuned.doubt,
+        "command": None if controller == HINDSIGHT else episode.command(),
+        "timing": timing,
+    }
+
+
+def _driven(
+    shift: Shift, controller: Any
+) -> tuple[dict[str, Any], dict[str, float], dict[str, int]]:
+    """The shift with a closed loop: its figures, how long decisions took, how many were held back."""
+    from twin.cli.results import timing_file
+    from twin.cli.shift import TWIN_SEED
+    from twin.cycle import Cycle
+    from twin.equipment.simulated import SimulatedEquipment
+    from twin.feedback import evaluate, kpi_record
+    from twin.loop import ControlLoop
+    from twin.runtime import EquipmentClock, Runtime
+
+    loop = ControlLoop(shift.nominal_line, controller, TWIN_SEED, shift.engine)
+    line = SimulatedEquipment(shift.plc())
+    runtime = Runtime(loop, line, EquipmentClock(line))
+    runtime.command("close", "evaluation")
+    held = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
+
+    def count(cycle: Cycle) -> None:
+        decision = cycle.decision
+        held["made"] += 1
+        held["clipped"] += bool(decision.clips)
+        held["fallbacks"] += "fallback" in decision.asked.status
+        held["not_closed"] += decision.mode != "CLOSED"
+
+    asyncio.run(runtime.run(0, round(shift.hours * 3.6e9), count))
+    timing = timing_file({"it": runtime.timings})["it"]
+    taken = {name: float(timing[name] or 0.0) for name in timing if name.startswith("decision")}
+    return kpi_record(evaluate(loop.ledger)), taken, held
+
+
+def _in_hindsight(shift: Shift, point: TunedPoint) -> TunedPoint:
+    """The cheapest of many constant plans for this very shift."""
+    search = importlib.import_module(SEARCH)
+    best: Mapping[str, float] = search.best_plan(
+        shift.place,
+        shift.demanded,
+        shift.variant,
+        shift.scenario,
+        shift.seed,
+        point.setpoints,
+        plans=PLANS,
+    )
+    return point.model_copy(update={"setpoints": dict(best)})
+
+
+def episodes(
+    shift: Shift,
+    controllers: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    utilisations: tuple[float, ...],
+    shifts: int,
+) -> list[Episode]:
+    """Every controller on every shift; the same shifts for all."""
+    return [
+        Episode(
+            replace(shift, seed=shift.seed + n, scenario=scenario, utilisation=utilisation), name
+        )
+        for scenario in scenarios
+        for utilisation in utilisations
+        for n in range(shifts)
+        for name in controllers
+    ]

@@ -1,0 +1,159 @@
+"""Controllers against each other over many paired shifts, so that luck cannot flatter anybody.
+
+In each cell (scenario, utilisation, variant) all have met the same shifts. The *oracle* is not one
+controller: it is, shift by shift, the cheapest of all of them and of a search with the luck known. What
+lies between it and ``fixed`` is the ceiling: what could be saved at all by whoever knew everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twin.feedback.compare import Comparison, compare
+from twin.feedback.kpi import Kpis, kpis_from_record
+from twin.feedback.study.intervals import interval
+
+ORACLE, HINDSIGHT, FIXED = "oracle", "hindsight", "fixed"
+HEADLINE = "energy_kwh_per_good_part"
+COSTS = ("running_cost_eur", "stock_change_eur", "demand_charge_eur")
+"""Together they are the objective of a shift."""
+
+Cell = tuple[str, float, str]
+"""Scenario, utilisation, variant."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifts:
+    """One controller in one cell: its shifts by seed."""
+
+    kpis: Mapping[int, Kpis]
+    clipped: int
+    fallbacks: int
+    decision_ms: tuple[float, float]
+    """Median and longest."""
+
+
+def objective_eur(kpis: Kpis) -> float:
+    """What a shift cost by the objective. Raises ``KeyError`` where a part of it is undefined."""
+    return sum(kpis[name] for name in COSTS)
+
+
+def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shifts]]:
+    """The episodes of an evaluation's file by cell and controller, the oracle among them."""
+    found: dict[Cell, dict[str, list[Mapping[str, Any]]]] = {}
+    for one in episodes:
+        cell = (one["scenario"], one["utilisation"], one["variant"])
+        found.setdefault(cell, {}).setdefault(one["controller"], []).append(one)
+    cells = {}
+    for cell, runs in found.items():
+        held = {name: _shifts(of) for name, of in runs.items()}
+        if HINDSIGHT in held:
+            held[ORACLE] = _cheapest(held)
+            del held[HINDSIGHT]
+        cells[cell] = held
+    return cells
+
+
+def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
+    medians = sorted(one["timing"]["decision_median_s"] for one in episodes)
+    longest = max(one["timing"]["decision_longest_s"] for one in episodes)
+    return Shifts(
+        {one["seed"]: kpis_from_record(one["kpi"]) for one in episodes},
+        sum(one["decisions"]["clipped"] for one in episodes),
+        sum(one["decisions"]["fallbacks"] for one in episodes),
+        (1e3 * medians[len(medians) // 2], 1e3 * longest),
+    )
+
+
+def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
+    """Shift by shift the cheapest by the objective; only shifts that all have driven."""
+    seeds = sorted(set.intersection(*(set(shifts.kpis) for shifts in held.values())))
+    best = {
+        seed: min((shifts.kpis[seed] for shifts in held.values()), key=objective_eur)
+        for seed in seeds
+    }
+    return Shifts(best, 0, 0, (0.0, 0.0))
+
+
+def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each controller in each cell: means with half-widths, and how it compares.
+
+    ``versus`` has an entry for each rival: the difference in electricity per good part with its 95 %
+    interval in per cent of the rival's mean, and the verdict; ``figures`` the same of all others.
+    ``ceiling_share`` is how much of what could be saved against ``fixed`` was saved, by the objective.
+    """
+    rows = []
+    for (scenario, utilisation, variant), held in sorted(cells_of(episodes).items()):
+        for name, shifts in held.items():
+            versus = {
+                rival: _versus(name, shifts, rival, other)
+                for rival, other in held.items()
+                if rival != name
+            }
+            rows.append(
+                {
+                    "controller": name,
+                    "scenario": scenario,
+                    "utilisation": utilisation,
+                    "variant": variant,
+                    "shifts": len(shifts.kpis),
+                    "kpi": _means(shifts),
+                    "versus": {rival: found for rival, found in versus.items() if found},
+                    "ceiling_share": _ceiling_share(held, name),
+                    "decisions_clipped": shifts.clipped,
+                    "fallbacks": shifts.fallbacks,
+                    "decision_ms": {
+                        "median": shifts.decision_ms[0],
+                        "longest": shifts.decision_ms[1],
+                    },
+                }
+            )
+    return rows
+
+
+def _means(shifts: Shifts) -> dict[str, dict[str, float | int | None]]:
+    values: dict[str, list[float]] = {}
+    for kpis in shifts.kpis.values():
+        for kpi in kpis.values:
+            values.setdefault(kpi.name, []).append(kpi.value)
+    return {name: interval(of).record() for name, of in sorted(values.items())}
+
+
+def _versus(name: str, ours: Shifts, rival: str, theirs: Shifts) -> dict[str, Any]:
+    seeds = sorted(set(ours.kpis) & set(theirs.kpis))
+    if not seeds:
+        return {}
+    pair = {
+        name: [ours.kpis[seed] for seed in seeds],
+        rival: [theirs.kpis[seed] for seed in seeds],
+    }
+    figures = {found.name: _share(found) for found in compare(pair, rival)}
+    return {**figures.get(HEADLINE, {}), "figures": figures, "shifts": len(seeds)}
+
+
+def _share(found: Comparison) -> dict[str, Any]:
+    """A comparison in per cent of the rival's mean."""
+    told = {"verdict": found.verdict, "reason": found.reason}
+    if found.percent is None or found.low is None or found.high is None:
+        return {"diff_pct": found.percent, "lo_pct": None, "hi_pct": None, **told}
+    whole = 100.0 / found.baseline_value
+    return {
+        "diff_pct": found.percent,
+        "lo_pct": found.low * whole,
+        "hi_pct": found.high * whole,
+        **told,
+    }
+
+
+def _ceiling_share(held: Mapping[str, Shifts], name: str) -> float | None:
+    """Of what the oracle saves against ``fixed``, how much this controller saves; None without either."""
+    if not {FIXED, ORACLE} <= held.keys():
+        return None
+    seeds = sorted(held[ORACLE].kpis)
+    fixed, best, own = (
+        sum(objective_eur(held[of].kpis[seed]) for seed in seeds if seed in held[of].kpis)
+        for of in (FIXED, ORACLE, name)
+    )
+    return (fixed - own) / (fixed - best) if fixed > best else None

@@ -1,0 +1,153 @@
+"""The report of an evaluation: the same tables as text and as a page, with the intervals drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
+from twin.feedback.report.labels import number
+from twin.feedback.report.tables import Cell
+from twin.feedback.report.templates import template
+
+BASELINES = ("fixed", "always_on", "full_pace")
+"""Those against which everybody is shown, as far as they drove."""
+HEADER = (
+    "controller",
+    "kWh a good part",
+    "against fixed",
+    "against always_on",
+    "good parts",
+    "scrap",
+    "EUR a good part",
+    "peak kW",
+    "of the ceiling",
+    "decision ms",
+)
+Row = Mapping[str, Any]
+
+
+def table_rows(report: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
+    """A table for each cell: its title, and a row of texts for each controller."""
+    tables = []
+    for cell, rows in _cells(report["rows"]).items():
+        scenario, utilisation, variant = cell
+        title = f"{scenario}, utilisation {utilisation:g}, variant {variant}: {rows[0]['shifts']} shifts"
+        tables.append((title, [_texts(row) for row in rows]))
+    return tables
+
+
+def _cells(rows: Sequence[Row]) -> dict[tuple[str, float, str], list[Row]]:
+    found: dict[tuple[str, float, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["scenario"], row["utilisation"], row["variant"]), []).append(row)
+    return found
+
+
+def _texts(row: Row) -> list[str]:
+    share = row["ceiling_share"]
+    return [
+        row["controller"],
+        _mean(row, "energy_kwh_per_good_part"),
+        _against(row, "fixed"),
+        _against(row, "always_on"),
+        _mean(row, "good_parts"),
+        _mean(row, "scrap_share"),
+        _mean(row, "cost_eur_per_good_part"),
+        _mean(row, "peak_kw"),
+        "–" if share is None else f"{number(100.0 * share)} %",
+        f"{number(row['decision_ms']['median'])} ({number(row['decision_ms']['longest'])})",
+    ]
+
+
+def _mean(row: Row, name: str) -> str:
+    found = row["kpi"].get(name)
+    if found is None:
+        return "–"
+    half = found["half_width"]
+    return number(found["mean"]) + ("" if half is None else f" ± {number(half)}")
+
+
+def _against(row: Row, rival: str) -> str:
+    """A difference with its interval and verdict: what contains zero is never shown as a saving."""
+    found = row["versus"].get(rival)
+    if not found or found.get("lo_pct") is None:
+        return "–"
+    lo, hi = (number(found[end], sign=True) for end in ("lo_pct", "hi_pct"))
+    return f"{number(found['diff_pct'], sign=True)} % [{lo}, {hi}] {found['verdict']}"
+
+
+def render_markdown(report: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = [f"# Evaluation of {report['plant']}", ""]
+    lines += [f"{name}: {text}  " for name, text in facts_of(report)]
+    for title, rows in table_rows(report):
+        lines += ["", f"## {title}", "", f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", *NOTES, ""]
+    lines += [f"- {doubt}" for doubt in report["doubts"]]
+    return "\n".join(lines) + "\n"
+
+
+NOTES = (
+    """Means over paired shifts with Student's 95 % interval. Differences are in electricity per good part, in
+per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
+zero and nothing else has paid for it; *equal*; *inconclusive*.""",
+    """The oracle is, shift by shift, the cheapest by the objective of all controllers and of a search over
+constant plans with the luck of the shift known. *Of the ceiling* is the share of what the oracle saves against
+`fixed` by the objective.""",
+    "Decision times are the median over shifts of their medians, and the longest of all; they depend on the machine.",
+)
+
+
+def facts_of(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was evaluated."""
+    first, last = report["seeds"]
+    return [
+        ("plant file", report["plant_hash"]),
+        ("seeds", f"{first} to {last}"),
+        ("shift", f"{report['shift_h']:g} h"),
+    ]
+
+
+def render_page(report: Mapping[str, Any]) -> str:
+    """The report as one HTML page that asks for nothing from outside."""
+    from markupsafe import Markup
+
+    cells = []
+    for n, ((title, rows), own) in enumerate(
+        zip(table_rows(report), _cells(report["rows"]).values(), strict=True)
+    ):
+        with drawing():
+            picture = Markup(_intervals(own, f"evaluation-{n}", title))  # noqa: S704
+        cells.append((title, picture, [[Cell(text) for text in row] for row in rows]))
+    return template("evaluation.html").render(
+        title=f"Evaluation of {report['plant']}",
+        facts=facts_of(report),
+        header=HEADER,
+        tables=cells,
+        notes=NOTES,
+        doubts=report["doubts"],
+    )
+
+
+def _intervals(rows: Sequence[Row], name: str, title: str) -> str:
+    """Differences in electricity per good part against the first baseline that drove, with intervals."""
+    against = next((b for b in BASELINES if any(row["controller"] == b for row in rows)), "")
+    shown = [row for row in rows if row["versus"].get(against, {}).get("lo_pct") is not None]
+    if not shown:
+        return ""
+    drawn = figure(0.6 + 0.28 * len(shown))
+    axes = drawn.subplots()
+    for n, row in enumerate(shown):
+        found = row["versus"][against]
+        colour = OWN if found["verdict"] in ("better", "worse") else QUIET
+        below, above = (abs(found[end] - found["diff_pct"]) for end in ("lo_pct", "hi_pct"))
+        axes.errorbar(
+            [found["diff_pct"]], [n], xerr=[[below], [above]], color=colour, marker="o", capsize=3.0
+        )
+    axes.axvline(0.0, color=INK, linewidth=0.8)
+    axes.set_yticks(range(len(shown)), [row["controller"] for row in shown])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"electricity per good part against {against}, %", color=INK)
+    return svg(drawn, name, title)
