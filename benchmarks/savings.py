@@ -44,7 +44,8 @@ def one_shift(task: Task) -> Kpis:
     """One controller's figures on one shift."""
     place, utilisation, variant, seed, name = task
     shift = Shift(place, seed, variant=variant, utilisation=utilisation)
-    shift = Shift(place, seed, shift.plant.shift_h, variant=variant, utilisation=utilisation)
+    hours = Shift(place).plant.shift_h
+    shift = Shift(place, seed, hours, variant=variant, utilisation=utilisation, engine="auto")
     tuned = baseline(place, shift.plant, shift.demanded, variant).point
     loop = shift.loop(find_controller(name), tuned)
     line = SimulatedEquipment(shift.plc())
