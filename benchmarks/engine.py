@@ -48,7 +48,8 @@ BETWEEN_S, REPAIR_S = 500.0, 25.0
 WARM_UP_CYCLES = 500.0
 OPERATIONS = {"store": 20_000, "simpy": 20_000, "compiled": 2_000_000}
 """About so many in one round of each contender."""
-RIVAL_OPERATIONS = 20_000
+RIVAL_CYCLES = 1_000
+"""So many that filling the empty line does not count, at any length."""
 ENVIRONMENTS, STEP_CYCLES, STEPS = 64, 10.0, 200
 WORLDS = 200
 BARS = {
@@ -217,7 +218,7 @@ def rivals(n: int, rounds: int) -> list[dict[str, Any]]:
         rates = []
         for _ in range(rounds):
             began_s = cpu_s()
-            done = rival(n, RIVAL_OPERATIONS // n)
+            done = rival(n, RIVAL_CYCLES)
             rates.append(done / (cpu_s() - began_s))
             for contender in ours.values():
                 contender.round()

@@ -278,12 +278,14 @@ def measured(courses: int) -> dict[str, Any]:
     print(file=sys.stderr)
     found = {
         f"{name}_vs_dompc": median(
-            median(own) / median(base) for own, base in zip(times[name], times["do_mpc"], strict=True)
+            median(own) / median(base)
+            for own, base in zip(times[name], times["do_mpc"], strict=True)
         )
         for name in ("sqp", "rti", "ipopt")
     }
     gaps = {
-        f"{name}_cost_gap_pct": _gap(costs[name], costs["ipopt"]) for name in ("sqp", "rti", "do_mpc")
+        f"{name}_cost_gap_pct": _gap(costs[name], costs["ipopt"])
+        for name in ("sqp", "rti", "do_mpc")
     }
     return {
         "courses": courses,

@@ -8,22 +8,27 @@ copies of itself ahead; when that time has come, the line shows what they were w
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twin.analyze.in_step import out_of_step
+from twin.analyze.likely import likely_lines
 from twin.analyze.outlook import Outlook, look_ahead
+from twin.analyze.seen import refuse_unseen
 from twin.analyze.synchronise import synchronise
-from twin.analyze.waiting import learned
-from twin.analyze.whatif import present
+from twin.analyze.whatif import ahead
 from twin.cycle import Action, Observation, Reading, Situation
 from twin.feedback.drift import Fared
+from twin.line import schema as s
 from twin.line.model import Line
 from twin.loop import ControlLoop
 from twin.sense.reconcile import missed_transitions
 
-WORLDS = 200
-"""Courses of an outlook: enough for its 90 % interval."""
+WORLDS = 500
+"""Courses of an outlook: the ends of its 90 % interval then stray by some 7 % of its width."""
+MOST_PERIODS = 3.0
+"""An outlook whose end lies in a longer hole of readings is not scored."""
 BETWEEN = 1_000_000
 """Tickets of draws between two readings, so that no two likely states share one."""
 
@@ -45,9 +50,8 @@ class _Counted:
 
     @classmethod
     def of(cls, seen: Observation) -> _Counted | None:
-        """What the line shows, if it shows all of it; a line without gas burns none."""
-        gas_kwh = seen["line.gas_kwh"]
-        energy_kwh = seen["line.energy_kwh"] + (0.0 if math.isnan(gas_kwh) else gas_kwh)
+        """What the line shows, if it shows all of it."""
+        energy_kwh = seen["line.energy_kwh"] + seen["line.gas_kwh"]
         values = {"good_parts": seen["line.good_count"], "energy_kwh": energy_kwh}
         return cls(seen.time_us, values) if math.isfinite(sum(values.values())) else None
 
@@ -76,21 +80,24 @@ class _Pending:
 class Attachment:
     """One twin at one line. ``loop`` lends its eyes and its memory; its controller is never asked.
 
-    ``missed`` counts transitions by counter that no event told of; ``fared`` has the outlooks whose
-    time has come, oldest first.
+    ``fared`` has the outlooks whose time has come, oldest first.
     """
 
     loop: ControlLoop
-    missed: dict[str, int] = field(default_factory=dict)
     fared: list[Fared] = field(default_factory=list)
     _seen: Observation | None = None
     _is_in_step: bool = False
     _pending: list[_Pending] = field(default_factory=list)
+    _untold: Counter[str] = field(default_factory=Counter)
     _counted: _Counted | None = None
 
     @classmethod
     def to(cls, line: Line, seed: int) -> Attachment:
-        """A twin of the nominal ``line`` that has seen nothing yet; ``seed`` keys its own luck."""
+        """A twin of the nominal ``line`` that has seen nothing yet; ``seed`` keys its own luck.
+
+        Raises ``UnseenError`` for a line with elements that no reading tells enough of.
+        """
+        refuse_unseen(line)
         return cls(ControlLoop(line, _Nobody(), seed))
 
     @property
@@ -99,16 +106,23 @@ class Attachment:
         return bool(self._pending)
 
     def follow(self, reading: Reading) -> bool:
-        """Take in a reading; False while the line cannot be seen."""
+        """Take in a reading; False while the line cannot be seen, or its time stands still."""
+        if self._seen is not None and reading.time_us <= self._seen.time_us:
+            return False
         before, seen = self._seen, self.loop.sense(reading)
         self._seen = seen
-        self._is_in_step = self.loop.analyze(seen) is not None
+        is_seen = self.loop.analyze(seen) is not None
+        self._is_in_step = is_seen and _Counted.of(seen) is not None
         self.loop.memory.turns += 1
         if before is not None:
-            for name, number in missed_transitions(self.loop.line, before, seen).items():
-                self.missed[name] = self.missed.get(name, 0) + number
+            self._untold.update(missed_transitions(self.loop.line, before, seen))
         self._settle(seen)
         return self._is_in_step
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """Transitions since it came that no event has told of, by counter."""
+        return {name: number for name, number in sorted(self._untold.items()) if number > 0}
 
     def out_of_step(self) -> Mapping[str, tuple[float, float]]:
         """The error of the twin's own state: what line and twin show, where they differ."""
@@ -121,15 +135,18 @@ class Attachment:
         begun = _Counted.of(seen) if seen is not None and self._is_in_step else None
         if seen is None or begun is None:
             raise ValueError("the line cannot be seen: there is nothing to begin with")
-        line = self.loop.line
-        as_learned = learned(line, memory.estimate.values)
+        line, offsets = self.loop.line, memory.estimate.offsets
+        seed = memory.twin.ints[line.k[s.K_LINE_I] + s.SEED]
+        first = memory.turns * BETWEEN  # each look has luck of its own
+        lines = likely_lines(line, offsets, seed, worlds, first)
         states = []
-        for n in range(worlds):
-            likely = memory.twin.copy()
-            synchronise(as_learned, likely, seen, memory.turns * BETWEEN + n)
-            states.append(likely)
-        table, offsets = present(line, memory.twin), memory.estimate.offsets
-        outlook = look_ahead(line, table, states, offsets, lasts_s)
+        for n, likely in enumerate(lines):
+            state = memory.twin.copy()
+            if not synchronise(likely, state, seen, first + n):
+                raise ValueError("the line cannot be seen: there is nothing to begin with")
+            states.append(state)
+        table = ahead(line, memory.twin, lasts_s)
+        outlook = look_ahead(lines, table, states, offsets, lasts_s, first)
         self._pending.append(_Pending(outlook, begun))
         return outlook
 
@@ -141,7 +158,10 @@ class Attachment:
         before, self._counted = self._counted or now, now
         due = [one for one in self._pending if one.until_us <= seen.time_us]
         self._pending = [one for one in self._pending if one.until_us > seen.time_us]
+        gap_us = MOST_PERIODS * self.loop.line.plant.control.period_s * 1e6
         for one in due:
+            if one.until_us < now.time_us and now.time_us - before.time_us > gap_us:
+                continue  # nobody saw how it ended
             ended = before.at(one.until_us, now)
             actual = {name: ended[name] - one.begun.values[name] for name in one.outlook.courses}
             if all(value >= 0.0 for value in actual.values()):  # else they have begun anew

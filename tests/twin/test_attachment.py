@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from tests.twin.analyze.in_step import PLANTS, nominal, plant_of, true
+from tests.twin.line.small_lines import changed
+from twin.analyze.seen import UnseenError
 from twin.attachment import Attachment
 from twin.cycle import Reading
 from twin.equipment.plc import Plc
 from twin.kernels import draws
 from twin.line import schema as s
-from twin.line.model import Line
+from twin.line.model import Line, build_line
 from twin.line.scenario import build_table
 from twin.signals import Quality
 from twin.state import LineState
@@ -120,3 +122,51 @@ def test_nobody_looks_ahead_from_what_cannot_be_seen() -> None:
     assert not twin.follow(reading)
     with pytest.raises(ValueError, match="cannot be seen"):
         twin.look_ahead(3600.0)
+
+
+def test_each_look_has_luck_of_its_own() -> None:
+    twin, plc = attached("molding_cell", minutes=5.0)
+    first = twin.look_ahead(1800.0, worlds=30)
+    plc.advance(plc.now_us + 1_000_000)
+    assert twin.follow(plc.reading())
+    second = twin.look_ahead(1800.0, worlds=30)
+    assert not np.array_equal(first.courses["good_parts"], second.courses["good_parts"])
+
+
+def test_a_line_whose_time_stands_still_tells_nothing_new() -> None:
+    twin, plc = attached("machining_line", minutes=1.0)
+    assert not twin.follow(plc.reading())
+    turns = twin.loop.memory.turns
+    assert not twin.follow(plc.reading())
+    assert twin.loop.memory.turns == turns
+
+
+def test_nobody_scores_what_nobody_saw_the_end_of() -> None:
+    twin, plc = attached("machining_line", minutes=1.0)
+    twin.look_ahead(600.0, worlds=20)
+    plc.advance(plc.now_us + 1_800_000_000)  # half an hour without a reading
+    twin.follow(plc.reading())
+    assert not twin.waits
+    assert twin.fared == []
+
+
+def test_an_unknown_meter_is_not_zero() -> None:
+    twin, plc = attached("machining_line", minutes=1.0)
+    plc.advance(plc.now_us + 600_000_000)
+    reading = plc.reading()
+    index = [n for n, signal in enumerate(twin.loop.signals) if signal.name == "line.gas_kwh"]
+    reading.values[index], reading.status[index] = np.nan, int(Quality.BAD)
+    assert not twin.follow(reading)
+    with pytest.raises(ValueError, match="cannot be seen"):
+        twin.look_ahead(600.0)
+
+
+def test_lines_that_readings_tell_too_little_of_are_refused() -> None:
+    changes = {
+        "crews": ({"name": "ann", "people": 1},),
+        "stations.1.batch": {"parts": 2},
+        "buffers.1.transit_s": 20.0,
+    }
+    line = build_line(changed(plant_of("machining_line"), changes))
+    with pytest.raises(UnseenError, match=r"belt .*crew ann.*station milling"):
+        Attachment.to(line, 1)

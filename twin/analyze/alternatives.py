@@ -123,6 +123,11 @@ def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
         if stations.get(failure.station) != s.STATION:
             known = ", ".join(name for name, kind in stations.items() if kind == s.STATION)
             raise ChangeError(f"no failure of {failure.station!r} can be made; stations: {known}")
+        if line.c[line.element(failure.station) * s.EC + s.C_STRIKE_BETWEEN_S] > 0.0:
+            raise ChangeError(
+                f"{failure.station!r} has failures of calendar time of its own, and no other can be"
+                " put among them"
+            )
         if broken.count(failure.station) > 1:
             raise ChangeError(f"{failure.station!r} can be made to fail once only")
         if not now_s <= failure.at_s < now_s + lasts_s or not failure.lasts_s > 0.0:

@@ -43,7 +43,8 @@ class Guess:
         if n <= len(expected):
             return expected[len(expected) - n :]
         first = STRANGER + self._buffers[name] * 2**16
-        return (*expected, *range(first + len(expected), first + n))
+        newest = max((part for part in expected if part >= first), default=first - 1)
+        return (*expected, *range(newest + 1, newest + 1 + n - len(expected)))
 
     def product(self, part: int, now: float) -> float:
         """What a part is: as all that enter now, or for a stranger any of the mix."""

@@ -39,11 +39,18 @@ def likely_line(line: Line, offsets: Mapping[str, Offset], seed: int, world: int
     return replace(line, c=tuple(c))
 
 
+def likely_lines(
+    line: Line, offsets: Mapping[str, Offset], seed: int, number: int, first: int = 0
+) -> list[Line]:
+    """So many of them, for the what-if worlds from ``first`` on."""
+    return [likely_line(line, offsets, seed, draws.WHAT_IF + first + n) for n in range(number)]
+
+
 class _Luck:
     """Draws of one station in one world, in turn."""
 
     def __init__(self, seed: int, world: int, e: int) -> None:
-        self._key, self._n = (seed, world, e, draws.FACTOR), 0
+        self._key, self._n = (seed, world, e), 0
 
     def within(self, stated: Value) -> float:
         """A factor on a value of the plant file: anywhere in its range, 1 without one."""
@@ -51,12 +58,13 @@ class _Luck:
         if stated.range is None or not stated.value > 0.0:
             return 1.0
         lo, hi = stated.range
-        return (lo + (hi - lo) * draws.uniform(*self._key, self._n)) / stated.value
+        return (lo + (hi - lo) * draws.uniform(*self._key, draws.FACTOR, self._n)) / stated.value
 
     def about(self, offset: Offset) -> float:
         """Something near what was learned."""
         self._n += 1
-        return offset.value + math.sqrt(offset.variance) * draws.normal(*self._key, self._n)
+        luck = draws.normal(*self._key, draws.LEARNED, self._n)
+        return offset.value + math.sqrt(offset.variance) * luck
 
 
 def _failures(cc: int, station: StationSpec, luck: _Luck, c: list[float]) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.analyze.estimation import WALK_PER_PART
-from twin.analyze.likely import likely_line
 from twin.analyze.offset import Offset
 from twin.kernels import draws
 from twin.line import schema as s
@@ -46,27 +45,29 @@ class Outlook:
 
 
 def look_ahead(
-    line: Line,
+    lines: Sequence[Line],
     table: Sequence[float],
     states: Sequence[LineState],
     offsets: Mapping[str, Offset],
     lasts_s: float,
+    first: int = 0,
 ) -> Outlook:
-    """One course from each of the states, all of the same instant, each on a likely line of its own.
+    """One course from each of the states, all of the same instant, on the likely line beside it.
 
-    ``line`` is the nominal line, ``offsets`` are what was learned of it. ``table`` is what comes from
-    outside, see ``twin.line.environment``. Raises ``ProcessModelError`` for a line that cannot be
+    The worlds are the what-if worlds from ``first`` on, ``offsets`` are what was learned. ``table`` is what comes from outside, see
+    ``twin.line.environment``. Raises ``ProcessModelError`` for a line that cannot be
     compiled.
     """
-    worlds = draws.WHAT_IF + np.arange(len(states), dtype=np.int64)
+    worlds = draws.WHAT_IF + first + np.arange(len(states), dtype=np.int64)
     starts = [as_arrays(state) for state in states]
     floats = np.stack([np.asarray(start.floats) for start in starts])
     ints = np.stack([np.asarray(start.ints) for start in starts])
     now_s, until_s = states[0].now_s, states[0].now_s + lasts_s
+    line = lines[0]
     before = _meters(line, floats, ints, now_s)
     seed = int(ints[0, line.k[s.K_LINE_I] + s.SEED])
-    for n, world in enumerate(worlds):
-        engine = CompiledSimulator(likely_line(line, offsets, seed, int(world)), table, tells=False)
+    for n in range(len(lines)):
+        engine = CompiledSimulator(lines[n], table, tells=False)
         row = slice(n, n + 1)
         engine.advance_all(np.array([now_s]), floats[row], ints[row], {}, until_s, worlds[row])
     grown = _meters(line, floats, ints, until_s) - before

@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import math
 
-from twin.analyze.guess import Guess
+from twin.analyze.guess import STRANGER, Guess
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.conveyor import book
 from twin.line.cores import begin_cycle
 from twin.line.model import Line
-from twin.line.residual import SOON_S, draw_failures, repair_left_s, strike_first, work_ends
+from twin.line.residual import (
+    SOON_S,
+    cycle_goes_on,
+    draw_failures,
+    repair_left_s,
+    strike_first,
+    work_ends,
+)
 from twin.line.schema import FOREVER
 from twin.state import LineState
 
@@ -63,7 +70,7 @@ def _known(f: list[float], i: list[int], k: tuple[int, ...]) -> dict[int, tuple[
     known = {}
     for slot in range(k[s.K_SLOTS]):
         part = i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID]
-        if part:
+        if part and part < STRANGER:  # what a stranger is stays a guess
             at = k[s.K_PART_F] + slot * s.P_FLOATS
             known[part] = f[at + s.PRODUCT], f[at + s.PART_MATERIAL_KG]
     return known
@@ -173,7 +180,10 @@ def _station(
     draw_failures(e, ticket, now, f, i, line.c, k)
     if part and not own:
         begin_cycle(line, e, now, f, i)
+        f[a + s.MEAN_CYCLE_S] = f[a + s.CYCLE_S]
     f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, SOON_S) if part else 0.0
+    if part and state in (s.PROCESSING, s.DOWN) and line.c[cc + s.C_CYCLE_LAW] != s.FIXED:
+        cycle_goes_on(e, elapsed, ticket, f, i, line.c, k)
     f[a + s.WORK_SINCE_S] = now
     due, pending = _state_ends(line, e, since, now, f, i, ticket)
     f[a + s.DUE_S], i[b + s.PENDING] = due, pending
@@ -338,7 +348,8 @@ def _line_record(
         (s.ORDERED, "ordered_count"),
     ):
         i[at + column] = int(_told(seen, f"line.{tag}", i[at + column]))
-    i[at + s.NEXT_PART] = i[at + s.RELEASED]
+    told = max((part for parts in seen.part_ids.values() for part in parts), default=0)
+    i[at + s.NEXT_PART] = max(i[at + s.RELEASED], told % STRANGER)
     line_f = k[s.K_LINE_F]
     for column, tag in (
         (line_f + s.LINE_MATERIAL_KG, "material_kg"),

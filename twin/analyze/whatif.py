@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from twin.cycle import Event
 from twin.kernels.draws import WHAT_IF
 from twin.line import schema as s
 from twin.line.engine import Engine, EngineChoice, engine
+from twin.line.environment import ROW_S
 from twin.line.model import Line
 from twin.line.residual import fresh_luck
-from twin.line.scenario import held
+from twin.line.scenario import held, shift_orders
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.state import LineState
 
@@ -57,6 +59,19 @@ class Forks:
         line = self._line
         fresh_luck(WHAT_IF + world, state.now_s, state.floats, state.ints, line.c, line.k)
         return Fork(engine(line, present(line, live), self._choice), self._reader, state)
+
+
+def ahead(line: Line, state: LineState, lasts_s: float) -> list[float]:
+    """The same for a while ahead, with the orders that go on arriving where they come one by one."""
+    plant, row = line.plant, present(line, state)
+    if plant.demand.arrive != "evenly":
+        return row
+    a_second = shift_orders(plant, plant.demand.utilisation) / (plant.shift_h * 3600.0)
+    table = []
+    for n in range(int((state.now_s + lasts_s) / ROW_S) + 2):
+        more = math.floor(max(n * ROW_S - state.now_s, 0.0) * a_second)
+        table += [*row[:-2], row[-2] + more, row[-1]]
+    return table
 
 
 def present(line: Line, state: LineState) -> list[float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from twin.cli import options
+from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
 
@@ -63,7 +63,7 @@ def command(
     ] = 1.0 / 6.0,
     worlds: Annotated[
         int, typer.Option(min=20, max=10_000, help="Courses of an outlook, each of its own luck.")
-    ] = 200,
+    ] = 500,
     variant: options.Variant = "nominal",
     pki: options.Pki = None,
     server_certificate: Annotated[
@@ -77,6 +77,8 @@ def command(
     Nothing is written to the line. Each outlook says how much will be made and taken, with the interval
     that holds nine of ten likely courses; when its time has come, how it fared.
     """
+    import asyncio
+
     from twin.cli.interrupt import Interrupts
     from twin.cli.session import client_security
     from twin.store.run_folder import stable_json
@@ -92,7 +94,7 @@ def command(
     )
 
     async def watched() -> int:
-        interrupts = Interrupts()
+        interrupts = Interrupts("leaving")
         with interrupts.watched():
             try:
                 await watch.run(endpoint, security)
@@ -120,14 +122,20 @@ class _Watch:
         *,
         as_json: bool,
     ) -> None:
+        from twin.analyze.seen import UnseenError
         from twin.attachment import Attachment
 
         self._plant, self._looks, self._worlds, self._as_json = shift.plant, looks, worlds, as_json
         self._listen_s, self._every_s, self._ahead_s = times_s
-        self._attachment = Attachment.to(shift.nominal_line, TWIN_SEED)
+        try:
+            self._attachment = Attachment.to(shift.nominal_line, TWIN_SEED)
+        except UnseenError as error:
+            hint = "simulate, sweep and whatif take such lines"
+            raise Problem("plant", str(error), hint) from error
         _compile(shift.nominal_line)  # before there is a connection that would fall silent
         self._made: list[tuple[Outlook, Mapping[str, tuple[float, float]]]] = []
         self._shown = 0
+        self._is_lost = False
 
     async def run(self, endpoint: str, security: ClientSecurity | None) -> None:
         """Listen, look ahead, and wait for what comes of it."""
@@ -146,6 +154,9 @@ class _Watch:
             await self._follow(line)
 
     async def _follow(self, line: OpcUaEquipment) -> None:
+        import asyncio
+        import functools
+
         clock, attachment = line.clock(), self._attachment
         period_us = round(self._plant.control.period_s * 1e6)
         next_us = clock.now_us()
@@ -154,13 +165,17 @@ class _Watch:
         while True:
             try:
                 is_seen = attachment.follow(await line.read())
+                self._is_lost = False
             except ConnectionError as error:
-                typer.echo(f"note: {error}", err=True)
-                is_seen = False
+                if not self._is_lost:
+                    typer.echo(f"note: {error}; waiting for it, Ctrl-C ends", err=True)
+                self._is_lost, is_seen = True, False
             self._show_fared()
             if is_seen and len(self._made) < self._looks and clock.now_us() >= look_us:
-                look_us += round(self._every_s * 1e6)
-                outlook = attachment.look_ahead(self._ahead_s, self._worlds)
+                look_us = max(look_us + round(self._every_s * 1e6), clock.now_us())
+                # Beside the connection, which must not fall silent.
+                look = functools.partial(attachment.look_ahead, self._ahead_s, self._worlds)
+                outlook = await asyncio.to_thread(look)
                 self._made.append((outlook, attachment.out_of_step()))
                 self._show(outlook)
             if len(self._made) == self._looks and (self._looks == 1 or not attachment.waits):
@@ -178,6 +193,9 @@ class _Watch:
             said.append(f"{word} {mean:.1f} [{lower:.1f}, {upper:.1f}]{unit};")
         total = len(self._attachment.loop.signals)
         said.append(f"{len(differ)} of {total} signals out of step")
+        loop = self._attachment.loop
+        if locked := locked_text(loop.line, loop.memory.twin):
+            typer.echo(f"note: {locked}", err=True)
         if not self._as_json:
             typer.echo(" ".join(said))
 
@@ -225,7 +243,7 @@ class _Watch:
             "worlds": self._worlds,
             "looks": looks,
             "drift_score": scores if self._attachment.fared else {},
-            "missed_transitions": dict(sorted(self._attachment.missed.items())),
+            "missed_transitions": self._attachment.missed,
         }
 
 
@@ -244,4 +262,4 @@ def _compile(line: Line) -> None:
 
     state = initial_state(line, TWIN_SEED, TWIN)
     with says_when_it_compiles():
-        look_ahead(line, present(line, state), [state], {}, 1.0)
+        look_ahead([line], present(line, state), [state], {}, 1.0)

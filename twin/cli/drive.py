@@ -8,9 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import typer
+
 from twin.cli.desk import Desk
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
+from twin.cli.locked import locked_text
 from twin.clock import utc_now
 from twin.cycle import Cycle
 from twin.feedback import Kpis, evaluate
@@ -106,6 +109,8 @@ async def drive(
         finally:
             interrupts.leave = None
             screen.end()
+        if locked := locked_text(loop.line, loop.memory.twin):
+            typer.echo(f"note: {locked}", err=True)
         kpis = evaluate(loop.ledger)
         historian.record_kpis(kpis.values)
         historian.flush()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.episode import HINDSIGHT, Episode, episodes, play
 from twin.cli.problems import CONFLICT, DAMAGED, UNREACHABLE, Problem, pick
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
+
+    from twin.cli.episode import Episode
 
 NAME = "evaluate"
 NEEDS_ARGUMENTS = True
@@ -74,6 +75,7 @@ def command(
     Every shift is kept as it ends: stopped and called again, it goes on. Seeds from 1000 on are those of
     tuning and are refused.
     """
+    from twin.cli.episode import episodes
     from twin.feedback.evaluation import rows_of
 
     shift = Shift(options.chosen_plant(plant), seed, 0.0, variant=variant, engine="auto")
@@ -113,6 +115,7 @@ def _split(text: str) -> list[str]:
 
 def _controllers(text: str) -> tuple[str, ...]:
     """The names to run; who asks for the oracle gets the search in hindsight."""
+    from twin.cli.episode import HINDSIGHT
     from twin.plugins import controller_names
 
     found = []
@@ -131,6 +134,7 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
+    from twin.cli.episode import play
     from twin.cli.simulate import progress
     from twin.spread import SpreadError, spread
 

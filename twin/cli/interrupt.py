@@ -20,8 +20,9 @@ class Interrupts:
     ``leave`` is what the run does about it; while it is None, the task itself is cancelled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, farewell: str = "opening the loop and leaving") -> None:
         self.number = 0
+        self._farewell = farewell
         self.leave: Callable[[], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -51,7 +52,7 @@ class Interrupts:
         self._loop.call_soon_threadsafe(self._leave)
 
     def _leave(self) -> None:
-        typer.echo("\nopening the loop and leaving; once more: at once", err=True)
+        typer.echo(f"\n{self._farewell}; once more: at once", err=True)
         if self.leave is not None:
             self.leave()
         elif self._task is not None:

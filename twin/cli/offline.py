@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from twin.cli.locked import refuse_deadlock
 from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 from twin.config import load_truth
 from twin.feedback.study import Course, WarmUp, warm_up_of
 from twin.feedback.study.warm_up import PILOT_SHIFTS
 from twin.kernels import draws
-from twin.line.deadlock import deadlock
 from twin.line.engine import Engine, EngineChoice, engine
 from twin.line.initial import initial_state
 from twin.line.model import build_line
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twin.line.journal import Row
-    from twin.line.model import Line
-    from twin.state import LineState
 
 READ_S = 60.0
 """How often the line is read: prices change with the hour, peaks are metered by the quarter."""
@@ -106,12 +104,3 @@ class Offline:
                 hint = "something in it keeps growing or moving; give --warm-up HOURS yourself"
                 raise Problem("simulate", msg, hint)
             pilot_h = 2.0 * pilot_h
-
-
-def refuse_deadlock(line: Line, state: LineState) -> None:
-    """A line that has locked itself has no figures."""
-    circle = deadlock(line, state)
-    if circle:
-        message = f"the line has locked itself: {' waits for '.join((*circle, circle[0]))}"
-        hint = "give one of these buffers more room, or the source another wip_limit"
-        raise Problem("plant", message, hint)

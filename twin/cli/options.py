@@ -76,6 +76,14 @@ def folder(given: str | Path) -> Path:
     return path
 
 
+def refuse_no_folder(path: Path | None) -> None:
+    """A ``Problem`` for a file that could not be written in the end, before any work is done."""
+    if path is not None and not path.parent.is_dir():
+        raise Problem(
+            "file", f"there is no folder {str(path.parent)!r} for {path.name}", "make it first"
+        )
+
+
 def utilisation(given: str | float) -> float:
     """A share of what the line can sustain."""
     share = positive(given)

@@ -27,6 +27,7 @@ Examples:
   twin sweep machining_line --set turning.feed_mm=0.2:0.3:5 --set line.takt_s=70,80 --plot map.png
   twin sweep demo --set turning.standby_after_s=60,300 --reps 50 --ray 10.0.0.5:6379"""
 SHOWN = ("good_parts", "energy_kwh_per_good_part", "cost_eur_per_good_part")
+RAY_HINT = "docs/how-to/many-shifts.md tells how to start a cluster"
 MOST_SHIFTS = 100_000
 _RANGE = re.compile(r"([^:]+):([^:]+):(\d+)")
 
@@ -92,6 +93,7 @@ def command(
     if plot is not None and (plot.suffix not in PICTURES or len(grid) > 2):
         hint = f"one or two setpoints can be drawn, in a file that ends in {', '.join(PICTURES)}"
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
+    options.refuse_no_folder(plot)
     swept = _swept(shift, grid, reps, workers, ray, saturated=saturated)
     if of not in swept[0].figures:
         raise Problem("usage", f"there is no figure {of!r}", nearest(of, swept[0].figures))
@@ -163,7 +165,7 @@ def _swept(
                 figures_of, trials, workers=workers, ray=ray, done=lambda _n, _of: bar.done()
             )
         except SpreadError as error:
-            hint = "fewer --workers take less memory; of --ray tells docs/how-to/many-shifts.md"
+            hint = "fewer --workers take less memory" if ray is None else RAY_HINT
             raise Problem("unreachable", str(error), hint, code=UNREACHABLE) from error
     hidden = OF_ORDERS if saturated else ()
     shown = [{n: v for n, v in figures.items() if n not in hidden} for figures in found]

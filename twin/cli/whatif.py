@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
+from twin.cli.locked import refuse_deadlock
 from twin.cli.problems import CONFLICT, DAMAGED, Problem
 from twin.cli.shift import Shift
 
@@ -97,6 +98,8 @@ def command(
     if plot is not None and plot.suffix not in PICTURES:
         hint = f"end it in {', '.join(PICTURES)}"
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
+    for path in (plot, save):
+        options.refuse_no_folder(path)
     if live:
         line, state = _running(run, out)
         _refuse_other(plant, line)
@@ -107,6 +110,7 @@ def command(
         shift.check()
         line = shift.nominal_line
         state = _read(line, saved) if saved is not None else _simulated(shift, at or 0.0)
+    refuse_deadlock(line, state)
     if save is not None:
         _write(line, state, save)
     found = _compared(line, state, _change(state, setpoints, fail, order), hours, worlds)
@@ -184,6 +188,8 @@ def _change(
     values: dict[str, float] = {}
     for text in setpoints or ():
         name, _, value = text.partition("=")
+        if name in values:
+            raise Problem("usage", f"{name} is given twice", "one --set a setpoint")
         try:
             values[name] = float(value)
         except ValueError:
@@ -208,10 +214,10 @@ def _compared(
     line: Line, state: LineState, change: Change, hours: float, worlds: int
 ) -> Alternatives:
     from twin.analyze.alternatives import ChangeError, compare_alternatives
-    from twin.analyze.whatif import present
+    from twin.analyze.whatif import ahead
     from twin.line.engine import says_when_it_compiles
 
-    table = present(line, state)
+    table = ahead(line, state, hours * 3600.0)
     try:
         with says_when_it_compiles():
             return compare_alternatives(line, table, state, change, hours * 3600.0, worlds, POINTS)

@@ -38,7 +38,9 @@ WHAT_IF = 16
     STRIKE_LEFT,
     FACTOR,
     GUESS,
-) = range(16)
+    LEARNED,
+    CYCLE_LEFT,
+) = range(18)
 # New ones come at the end: a stream must not change because another one is added.
 
 

@@ -60,7 +60,11 @@ def _run(
     engine(line, table, "simpy").prime(state)
     for n, stop_s in enumerate(stops_s):
         state = from_json(line, to_json(line, state))
-        engine(line, table, engines[n % len(engines)]).advance(state, {}, stop_s)
+        try:
+            engine(line, table, engines[n % len(engines)]).advance(state, {}, stop_s)
+        except (IndexError, ArithmeticError) as error:
+            msg = f"seed {seed}, on {engines[n % len(engines)]}: {error!r}: is a part handed on twice, or lost?"
+            raise ElementError(msg) from error
     return state
 
 

@@ -61,7 +61,12 @@ def load_element(name: str) -> ElementKind:
     points = tuple(entry_points(group=GROUP))
     for point in points:
         if point.name == name:
-            found = point.load()
+            try:
+                found = point.load()
+            except Exception as error:
+                package = point.dist.name if point.dist is not None else "a package"
+                msg = f"the element {name!r} of {package} cannot be imported: {error}"
+                raise ElementError(msg) from error
             found = getattr(found, "ELEMENT", found)
             if isinstance(found, ElementKind):
                 return found

@@ -46,6 +46,7 @@ from twin.line.schema import (
     FOREVER,
     K_LINE_F,
     K_LINE_I,
+    MEAN_CYCLE_S,
     REST_SINCE_S,
     RESTART_SCRAP,
     SEED,
@@ -66,6 +67,7 @@ def scatter(
     else:
         cv = c[cc + C_CYCLE_CV]
         factor = draw_lognormal(i[line + SEED], i[line + WORLD], e, CYCLE, part, 1.0, cv)
+    f[e * E_FLOATS + MEAN_CYCLE_S] = f[e * E_FLOATS + CYCLE_S]
     f[e * E_FLOATS + CYCLE_S] *= factor
     f[e * E_FLOATS + CYCLE_KWH] *= factor
 

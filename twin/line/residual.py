@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from twin.kernels.draws import REPAIR_LEFT, RESIDUAL, STRIKE_LEFT
+from twin.kernels.draws import CYCLE_LEFT, REPAIR_LEFT, RESIDUAL, STRIKE_LEFT
 from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import uniform as draw_uniform
 from twin.kernels.normal import normal_quantile, normal_share
@@ -17,6 +17,8 @@ from twin.line.hooks import Constants, Floats, Ints, Structure
 from twin.line.schema import (
     BLOCKED,
     C_BETWEEN_S,
+    C_CYCLE_CV,
+    C_CYCLE_LAW,
     C_REPAIR_CV,
     C_REPAIR_LAW,
     C_REPAIR_S,
@@ -26,6 +28,8 @@ from twin.line.schema import (
     C_STRIKE_REPAIR_S,
     CAN_STANDBY,
     CONVEYOR,
+    CYCLE_KWH,
+    CYCLE_S,
     DOWN,
     DUE_S,
     E_FLOATS,
@@ -42,18 +46,21 @@ from twin.line.schema import (
     IDLE,
     K_ELEMENTS,
     K_LINE_I,
+    MEAN_CYCLE_S,
     NEVER_S,
     NOTHING,
     PENDING,
     PROCESSING,
     SEED,
     SINCE_S,
+    SLOT,
     STANDBY,
     STANDBY_AFTER_S,
     STATE,
     STATION,
     STRIKES_S,
     STRUCK,
+    TASK_S,
     TIMED_OUT,
     TO_FAILURE_S,
     WANTS,
@@ -76,11 +83,18 @@ def fresh_luck(world: int, now: float, f: Floats, i: Ints, c: Constants, k: Stru
         kind = k[ELEMENTS_K + e * EK]
         if kind in (STATION, CONVEYOR):
             draw_failures(e, ticket, now, f, i, c, k)
+            scatters = c[e * EC + C_CYCLE_LAW] != FIXED and kind == STATION
+            if i[b + STATE] == DOWN and i[b + WANTS] > 0:
+                f[a + TASK_S] = repair_left_s(e, 0.0, ticket, i, c, k)
+            if scatters and i[b + STATE] == DOWN and i[b + SLOT] >= 0:
+                cycle_goes_on(e, f[a + CYCLE_S] - f[a + WORK_LEFT_S], ticket, f, i, c, k)
             if i[b + STATE] == DOWN and i[b + WANTS] == 0:
                 left = repair_left_s(e, now - f[a + SINCE_S], ticket, i, c, k)
                 f[a + (DUE_S if kind == STATION else WORK_LEFT_S)] = now + left
             elif i[b + STATE] == PROCESSING and kind == STATION:
                 f[a + WORK_LEFT_S] -= now - f[a + WORK_SINCE_S]
+                if scatters:
+                    cycle_goes_on(e, f[a + CYCLE_S] - f[a + WORK_LEFT_S], ticket, f, i, c, k)
                 work_ends(e, now, f, i)
             if kind == STATION:
                 strike_first(e, now, f, i, c, k)
@@ -102,6 +116,33 @@ def draw_failures(
     if mean > 0.0:
         left = draw_exponential(seed, world, e, STRIKE_LEFT, ticket, mean)
         f[e * E_FLOATS + STRIKES_S] = now + left
+
+
+def cycle_goes_on(
+    e: int, elapsed: float, ticket: int, f: Floats, i: Ints, c: Constants, k: Structure
+) -> None:
+    """What is left of a cycle that scatters, given how long it has taken; its power stays."""
+    a = e * E_FLOATS
+    line = k[K_LINE_I]
+    v = draw_uniform(i[line + SEED], i[line + WORLD], e, CYCLE_LEFT, ticket)
+    mean = f[a + MEAN_CYCLE_S]
+    left = -mean * math.log(v)  # exponential: without memory
+    if c[e * EC + C_CYCLE_LAW] != EXPONENTIAL:
+        left = lognormal_left(mean, c[e * EC + C_CYCLE_CV], elapsed, v)
+    if f[a + CYCLE_S] > 0.0:
+        f[a + CYCLE_KWH] *= (elapsed + left) / f[a + CYCLE_S]
+    f[a + CYCLE_S] = elapsed + left
+    f[a + WORK_LEFT_S] = left
+
+
+def lognormal_left(mean: float, cv: float, elapsed: float, v: float) -> float:
+    """What is left of something lognormal that has taken so long; ``v`` is uniform."""
+    variance = math.log(1.0 + cv * cv)
+    sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
+    z = (math.log(max(elapsed, 1e-9)) - math.log(mean) + variance / 2.0) / sigma
+    share = min(max(1.0 - normal_share(-z) * v, 1e-12), 1.0 - 1e-12)
+    whole = math.exp(math.log(mean) - variance / 2.0 + sigma * normal_quantile(share))
+    return max(whole - elapsed, SOON_S)
 
 
 def goes_on_s(e: int, now: float, f: Floats, i: Ints) -> float:
@@ -197,9 +238,4 @@ def repair_left_s(
         return max(mean - elapsed, SOON_S)
     if law == EXPONENTIAL:
         return -mean * math.log(v)  # without memory
-    cv = of_repair(e, C_REPAIR_CV, C_STRIKE_REPAIR_CV, kind, c)
-    variance = math.log(1.0 + cv * cv)
-    sigma = math.sqrt(variance) if variance > 0.0 else 1e-9
-    share = min(max(1.0 - beyond(e, kind, elapsed, c) * v, 1e-12), 1.0 - 1e-12)
-    whole = math.exp(math.log(mean) - variance / 2.0 + sigma * normal_quantile(share))
-    return max(whole - elapsed, SOON_S)
+    return lognormal_left(mean, of_repair(e, C_REPAIR_CV, C_STRIKE_REPAIR_CV, kind, c), elapsed, v)

@@ -76,6 +76,7 @@ E_FLOAT_COLUMNS = (
     "task_s",
     "strikes_s",
     "serviced_s",
+    "mean_cycle_s",
     *(f"time_{state}_s" for state in STATES),
     *(f"energy_{state}_kwh" for state in STATES),
 )
@@ -108,8 +109,9 @@ E_FLOATS = len(E_FLOAT_COLUMNS)
     TASK_S,
     STRIKES_S,
     SERVICED_S,
-) = range(27)
-TIME_S = 27
+    MEAN_CYCLE_S,
+) = range(28)
+TIME_S = 28
 ENERGY_KWH = TIME_S + N_STATES
 
 # --- element columns, integers -----------------------------------------------------------------

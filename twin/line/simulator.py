@@ -19,6 +19,7 @@ import simpy
 from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.cores import Core, hooks_of
+from twin.line.custom import ElementError
 from twin.line.journal import Row, Transitions
 from twin.line.model import Line
 from twin.line.rules import MODULES
@@ -144,8 +145,10 @@ def _custom_hooks() -> dict[str, Any]:
     """Elements of other packages: their functions are bound last, and found by element."""
     customs: dict[int, dict[str, Any]] = {}
 
-    def fire_custom(e: int, *arguments: Any) -> None:
-        customs[e]["fire"](e, *arguments)
+    def fire_custom(e: int, pending: int, now: float, f: list[float], *arguments: Any) -> None:
+        customs[e]["fire"](e, pending, now, f, *arguments)
+        if f[e * s.E_FLOATS + s.DUE_S] < now:
+            raise ElementError(f"element {e} has planned something for the past, at {now:g} s")
 
     def look_custom(e: int, *arguments: Any) -> None:
         customs[e]["look"](e, *arguments)

@@ -4,13 +4,14 @@ The format is one JSON object, the same for both engines (`docs/reference/snapsh
 
 =============  ====================================================================================
 ``format``     ``"takttwin snapshot"``
-``version``    1; another one is refused
+``version``    2; another one is refused
 ``plant``      name of the plant
 ``hash``       ``config_hash`` of the plant file: a snapshot fits the plant that it was taken of
 ``layout``     digest of the columns: it changes when this package lays a state out anew
 ``now_s``      plant time
 ``floats``     the float columns; ``null`` where nothing is due (infinity)
 ``ints``       the integer columns
+``sum``        digest of the three above: what was changed by hand, or damaged, is refused
 =============  ====================================================================================
 """
 
@@ -19,16 +20,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.line import schema as s
 from twin.line.model import Line
 from twin.state import LineState
 
-FORMAT, VERSION = "takttwin snapshot", 1
+FORMAT, VERSION = "takttwin snapshot", 2
 
 
 class SnapshotError(ValueError):
@@ -54,6 +57,7 @@ def to_json(line: Line, state: LineState) -> str:
         "floats": floats,
         "ints": np.asarray(state.ints, dtype=np.int64).tolist(),
     }
+    record["sum"] = _sum(state.now_s, values, state.ints)
     return json.dumps(record, separators=(",", ":"), allow_nan=False)
 
 
@@ -82,7 +86,19 @@ def from_json(line: Line, text: str) -> LineState:
     ints = _numbers(record, "ints", line.n_ints, {int})
     if type(record.get("now_s")) not in (int, float):
         raise SnapshotError("now_s is missing")
+    if record.get("sum") != _sum(record["now_s"], values, ints):
+        raise SnapshotError("its numbers are not those that were saved: it was changed or damaged")
     return LineState(float(record["now_s"]), values.tolist(), ints)
+
+
+def _sum(now_s: float, floats: NDArray[np.float64], ints: Sequence[int]) -> str:
+    """Sixteen hex digits of all numbers."""
+    bits = np.float64(now_s).tobytes() + floats.tobytes()
+    try:
+        bits += np.asarray(ints, dtype=np.int64).tobytes()
+    except OverflowError as error:
+        raise SnapshotError(f"ints: {error}") from error
+    return hashlib.sha256(bits).hexdigest()[:16]
 
 
 @lru_cache(maxsize=64)

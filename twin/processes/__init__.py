@@ -9,7 +9,7 @@ offer under the entry point group ``takttwin.processes``. A dot names a variant:
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Final
 
@@ -72,7 +72,7 @@ def load(name: str) -> ProcessModel:
                 f"there is no process model {model_name!r}; known are {', '.join(available())}."
                 f" A package offers its own by the entry point group {ENTRY_POINT_GROUP!r}"
             )
-        found = points[0].load()
+        found = _loaded(points[0])
     if isinstance(found, ModuleType):
         found = getattr(found, "MODEL", found)
     if not isinstance(found, ProcessModel):
@@ -80,4 +80,21 @@ def load(name: str) -> ProcessModel:
             f"the entry point {model_name!r} must name a ProcessModel, or a module that holds one"
             f" as MODEL, not {found!r}"
         )
-    return found.variant(variant) if variant else found
+    model = found.variant(variant) if variant else found
+    if model_name not in _BUILT_IN:
+        from twin.processes.check import check_reference
+
+        check_reference(model)
+    return model
+
+
+def _loaded(point: EntryPoint) -> object:
+    """What an entry point names. Raises `ProcessModelError` with the package's own error."""
+    try:
+        return point.load()
+    except Exception as error:
+        package = point.dist.name if point.dist is not None else "a package"
+        raise ProcessModelError(
+            f"the process model {point.name!r} of {package} cannot be imported from {point.value}:"
+            f" {error}"
+        ) from error

@@ -14,7 +14,7 @@ import numpy as np
 
 from twin.processes.model import Floats, Kind, Point, ProcessModel, ProcessModelError, Quantity
 
-__all__ = ["check_process_model", "spread_points"]
+__all__ = ["check_process_model", "check_reference", "spread_points"]
 
 _AGREEMENT = 1e-12
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83)
@@ -28,6 +28,7 @@ def check_process_model(model: ProcessModel, points: int = 64, first: int = 1) -
     lies inside its limits; defect probabilities lie in 0 to 1, times and energies are not negative.
     """
     _check_provenance(model)
+    check_reference(model)
     reference = model.point()
     _check_outputs(model, reference, at_reference=True)
     symbolic = _symbolic_outputs(model)
@@ -42,6 +43,22 @@ def check_process_model(model: ProcessModel, points: int = 64, first: int = 1) -
         _agree(model, "numbers() and writer()", numbers, out, point)
     if model.kind is Kind.CONTINUOUS:
         _check_steps(model, [reference, *(spread_points(model, i) for i in range(1, 9))])
+
+
+def check_reference(model: ProcessModel) -> None:
+    """Raise `ProcessModelError` for a model that makes no sense at its own reference point.
+
+    In plain Python and so in no time: every model of another package passes here when it is loaded.
+    """
+    point = model.point()
+    try:
+        results = model.plain()(*point)
+        values = [float(value) for value in results]
+    except Exception as error:
+        raise ProcessModelError(
+            f"process model {model.name!r} fails at its own reference point: {error!r}"
+        ) from error
+    _refuse_nonsense(model, values, point, at_reference=True)
 
 
 def spread_points(model: ProcessModel, index: int) -> Point:
@@ -77,6 +94,14 @@ def _check_provenance(model: ProcessModel) -> None:
 
 def _check_outputs(model: ProcessModel, point: Point, *, at_reference: bool) -> Floats:
     results = model.numbers()(*point)
+    _refuse_nonsense(model, results, point, at_reference=at_reference)
+    return np.array(results, dtype=np.float64)
+
+
+def _refuse_nonsense(
+    model: ProcessModel, results: Sequence[float], point: Point, *, at_reference: bool
+) -> None:
+    """Outputs that are not those declared, not finite, no probabilities, negative, off limits."""
     if len(results) != len(model.outputs):
         raise ProcessModelError(
             f"process model {model.name!r} returns {len(results)} outputs and declares"
@@ -94,7 +119,6 @@ def _check_outputs(model: ProcessModel, point: Point, *, at_reference: bool) -> 
             raise ProcessModelError(f"{where} is no probability")
         if quantity.name in {"cycle_time_s", "energy_kwh", "wear_increment"} and value < 0.0:
             raise ProcessModelError(f"{where} is negative")
-    return np.array(results, dtype=np.float64)
 
 
 def _check_steps(model: ProcessModel, points: Sequence[Point]) -> None:
@@ -132,7 +156,14 @@ def _symbolic_outputs(model: ProcessModel) -> Any:
 
     ca: Any = casadi
     inputs = _columns(ca, model)
-    function = ca.Function("outputs", inputs, [ca.vertcat(*model.symbols()(*inputs))])
+    try:
+        outputs = ca.vertcat(*model.symbols()(*inputs))
+    except Exception as error:
+        raise ProcessModelError(
+            f"process model {model.name!r} does not run over symbols: {error}; choose by xp.where, and"
+            " call no functions but those of xp"
+        ) from error
+    function = ca.Function("outputs", inputs, [outputs])
     return lambda point: _flat(function(*point))
 
 

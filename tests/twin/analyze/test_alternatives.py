@@ -131,3 +131,18 @@ def test_a_rush_order_is_worked_off_behind_the_others() -> None:
 def test_what_cannot_be_is_refused(change: Change, word: str) -> None:
     with pytest.raises(ChangeError, match=word):
         asked("machining_line", change)
+
+
+def test_no_failure_is_put_among_those_of_calendar_time() -> None:
+    strikes = {
+        "power": {
+            "mean_between_s": {"value": 400.0},
+            "mean_repair_s": {"value": 60.0},
+            "clock": "calendar",
+        }
+    }
+    line = line_of(fixed(5.0, 5.0), [3], stations__0__failures=strikes)
+    state = initial_state(line, 1, TWIN)
+    change = Change(failures=(Failure("m0", 100.0, 1.0),))
+    with pytest.raises(ChangeError, match="calendar time of its own"):
+        compare_alternatives(line, table_of(), state, change, 600.0, 5)

@@ -96,3 +96,20 @@ def test_what_a_stranger_is_differs_from_state_to_state() -> None:
     mixed_by = line.plant.source.mixed_by
     assert mixed_by is not None
     assert guesses == set(line.plant.disturbances[mixed_by].choices)
+
+
+def test_strangers_keep_their_numbers_and_each_state_guesses_anew() -> None:
+    line, state = working()
+    buffer = next(iter(line.buffers))
+    seen = [without_lists(observed(line, state), **{buffer: level}) for level in (4, 3, 4, 4)]
+    twin = initial_state(line, 9, TWIN)
+    for turn, look in enumerate(seen):
+        assert synchronise(line, twin, look, turn)
+        parts = TagReader(line).part_ids(twin)[buffer]
+        assert len(set(parts)) == len(parts)
+    kinds = set()
+    for ticket in range(100, 140):
+        again = twin.copy()
+        assert synchronise(line, again, seen[-1], ticket)
+        kinds.add(tuple(products(line, again)[part] for part in parts))
+    assert len(kinds) > 5

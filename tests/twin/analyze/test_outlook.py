@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from tests.twin.analyze.in_step import nominal, without_luck
-from tests.twin.line.small_lines import Run
-from twin.analyze.likely import likely_line
+from tests.twin.line.small_lines import Run, changed
+from twin.analyze.likely import likely_line, likely_lines
 from twin.analyze.offset import Offset
 from twin.analyze.outlook import FIGURES, look_ahead
-from twin.analyze.whatif import present
+from twin.analyze.whatif import ahead, present
 from twin.kernels.draws import PLANT
 from twin.line import schema as s
-from twin.line.model import Line
-from twin.line.scenario import build_table
+from twin.line.model import Line, build_line
+from twin.line.scenario import build_table, shift_orders
 from twin.state import LineState
 
 
@@ -28,7 +28,8 @@ def test_the_same_courses_every_time_and_what_is_begun_with_stays() -> None:
     line = nominal("machining_line")
     state = begun(line)
     before = state.copy()
-    found = [look_ahead(line, present(line, state), [state] * 30, {}, 3600.0) for _ in range(2)]
+    lines, table = likely_lines(line, {}, 1, 30), present(line, state)
+    found = [look_ahead(lines, table, [state] * 30, {}, 3600.0) for _ in range(2)]
     assert state == before
     for name in FIGURES:
         assert found[0].courses[name].tobytes() == found[1].courses[name].tobytes()
@@ -48,9 +49,9 @@ def test_what_was_learned_moves_the_energy_by_its_factor() -> None:
         for what in ("idle_kw", "standby_kw", "warm_up_s", "last_energy_kwh")
     }
     table = present(line, state)
-    plain = look_ahead(line, table, [state] * 3, known, 3600.0)
+    plain = look_ahead([line] * 3, table, [state] * 3, known, 3600.0)
     twice = known | {"turning.last_energy_kwh": Offset(2.0, 0.0)}
-    more = look_ahead(line, table, [state] * 3, twice, 3600.0)
+    more = look_ahead([line] * 3, table, [state] * 3, twice, 3600.0)
     assert np.array_equal(plain.courses["good_parts"], more.courses["good_parts"])
     run = Run(line, table, 4)
     run.state = state.copy()
@@ -112,3 +113,30 @@ def test_an_oven_is_drawn_with_its_heat_and_its_cure() -> None:
     assert one.c[heat] == pytest.approx(0.9 * line.c[heat])
     least = at + names.index("cured_least_min")
     assert one.c[least] == pytest.approx(line.c[least] + 1.0)
+
+
+def test_draws_of_one_station_do_not_hang_together() -> None:
+    line = nominal("machining_line")
+    learned = {"turning.idle_kw": Offset(1.0, 0.1**2)}
+    lines = likely_lines(line, learned, 1, 400)
+    columns = (s.C_IDLE_KW, s.C_STANDBY_KW, s.C_WARM_UP_S, s.C_BETWEEN_S, s.C_REPAIR_S)
+    drawn = np.array([[one.c[s.EC + column] for column in columns] for one in lines])
+    drawn[:, 0] = abs(drawn[:, 0] - drawn[:, 0].mean())
+    ranks = drawn.argsort(axis=0).argsort(axis=0)
+    together = np.corrcoef(ranks.T) - np.eye(len(columns))
+    assert abs(together).max() < 0.2
+
+
+def test_orders_that_come_one_by_one_go_on_coming() -> None:
+    plant = changed(nominal("machining_line").plant, {"demand.arrive": "evenly"})
+    line = build_line(plant)
+    state = begun(line)
+    ordered = state.ints[line.k[s.K_LINE_I] + s.ORDERED]
+    table = ahead(line, state, 3600.0)
+    width = len(line.disturbances) + 2
+    orders = table[width - 2 :: width]
+    an_hour = shift_orders(plant, plant.demand.utilisation) / plant.shift_h
+    assert orders[0] == ordered
+    assert orders[-1] - ordered == pytest.approx(an_hour, abs=2.0)
+    found = look_ahead(likely_lines(line, {}, 1, 40), table, [state] * 40, {}, 3600.0)
+    assert found.courses["good_parts"].mean() > 0.6 * an_hour

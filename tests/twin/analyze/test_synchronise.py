@@ -336,3 +336,36 @@ def test_a_long_rest_is_known_to_spoil_the_first_parts() -> None:
         if plant.state.ints[s.E_INTS + s.STATE] != s.PROCESSING:
             assert twin.floats[rest] == pytest.approx(plant.state.floats[rest])
     assert twin.now_s - twin.floats[rest] > 50.0
+
+
+@pytest.mark.parametrize("law", ["exponential", "lognormal"])
+@pytest.mark.parametrize("elapsed_s", [0.0, 40.0, 150.0])
+def test_what_is_left_of_a_cycle_that_scatters_follows_from_how_long_it_has_taken(
+    law: str, elapsed_s: float
+) -> None:
+    scatter = {"law": law, "cv": 0.5} if law == "lognormal" else {"law": law}
+    line = line_of(fixed(100.0, 5.0), [3], stations__0__cycle_scatter=scatter)
+    run = Run(line)
+    run.simulator.prime(run.state)
+    run.to(1.0)
+    told = {"m0__state": float(s.PROCESSING), "m0__elapsed_work_s": elapsed_s}
+    twin, left, ends = initial_state(line, 9, TWIN), [], set()
+    for ticket in range(3000):
+        assert synchronise(line, twin, observed(line, run.state, **told), ticket)
+        left.append(twin.floats[s.E_FLOATS + s.WORK_LEFT_S])
+        assert twin.floats[s.E_FLOATS + s.CYCLE_S] == pytest.approx(elapsed_s + left[-1])
+    for world in range(50):
+        fork = twin.copy()
+        fresh_luck(WHAT_IF + world, fork.now_s, fork.floats, fork.ints, line.c, line.k)
+        ends.add(fork.floats[s.E_FLOATS + s.DUE_S])
+    assert len(ends) == 50
+    if law == "exponential":
+        expected = np.quantile(left, [0.25, 0.5, 0.75]) / 100.0
+        assert expected == pytest.approx(-np.log([0.75, 0.5, 0.25]), rel=0.1)
+        return
+    sigma = math.sqrt(math.log(1.25))
+    mu = math.log(100.0) - sigma**2 / 2.0
+    beyond = 1.0 - NormalDist(mu, sigma).cdf(math.log(max(elapsed_s, 1e-9)))
+    for share in (0.25, 0.5, 0.75):
+        whole = math.exp(NormalDist(mu, sigma).inv_cdf(1.0 - beyond * (1.0 - share)))
+        assert np.quantile(left, share) == pytest.approx(whole - elapsed_s, rel=0.1)

@@ -48,6 +48,9 @@ def test_the_table_names_its_worlds() -> None:
         (("--at", "1h", "--fail", "milling"), "is no failure"),
         (("--at", "1h", "--order", "many@1h"), "is no rush order"),
         (("--at", "1h", "--plot", "x.bmp"), "end it in .svg"),
+        (("--at", "1h", "--plot", "nowhere/x.svg"), "there is no folder"),
+        (("--at", "1h", "--save", "nowhere/x.json"), "there is no folder"),
+        (("--at", "1h", "--set", "line.takt_s=60", "--set", "line.takt_s=70"), "given twice"),
     ],
 )
 def test_what_is_wrong_is_told(given: tuple[str, ...], word: str) -> None:

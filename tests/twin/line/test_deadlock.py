@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.twin.line.small_lines import Run, changed, fixed, line_of
-from twin.cli.offline import refuse_deadlock
+from twin.cli.locked import refuse_deadlock
 from twin.cli.problems import Problem
 from twin.line import schema as s
 from twin.line.deadlock import deadlock

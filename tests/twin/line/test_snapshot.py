@@ -37,12 +37,14 @@ def test_a_state_comes_back_bit_for_bit(line: Line) -> None:
     ("changes", "word"),
     [
         ({"format": "something"}, "does not begin with"),
-        ({"version": 2}, "version 2"),
+        ({"version": 1}, "version 1; this package reads 2"),
         ({"hash": "0" * 16}, "of plant"),
         ({"layout": "0" * 16}, "layout"),
         ({"floats": [1.0]}, "floats: "),
         ({"ints": None}, "ints: "),
         ({"now_s": None}, "now_s"),
+        ({"now_s": -5.0}, "changed or damaged"),
+        ({"sum": None}, "changed or damaged"),
     ],
 )
 def test_what_does_not_fit_is_refused(line: Line, changes: dict[str, Any], word: str) -> None:

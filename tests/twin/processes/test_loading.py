@@ -135,3 +135,58 @@ def test_positions_follow_the_declared_order() -> None:
     model = load("cutting")
     at = positions(model.mvs)
     assert (at.cutting_speed_m_per_min, at.feed_mm) == (0, 1)
+
+
+def _offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    """As if a package offered this module as the process model ``press``."""
+    (tmp_path / "offered_press.py").write_text(text, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "offered_press", raising=False)
+    point = EntryPoint("press", "offered_press", processes.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(processes, "entry_points", lambda **_: EntryPoints([point]))
+
+
+PRESS = """
+import sys
+from twin.processes import Kind, ProcessModel, Quantity, per_part_outputs
+
+def cycle(x, u, d, p):
+    return {results}
+
+MODEL = ProcessModel(
+    name="press", kind=Kind.PER_PART, states=(), mvs=(), dvs=(),
+    parameters=(Quantity("t_s", "s", 1.0, 9.0, 4.0, "assumption"),),
+    outputs=per_part_outputs(), module=sys.modules[__name__],
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("results", "word"),
+    [
+        ("p[0], 0.1, 0.0, 0.0", "returns 4 outputs"),
+        ("-p[0], 0.1, 0.0, 0.0, 0.0", "cycle_time_s"),
+        ("p[0], 0.1 / 0.0, 0.0, 0.0, 0.0", "ZeroDivisionError"),
+        ("p[0], 0.1, 0.0, 5.0, 0.0", "defect_probability"),
+        ("p[0], float('nan'), 0.0, 0.0, 0.0", "not finite"),
+    ],
+)
+def test_a_model_that_makes_no_sense_is_refused_when_it_is_loaded(
+    results: str, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _offered(monkeypatch, tmp_path, PRESS.format(results=results))
+    with pytest.raises(ProcessModelError, match=word):
+        load("press")
+
+
+def test_a_model_that_makes_sense_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _offered(monkeypatch, tmp_path, PRESS.format(results="p[0], 0.1, 0.0, 0.0, 0.0"))
+    assert load("press").name == "press"
+
+
+def test_a_package_that_cannot_be_imported_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _offered(monkeypatch, tmp_path, "import no_such_package")
+    with pytest.raises(ProcessModelError, match=r"'press'.*cannot be imported.*no_such_package"):
+        load("press")
