@@ -40,7 +40,8 @@ check: $(DEV) ## lint, format, types and import contracts
 bench: $(BENCH) ## measure the loop; prints JSON, and names the other benchmarks
 	@$(BIN)/python -m benchmarks.loop --json
 	@echo "also: $(BIN)/python -m benchmarks.NAME --json with anchors (the twin against theory)," \
-		"engine (its speed), savings (controllers), standby (simple policies)" >&2
+		"engine (its speed), attach (its outlooks), mpc (solvers), savings (controllers)," \
+		"standby (simple policies)" >&2
 
 docs: $(DEV) ## run the code blocks of README.md and docs/
 	$(BIN)/python -m pytest -q tests/docs

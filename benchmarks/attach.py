@@ -16,10 +16,11 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from twin.line.tags import line_signals
 PLANTS = ("machining_line", "molding_cell", "paint_cure_line")
 SEEDS = (301, 302, 303, 304)
 INSTANTS = 20
+COVERAGE, WIDTH_RATIO = (0.85, 0.95), 1.5
 APART = 10**9
 """Worlds of the comparison lie apart from those of the twin."""
 LISTEN_S, AHEAD_S = 900.0, 3600.0
@@ -77,6 +79,16 @@ def mean_ratio(ours: Sequence[Outlook], theirs: Sequence[Outlook], figure: str) 
     pairs = zip(ours, theirs, strict=True)
     widths = [(mean_width([own], figure), mean_width([base], figure)) for own, base in pairs]
     return fmean(own / base for own, base in widths if base > 0.0)
+
+
+def meets(found: Mapping[str, float]) -> dict[str, bool]:
+    """Which bars a figure meets."""
+    lo, hi = COVERAGE
+    return {
+        "coverage": lo <= found["coverage"] <= hi,
+        "coverage_plain": lo <= found["coverage_plain"] <= hi,
+        "width_ratio": found["width_ratio"] <= WIDTH_RATIO,
+    }
 
 
 def agenda(visits: Sequence[Visit], period_s: float) -> Iterator[tuple[float, Visit, bool]]:
@@ -136,12 +148,12 @@ async def visited(place: str, seed: int, folder: Path) -> Found:
     return found
 
 
-def figures(runs: Sequence[Found]) -> dict[str, object]:
+def figures(runs: Sequence[Found]) -> dict[str, Any]:
     """The bars' figures over several runs."""
     fared = [one for run in runs for one in run.fared]
     said = [one for run in runs for one in run.said]
     with_true_state = [one for run in runs for one in run.with_true_state]
-    out: dict[str, object] = {"runs": len(runs), "instants": len(fared)}
+    out: dict[str, Any] = {"runs": len(runs), "instants": len(fared)}
     for figure in FIGURES:
         plain = [
             np.quantile(one.courses[figure], (1 - SHARE) / 2)
@@ -168,10 +180,13 @@ async def measured(plants: Sequence[str], seeds: Sequence[int]) -> dict[str, obj
             for seed in seeds:
                 print(f"{place} {seed}", file=sys.stderr)
                 by_plant.setdefault(place, []).append(await visited(place, seed, Path(folder)))
+    together = figures([run for runs in by_plant.values() for run in runs])
     return {
         "seeds": list(seeds),
         "plants": {place: figures(runs) for place, runs in by_plant.items()},
-        "together": figures([run for runs in by_plant.values() for run in runs]),
+        "together": together,
+        "bars": {"coverage": COVERAGE, "width_ratio": WIDTH_RATIO},
+        "met": {figure: meets(together[figure]) for figure in FIGURES},
         "versions": versions(),
     }
 

@@ -11,21 +11,25 @@ class UnseenError(ValueError):
     """A line with elements whose state no reading tells enough of; the message names them."""
 
 
-def refuse_unseen(line: Line) -> None:
-    """Raise ``UnseenError`` for elements that would be put in step wrongly.
+def unseen(line: Line) -> list[str]:
+    """Elements that would be put in step wrongly, by kind and name.
 
     A reading tells states, counters, parts in buffers and the part in hand. It does not tell when a
     component comes, how far a part has travelled on a belt, what else a batch holds, whom a station waits
     for, or anything of elements of other packages.
     """
     plant = line.plant
-    unseen = [f"supply {supply.name}" for supply in plant.supplies]
-    unseen += [f"belt {buffer.name}" for buffer in plant.buffers if buffer.transit_s > 0.0]
-    unseen += [f"crew {crew.name}" for crew in plant.crews]
-    unseen += [f"element {x.name}" for x in line.elements if x.kind == s.CUSTOM]
-    unseen += [f"station {station.name}" for station in plant.stations if _is_unseen(station)]
-    if unseen:
-        told = ", ".join(unseen)
+    found = [f"supply {supply.name}" for supply in plant.supplies]
+    found += [f"belt {buffer.name}" for buffer in plant.buffers if buffer.transit_s > 0.0]
+    found += [f"crew {crew.name}" for crew in plant.crews]
+    found += [f"element {x.name}" for x in line.elements if x.kind == s.CUSTOM]
+    return found + [f"station {st.name}" for st in plant.stations if _is_unseen(st)]
+
+
+def refuse_unseen(line: Line) -> None:
+    """Raise ``UnseenError`` for a line that has such elements."""
+    told = ", ".join(unseen(line))
+    if told:
         raise UnseenError(f"no twin can be put in step yet with what readings do not tell: {told}")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from twin.analyze.seen import unseen
 from twin.cli.drive import Driven, Job, Window, drive
 from twin.cli.emulator_child import emulator
 from twin.cli.interrupt import Interrupts
@@ -74,6 +75,9 @@ class Session:
         """Run every controller and write the results; the exit code."""
         if self._tuned.doubt:
             typer.echo(f"note: {self._tuned.doubt}", err=True)
+        if untold := unseen(self._shift.nominal_line):
+            msg = f"readings tell too little of {', '.join(untold)}: the loop's twin is not in step there"
+            typer.echo(f"note: {msg}, and what it forecasts is not to be relied on", err=True)
         interrupts = Interrupts()
         driven: list[Driven] = []
         try:
