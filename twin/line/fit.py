@@ -27,7 +27,12 @@ def check_parameter_names(
             if path not in known:
                 station = path.partition(".")[0]
                 near = [q for q in sorted(known) if q.startswith(f"{station}.")]
+                several = sorted(
+                    {q.partition(".")[0] for q in known if q.startswith(f"{station}_")}
+                )
                 hint = f"known: {', '.join(near)}" if near else f"no station {station!r} has any"
+                if several and not near:
+                    hint = f"with servers: N its machines are {', '.join(several)}"
                 raise PlantError((*at, path), f"there is no parameter {path!r}", hint)
 
 
