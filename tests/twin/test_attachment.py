@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.twin.analyze.in_step import PLANTS, nominal, plant_of, true
+from tests.twin.analyze.in_step import PLANTS, nominal, observed, plant_of, true
 from tests.twin.line.small_lines import changed
+from twin.analyze.in_step import out_of_step
 from twin.analyze.seen import UnseenError
 from twin.attachment import Attachment
 from twin.cycle import Reading
@@ -170,3 +172,17 @@ def test_lines_that_readings_tell_too_little_of_are_refused() -> None:
     line = build_line(changed(plant_of("machining_line"), changes))
     with pytest.raises(UnseenError, match=r"belt .*crew ann.*station milling"):
         Attachment.to(line, 1)
+
+
+def test_parts_in_other_places_are_out_of_step() -> None:
+    line = nominal("machining_line")
+    plc, twin = plc_of(line), Attachment.to(line, 7)
+    plc.advance(round(FROM_S * 1e6))
+    assert twin.follow(plc.reading())
+    name, parts = next((n, p) for n, p in twin.loop.tags.part_ids(plc.state).items() if len(p) > 1)
+    seen = observed(line, plc.state)
+    swapped = replace(seen, part_ids={**seen.part_ids, name: parts[::-1]})
+    state = twin.loop.memory.twin
+    assert f"{name}.part_ids" not in out_of_step(twin.loop.tags, state, seen)
+    shown, same = out_of_step(twin.loop.tags, state, swapped)[f"{name}.part_ids"]
+    assert (shown, same) == (len(parts), len(parts) % 2)

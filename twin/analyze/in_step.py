@@ -19,7 +19,8 @@ def out_of_step(
 ) -> dict[str, tuple[float, float]]:
     """By signal, what the line shows and what the twin shows, where the two differ.
 
-    Both are of the same instant. What cannot be used and the controls of the PLC are left out.
+    Both are of the same instant. What cannot be used and the controls of the PLC are left out. Where a list of
+    parts differs, ``NAME.part_ids`` has how many parts are shown, and how many of them the twin has in their place.
     """
     differ = {}
     for signal, own in zip(reader.signals, reader.read(state, NO_CONTROL).tolist(), strict=True):
@@ -29,4 +30,9 @@ def out_of_step(
             continue
         if not abs(shown - own) <= allowed:
             differ[signal.name] = shown, own
+    own_parts = reader.part_ids(state)
+    for name, parts in seen.part_ids.items():
+        if own_parts.get(name) != parts:
+            same = sum(a == b for a, b in zip(parts, own_parts.get(name, ()), strict=False))
+            differ[f"{name}.part_ids"] = float(len(parts)), float(same)
     return differ
