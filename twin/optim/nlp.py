@@ -111,14 +111,12 @@ def judged(
     solver: str,
 ) -> Solution:
     """Return the solution after its feasibility and residual were measured on ``x`` itself."""
-    objective, g = problem.values(x, p)
-    violation = problem.violation(x, g)
+    objective, violation, residual = problem.judge(x, p, multipliers)
     feasible = bool(violation <= problem.feasibility_tolerance and np.isfinite(objective))
     if not feasible:
         reason = f"{reason}; bounds or constraints are violated by {violation:.3g}"
         if status is Status.SOLVED:
             status = Status.FAILED
-    residual = problem.kkt_residual(x, p, multipliers)
     return Solution(
         x, objective, status, iterations, residual, feasible, reason, solver, multipliers
     )

@@ -62,9 +62,7 @@ class SmoothProblem:
         dense = [_ca.densify(self.f), _ca.densify(self.g)]
         slope = _ca.densify(_ca.gradient(lagrangian, self.x))
         self._values = NumericFunction(_ca.Function("values", inputs, dense))
-        self._slope = NumericFunction(
-            _ca.Function("slope", [*inputs, multipliers], [slope, dense[1]])
-        )
+        self._all = NumericFunction(_ca.Function("all", [*inputs, multipliers], [*dense, slope]))
 
     def start(self, x0: Bounds) -> Floats:
         """Return the start moved inside the bounds, which also refuses NaN."""
@@ -88,10 +86,10 @@ class SmoothProblem:
         worst = max((float(np.max(breach)) for breach in breaches if breach.size), default=0.0)
         return max(worst, 0.0) if np.isfinite(worst) or worst < 0.0 else np.inf
 
-    def kkt_residual(self, x: Floats, p: Floats, multipliers: Floats) -> float:
-        """Return the `residual` of the optimality conditions at ``x``."""
-        slope, g = self._slope(x, p, multipliers)
-        return self.residual(x, slope, g, multipliers)
+    def judge(self, x: Floats, p: Floats, multipliers: Floats) -> tuple[float, float, float]:
+        """Objective, `violation` and `residual` of the optimality conditions at ``x``."""
+        f, g, slope = self._all(x, p, multipliers)
+        return float(f[0]), self.violation(x, g), self.residual(x, slope, g, multipliers)
 
     def residual(self, x: Floats, slope: Floats, g: Floats, multipliers: Floats) -> float:
         """Return the natural residual of the optimality conditions, zero at a KKT point only.

@@ -159,15 +159,13 @@ class SqpProblem:
         problem, sigma = self.problem, 0.0
         bounds_slope = np.zeros(problem.n)
         status, reason, done = Status.ITERATION_LIMIT, "SQP: iteration limit", 0
-        for done in range(iterations + 1):
+        for _ in range(iterations):
             f, gradient, H, g, A, slope = self._model(x, p, multipliers)
             if not _finite(f, gradient, H, g, A, slope):
                 status, reason = Status.FAILED, "SQP: the model is not finite at the present point"
                 break
             if problem.residual(x, slope, g, multipliers) <= self.tolerance:
                 status, reason = Status.SOLVED, "SQP: converged"
-                break
-            if done == iterations:
                 break
             s, _, new_multipliers, bounds_slope = self._qp(
                 self._raised(H), gradient, A,
@@ -188,7 +186,12 @@ class SqpProblem:
                     break
             x = np.clip(x + share * s, problem.x_lo, problem.x_hi)
             multipliers = multipliers + share * (new_multipliers - multipliers)
-        return judged(problem, x, p, multipliers, status, done, reason, f"sqp/{self._solver}")
+            done += 1
+        found = judged(problem, x, p, multipliers, status, done, reason, f"sqp/{self._solver}")
+        if status is Status.ITERATION_LIMIT and found.kkt_residual <= self.tolerance:
+            # Whether the last step has converged is told by its point, without another model.
+            return replace(found, status=Status.SOLVED, reason="SQP: converged")
+        return found
 
     def _raised(self, H: Floats) -> Floats:
         """Return H as it is (Gauss-Newton), or with its eigenvalues raised to be positive."""
