@@ -1,8 +1,8 @@
 """What the next hour will bring, as far as it can be known now: many likely courses of a line.
 
 Each course begins in a likely state (see ``twin.analyze.synchronise``) and in a world of its own, where
-what nobody knows yet is drawn: failures, what is left of a repair, disturbances, and how far the model
-is still off. An interval over the courses says how sure the twin is; how the line then fares says
+what nobody knows yet is drawn: failures, what is left of a repair or a cycle, and how far the model is
+still off. Disturbances stay as they are. An interval over the courses says how sure the twin is; how the line then fares says
 whether it had a right to be.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,10 +65,7 @@ def command(
     ] = 500,
     variant: options.Variant = "nominal",
     pki: options.Pki = None,
-    server_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
-    ] = None,
+    server_certificate: options.ServerCertificate = None,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Put a twin in step with a running line, in the middle of whatever it does, and look ahead.

@@ -35,10 +35,7 @@ def command(
         bool, typer.Option("--schema", help="Print the JSON schema of plant files.")
     ] = False,
     pki: options.Pki = None,
-    server_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
-    ] = None,
+    server_certificate: options.ServerCertificate = None,
     as_json: options.Json = False,
 ) -> None:
     """Validate a plant file with its truth, and build the line."""

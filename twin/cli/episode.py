@@ -35,9 +35,9 @@ class Episode:
 
     def command(self) -> str:
         """The same shift from the shell; its ``kpi.json`` has these very figures."""
-        shift = self.shift
+        shift, length = self.shift, f"{self.shift.hours * 3600.0!r}s"
         return (
-            f"twin run --plant {shift.place} --in-process --shift {shift.hours:g}h --seed {shift.seed} "
+            f"twin run --plant {shift.place} --in-process --shift {length} --seed {shift.seed} "
             f"--controller {self.controller} --scenario {shift.scenario} --variant {shift.variant} "
             f"--utilisation {shift.demanded!r} --json"
         )

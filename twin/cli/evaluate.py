@@ -26,6 +26,7 @@ Examples:
   twin evaluate demo --controllers fixed,mpc,oracle --utilisation .9,.7 --scenario nominal,mismatch
   twin evaluate demo --shifts 30 --out trials   (again: goes on where it was stopped)"""
 LEAST_SHIFTS = 2
+QUARTER_H = 0.25
 ORACLE = "oracle"
 EPISODES = "episodes.jsonl"
 
@@ -56,15 +57,8 @@ def command(
         ),
     ] = None,
     seed: options.Seed = 1,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, show_default="all cores", help="Processes.")
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS", show_default=False, help="A Ray cluster instead: HOST:PORT, or auto."
-        ),
-    ] = None,
+    workers: options.Workers = None,
+    ray: options.Ray = None,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where all of it is kept.")
     ] = Path("evaluation"),
@@ -82,6 +76,8 @@ def command(
     shift = Shift(shift.place, seed, hours or shift.plant.shift_h, variant=variant, engine="auto")
     shift.check()
     shift.has_truth()
+    if shift.hours < QUARTER_H:
+        raise Problem("usage", "a shift shorter than a quarter of an hour has no peak", "--hours 1")
     if seed + shifts > 1000:
         raise Problem("usage", "seeds from 1000 on were tuned on", "begin with a smaller --seed")
     names = _controllers(controllers)

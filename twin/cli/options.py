@@ -155,6 +155,21 @@ Variant = Annotated[
 Engine = Annotated[
     str, typer.Option(metavar="NAME", help="auto, simpy or compiled: the same figures.")
 ]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=256, show_default="all cores", help="Processes.")
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        show_default=False,
+        help="Take a Ray cluster instead: HOST:PORT, or auto.",
+    ),
+]
+ServerCertificate = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
+]
 Utilisation = Annotated[
     float | None,
     typer.Option(

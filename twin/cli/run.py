@@ -79,10 +79,7 @@ def command(
         typer.Option("--close", help="Close the loop on an own paced emulator at the start."),
     ] = False,
     pki: options.Pki = None,
-    server_certificate: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
-    ] = None,
+    server_certificate: options.ServerCertificate = None,
     as_json: options.Json = False,
 ) -> None:
     """Run the loop on a line, and say what came of it."""

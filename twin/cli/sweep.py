@@ -69,17 +69,8 @@ def command(
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
     saturated: options.Saturated = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=256, show_default="all cores", help="Processes.")
-    ] = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            show_default=False,
-            help="Take a Ray cluster instead: HOST:PORT, or auto.",
-        ),
-    ] = None,
+    workers: options.Workers = None,
+    ray: options.Ray = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Draw the figure: svg, png, pdf."),

@@ -43,7 +43,7 @@ def command(
         typer.Option(metavar="FILE", show_default=False, help="Else NAME.fixed.json beside it."),
     ] = None,
 ) -> None:
-    """Search the setpoints of the controller `fixed` on the true plant; takes hours."""
+    """Search the setpoints of the controller `fixed` on the true plant; takes some minutes."""
     from twin.cli.tuned import tuned_path
     from twin.config import find_plant
 

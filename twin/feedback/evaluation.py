@@ -153,7 +153,6 @@ def _ceiling_share(held: Mapping[str, Shifts], name: str) -> float | None:
         return None
     seeds = sorted(held[ORACLE].kpis)
     fixed, best, own = (
-        sum(objective_eur(held[of].kpis[seed]) for seed in seeds if seed in held[of].kpis)
-        for of in (FIXED, ORACLE, name)
+        sum(objective_eur(held[of].kpis[seed]) for seed in seeds) for of in (FIXED, ORACLE, name)
     )
     return (fixed - own) / (fixed - best) if fixed > best else None
