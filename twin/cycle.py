@@ -56,7 +56,8 @@ class Reading:
     ``values`` (float64; NaN where nothing came), ``source_us`` (int64: when the value was taken)
     and ``status`` (int64: bits of ``Quality``) have one entry a signal. ``step`` is the number of
     the lockstep barrier, 0 when paced. ``part_ids`` lists the parts in each buffer, oldest first,
-    and those on each conveyor by place, 0 where there is none.
+    and those on each conveyor by place, 0 where there is none; beside them stand the other lists of
+    whole numbers that a line may have, see ``twin.line.element_tags``.
     """
 
     time_us: int

@@ -9,14 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from tests.properties.test_random_plants import (
-    END_S,
-    _nobody_is_in_two_places,
-    _nothing_appears_or_is_lost,
-    _times_add_up,
-    outside,
-    plants,
+from tests.properties.invariants import (
+    nobody_is_in_two_places,
+    nothing_appears_or_is_lost,
+    times_add_up,
 )
+from tests.properties.random_plants import END_S, outside, plants
 from tests.properties.test_snapshot_identity import begin
 from twin.analyze.whatif import present
 from twin.config import Plant, plant_names
@@ -78,6 +76,6 @@ def test_of_random_lines(plant: Plant, table: list[float], seed: int, at_s: floa
     simulator.prime(live)
     simulator.advance(live, {}, at_s)
     for state in forks_are_the_same(line, live, END_S):
-        _nothing_appears_or_is_lost(line, state)
-        _times_add_up(line, state)
-        _nobody_is_in_two_places(line, state)
+        nothing_appears_or_is_lost(line, state)
+        times_add_up(line, state)
+        nobody_is_in_two_places(line, state)

@@ -11,7 +11,6 @@ import pytest
 from tests.twin.analyze.in_step import PLANTS, nominal, observed, plant_of, true
 from tests.twin.line.small_lines import changed
 from twin.analyze.in_step import out_of_step
-from twin.analyze.seen import UnseenError
 from twin.attachment import Attachment
 from twin.cycle import Reading
 from twin.equipment.plc import Plc
@@ -163,15 +162,24 @@ def test_an_unknown_meter_is_not_zero() -> None:
         twin.look_ahead(600.0)
 
 
-def test_lines_that_readings_tell_too_little_of_are_refused() -> None:
+def test_a_line_with_people_belts_and_batches_is_followed_too() -> None:
     changes = {
         "crews": ({"name": "ann", "people": 1},),
+        "stations.0.needs": {"repair": ("ann",), "tool_change": ("ann",)},
         "stations.1.batch": {"parts": 2},
         "buffers.1.transit_s": 20.0,
     }
     line = build_line(changed(plant_of("machining_line"), changes))
-    with pytest.raises(UnseenError, match=r"belt .*crew ann.*station milling"):
-        Attachment.to(line, 1)
+    plc, twin = plc_of(line), Attachment.to(line, 7)
+    for reading in readings(plc, 30.0, 60):
+        assert twin.follow(reading)
+        assert all(name.endswith((".power_kw", ".elapsed_work_s")) for name in twin.out_of_step())
+    outlook = twin.look_ahead(3600.0, worlds=50)
+    begun = reading.values[twin.loop.tags.index["line.good_count"]]
+    plc.advance(plc.now_us + 3_600_000_000)
+    made = plc.reading().values[twin.loop.tags.index["line.good_count"]] - begun
+    lo, hi = outlook.interval("good_parts")
+    assert 0.0 < lo <= made <= hi
 
 
 def test_parts_in_other_places_are_out_of_step() -> None:

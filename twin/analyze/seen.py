@@ -1,9 +1,7 @@
-"""Which lines a twin can be put in step with by what they show, and which it cannot yet."""
+"""Which lines a twin can be put in step with by what they show, and which it cannot."""
 
 from __future__ import annotations
 
-from twin.config.plant import StationSpec
-from twin.line import schema as s
 from twin.line.model import Line
 
 
@@ -12,32 +10,14 @@ class UnseenError(ValueError):
 
 
 def unseen(line: Line) -> list[str]:
-    """Elements that would be put in step wrongly, by kind and name.
-
-    A reading tells states, counters, parts in buffers and the part in hand. It does not tell when a
-    component comes, how far a part has travelled on a belt, what else a batch holds, whom a station waits
-    for, or anything of elements of other packages.
-    """
-    plant = line.plant
-    found = [f"supply {supply.name}" for supply in plant.supplies]
-    found += [f"belt {buffer.name}" for buffer in plant.buffers if buffer.transit_s > 0.0]
-    found += [f"crew {crew.name}" for crew in plant.crews]
-    found += [f"element {x.name}" for x in line.elements if x.kind == s.CUSTOM]
-    return found + [f"station {st.name}" for st in plant.stations if _is_unseen(st)]
+    """Elements of other packages whose kind does not say what is due next in the state that it shows."""
+    custom = [(element.name, element.custom) for element in line.elements if element.custom]
+    return [f"element {name} ({kind.name})" for name, kind in custom if kind.due is None]
 
 
 def refuse_unseen(line: Line) -> None:
     """Raise ``UnseenError`` for a line that has such elements."""
-    told = ", ".join(unseen(line))
-    if told:
-        raise UnseenError(f"no twin can be put in step yet with what readings do not tell: {told}")
-
-
-def _is_unseen(station: StationSpec) -> bool:
-    """Batches, assemblies, disassemblies, and rework: what they hold and mark is not told."""
-    return bool(
-        station.batch is not None
-        or station.also_takes
-        or station.also_gives
-        or station.inspection.rework_to is not None
-    )
+    if told := ", ".join(unseen(line)):
+        raise UnseenError(
+            f"no twin can be put in step with {told}: the package has to offer `due`, see twin.line.custom"
+        )

@@ -76,7 +76,7 @@ class Session:
         if self._tuned.doubt:
             typer.echo(f"note: {self._tuned.doubt}", err=True)
         if untold := unseen(self._shift.nominal_line):
-            msg = f"readings tell too little of {', '.join(untold)}: the loop's twin is not in step there"
+            msg = f"readings do not tell what is due at {', '.join(untold)}: the loop's twin is not in step there"
             typer.echo(f"note: {msg}, and what it forecasts is not to be relied on", err=True)
         interrupts = Interrupts()
         driven: list[Driven] = []

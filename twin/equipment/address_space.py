@@ -15,6 +15,7 @@ from typing import Any
 
 from twin.config import Plant
 from twin.line import schema as s
+from twin.line.element_tags import LISTS
 from twin.line.model import Line
 from twin.signals import Limits, Role, Signal
 
@@ -132,7 +133,7 @@ def value_path(signal: Signal) -> str:
 
 def is_instant(signal: Signal) -> bool:
     """Whether the value is itself a point in plant time."""
-    return signal.node.endswith(("/StateSince", "/LastRelease"))
+    return signal.node.endswith(("/StateSince", "/RepairSince", "/LastRelease"))
 
 
 def buffer_paths(signals: Sequence[Signal]) -> dict[str, str]:
@@ -145,15 +146,29 @@ def buffer_paths(signals: Sequence[Signal]) -> dict[str, str]:
 
 
 def part_id_paths(signals: Sequence[Signal]) -> dict[str, str]:
-    """Where the parts inside stand: of buffers, and of continuous stations, which have a conveyor."""
-    phase = "/Process/conveyor_phase"
-    conveyors = {
-        signal.name.removesuffix(".conveyor_phase"): signal.node.removesuffix(phase)
-        for signal in signals
-        if signal.node.startswith("Stations/") and signal.node.endswith(phase)
-    }
+    """Where lists of whole numbers stand: the parts on conveyors and in buffers, and what else is listed."""
     found = {name: f"{path}/PartIds" for name, path in buffer_paths(signals).items()}
-    return found | {name: f"{path}/Status/PartIds" for name, path in conveyors.items()}
+    phase = "/Process/conveyor_phase"
+    for signal in signals:
+        if signal.node.startswith("Stations/") and signal.node.endswith(phase):
+            name = signal.name.removesuffix(".conveyor_phase")
+            found[name] = f"{signal.node.removesuffix(phase)}/Status/PartIds"
+    node = {signal.name: signal.node for signal in signals}
+    for name, count in list_counts(signals).items():
+        if name not in found:
+            leaf = next(leaf for end, (_, leaf) in LISTS.items() if count.endswith(end))
+            found[name] = f"{node[count].rpartition('/')[0]}/{leaf}"
+    return found
+
+
+def list_counts(signals: Sequence[Signal]) -> dict[str, str]:
+    """By list, the signal that says how many entries it has; that of a conveyor has none."""
+    found = {name: f"{name}.level" for name in buffer_paths(signals)}
+    for signal in signals:
+        for end, (list_end, _) in LISTS.items():
+            if signal.name.endswith(end):
+                found[signal.name.removesuffix(end) + list_end] = signal.name
+    return found
 
 
 def line_nodes(line: Line, signals: Sequence[Signal]) -> AddressSpace:
@@ -182,7 +197,7 @@ def data_type(signal: Signal) -> DataType:
         return DataType.DOUBLE
     if leaf in ("PermitRemote", "WatchdogOk"):
         return DataType.BOOLEAN
-    if leaf in ("StateCurrent", "Mode", "Shed", "ApplyResult"):
+    if leaf in ("StateCurrent", "Mode", "Shed", "ApplyResult", "WaitsFor", "AttendedBy"):
         return DataType.INT32
     counts = ("Count", "PartId", "Level", "WIP", "ToolChanges", "PlcAlive", "ApplySeq")
     return DataType.INT64 if leaf.endswith(counts) else DataType.DOUBLE

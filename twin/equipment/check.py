@@ -14,6 +14,7 @@ import numpy as np
 
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
+from twin.equipment.address_space import list_counts
 from twin.equipment.plc import PlcMode, ShedReason
 from twin.protocols import Equipment
 from twin.signals import Quality, Role, Setpoint, Signal
@@ -217,9 +218,10 @@ def _well_formed(reading: Reading, bench: _Bench) -> None:
     unusable = (reading.status & (Quality.BAD | Quality.MISSING)) != 0
     if (np.isnan(reading.values) != unusable).any():
         _fail("a value is NaN without a bad status, or the other way round")
-    for name, ids in reading.part_ids.items():
-        if len(ids) != reading.values[bench.index[f"{name}.level"]]:
-            _fail(f"buffer {name} has {len(ids)} part numbers, which is not its level")
+    for name, count in list_counts(bench.signals).items():
+        ids = reading.part_ids.get(name, ())
+        if name in reading.part_ids and len(ids) != reading.values[bench.index[count]]:
+            _fail(f"{name} lists {len(ids)} numbers, which is not {count}")
 
 
 def _by_entity(events: Sequence[Event], names: dict[str, float]) -> dict[str, list[Event]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from twin.clock import monotonic_us
 from twin.cycle import Reading
+from twin.line.element_tags import ARRIVALS
 
 
 class LineClock:
@@ -37,7 +38,8 @@ class LineClock:
 def later(reading: Reading, by_us: int, instants: Sequence[int]) -> Reading:
     """The reading of a server that was started when plant time was ``by_us``.
 
-    ``instants`` are the places of values that are themselves points in plant time, in seconds.
+    ``instants`` are the places of values that are themselves points in plant time, in seconds; so are
+    the arrivals of parts on belts, in microseconds.
     """
     if by_us == 0:
         return reading
@@ -48,5 +50,9 @@ def later(reading: Reading, by_us: int, instants: Sequence[int]) -> Reading:
         time_us=reading.time_us + by_us,
         values=values,
         source_us=reading.source_us + by_us,
+        part_ids={
+            name: tuple(n + by_us for n in numbers) if name.endswith(ARRIVALS) else numbers
+            for name, numbers in reading.part_ids.items()
+        },
         events=tuple(replace(event, time_us=event.time_us + by_us) for event in reading.events),
     )

@@ -26,7 +26,7 @@ def check_element(kind: ElementKind, line: Line, table: list[float], until_s: fl
     ``line`` is one that has such an element, ``table`` what comes from outside, ``until_s`` plant time
     in which it is used. Over several seeds: both engines take the same course to the last bit; so does
     a run that is saved and restored on the other engine in between; no part appears or is lost; what
-    is due is never due in the past; parts do come through it. Raises ``ProcessModelError`` if numba
+    is due is never due in the past, and is what ``due`` says, if the kind has it; parts do come through it. Raises ``ProcessModelError`` if numba
     cannot compile it.
     """
     at = [e for e, element in enumerate(line.elements) if element.custom is kind]
@@ -48,9 +48,25 @@ def check_element(kind: ElementKind, line: Line, table: list[float], until_s: fl
                     f"element {kind.name!r} leaves something due in the past: call schedule"
                     " whenever what was due has happened"
                 )
+            _check_due(kind, line, e, whole)
         good += whole.ints[line.k[s.K_LINE_I] + s.GOOD]
     if not good:
         raise ElementError(f"no part came through element {kind.name!r} by {until_s:g} s")
+
+
+def _check_due(kind: ElementKind, line: Line, e: int, state: LineState) -> None:
+    """What the kind says is due in a state must be what is due there; when may be drawn anew."""
+    if kind.due is None:
+        return
+    own = state.copy()
+    due_s, pending = kind.due(e, own.now_s, own.floats, own.ints, line.c, line.k)
+    is_due_s, is_pending = (
+        state.floats[e * s.E_FLOATS + s.DUE_S],
+        state.ints[e * s.E_INTS + s.PENDING],
+    )
+    if (due_s < s.FOREVER, pending) != (is_due_s < s.FOREVER, is_pending):
+        msg = f"`due` says {pending} is due at {due_s:g} s, where it is {is_pending} at {is_due_s:g} s"
+        raise ElementError(f"element {kind.name!r}: {msg}")
 
 
 def _run(

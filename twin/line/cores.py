@@ -84,14 +84,17 @@ class Core:
         return float(out[3])
 
 
-def begin_cycle(line: Line, e: int, now_s: float, f: list[float], i: list[int]) -> None:
+def begin_cycle(line: Line, e: int, now_s: float, f: list[float], i: list[int]) -> float:
     """What the model says of the part in work at a station, when somebody else has begun it.
+
+    Returns the probability that it is spoilt.
 
     Wear, setpoints and disturbances in ``f`` must be up to date; they are those at the beginning of
     the part unless they have moved since.
     """
-    if line.elements[e].model is not None:
-        Core(line, e, np.zeros(line.k[s.K_VECTORS])).begin(e, now_s, f, i)
+    if line.elements[e].model is None:
+        return 0.0
+    return Core(line, e, np.zeros(line.k[s.K_VECTORS])).begin(e, now_s, f, i)
 
 
 def hooks_of(cores: list[Core], space: NDArray[np.float64]) -> dict[str, Any]:

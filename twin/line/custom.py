@@ -9,6 +9,11 @@ names it under ``elements``. Its module holds two plain functions over the flat 
 ``look(e, now, f, i, c, k, journal)``
     something near it has changed: a part has come before it, room behind it, or it was touched.
 
+``due(e, now, f, i, c, k)``, if a twin is to come to a running line that has such an element:
+    when what comes next is due and which it is, ``(due_s, pending)``, given what the element shows: its
+    state, since when, its part and its own columns. ``(inf, NOTHING)`` if it waits. Time that is up is
+    told as it is. Sets what else follows from it, such as the power. Plain Python, called outside of engines.
+
 They may call what ``twin.line.flow``, ``luck``, ``states`` and ``hooks`` offer (`take`, `put`, `has_room`,
 `level`, `touch`, `enter`, `schedule`, `record`), and must use floats and integers only: no lists, no
 dictionaries, no generators, nothing that cannot be saved in a state. Each calls ``schedule`` whenever
@@ -19,6 +24,7 @@ contract; docs/how-to/your-own-element.md has a worked example.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -47,11 +53,19 @@ class ElementKind:
     columns: tuple[str, ...] = ()
     places: int = 1
 
+    @property
+    def due(self) -> Callable[..., tuple[float, int]] | None:
+        """What is due next, for a twin that comes to a running line; none if the module has it not."""
+        found: Callable[..., tuple[float, int]] | None = getattr(self.module, "due", None)
+        return found
+
     def __post_init__(self) -> None:
-        """Refuse a module without the two functions."""
+        """Refuse a module without the two functions, and a column that goes by the name of another tag."""
         for function in ("fire", "look"):
             if not callable(getattr(self.module, function, None)):
                 raise ElementError(f"element {self.name!r}: its module has no function {function}")
+        if taken := {"state", "state_since_s", "part_id"} & set(self.columns):
+            raise ElementError(f"element {self.name!r}: {taken} is shown anyway; rename the column")
         if self.places < 0:
             raise ElementError(f"element {self.name!r} cannot hold {self.places} parts")
 

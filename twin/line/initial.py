@@ -52,10 +52,13 @@ def _initial_station(
         f[a + s.TO_FAILURE_S + mode] = luck.to_failure_s(e, mode, 0, f, i, c, k)
     f[a + s.SET_UP_FOR] = -1.0
     f[a + s.STRIKES_S] = luck.to_strike_s(e, 0, f, i, c, k)
-    if f[a + s.STRIKES_S] < s.FOREVER and line.elements[e].kind == s.STATION:
-        f[a + s.DUE_S], i[e * s.E_INTS + s.PENDING] = f[a + s.STRIKES_S], s.STRUCK
     f[a + s.TOOL_FACTOR] = luck.tool_factor(e, i, c, k)
-    f[a + s.STANDBY_AFTER_S] = station.standby_after_s.start
+    f[a + s.STANDBY_AFTER_S] = after_s = station.standby_after_s.start
+    if line.elements[e].kind == s.STATION:
+        due = [(f[a + s.STRIKES_S], s.STRUCK), (s.FOREVER, s.NOTHING)]
+        if k[s.ELEMENTS_K + e * s.EK + s.CAN_STANDBY] and after_s < s.NEVER_S:
+            due.append((after_s, s.TIMED_OUT))
+        f[a + s.DUE_S], i[e * s.E_INTS + s.PENDING] = min(due)
     for n, name in enumerate(line.elements[e].setpoints):
         f[line.setpoints_f(e) + n] = station.setpoints[name].start
     if line.elements[e].kind == s.CONVEYOR:

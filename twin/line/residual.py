@@ -28,6 +28,7 @@ from twin.line.schema import (
     C_STRIKE_REPAIR_S,
     CAN_STANDBY,
     CONVEYOR,
+    CREWS_K,
     CYCLE_KWH,
     CYCLE_S,
     DOWN,
@@ -89,7 +90,10 @@ def fresh_luck(world: int, now: float, f: Floats, i: Ints, c: Constants, k: Stru
             if scatters and i[b + STATE] == DOWN and i[b + SLOT] >= 0:
                 cycle_goes_on(e, f[a + CYCLE_S] - f[a + WORK_LEFT_S], ticket, f, i, c, k)
             if i[b + STATE] == DOWN and i[b + WANTS] == 0:
-                left = repair_left_s(e, now - f[a + SINCE_S], ticket, i, c, k)
+                begun = f[a + SINCE_S]
+                if k[ELEMENTS_K + e * EK + CREWS_K] > 0:  # it may have waited for somebody first
+                    begun = f[a + DUE_S] - f[a + TASK_S]
+                left = repair_left_s(e, now - begun, ticket, i, c, k)
                 f[a + (DUE_S if kind == STATION else WORK_LEFT_S)] = now + left
             elif i[b + STATE] == PROCESSING and kind == STATION:
                 f[a + WORK_LEFT_S] -= now - f[a + WORK_SINCE_S]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from twin.config import SetpointSpec
 from twin.line import schema as s
+from twin.line.element_tags import element_lists, element_tags
 from twin.line.model import Line
 from twin.signals import Limits, Role, Signal
 from twin.state import LineState
@@ -89,6 +90,7 @@ def line_signals(line: Line) -> tuple[Signal, ...]:
                 discrete=True,
             )
             signals.append(_setpoint(f"{element.name}.standby", "1", f"{at}/standby", spec))
+    signals += [tag.signal for tag in element_tags(line)]
     for name, disturbance in plant.disturbances.items():
         signals.append(
             Signal(
@@ -165,6 +167,8 @@ class TagReader:
         self.signals = line_signals(line)
         self.index = {signal.name: n for n, signal in enumerate(self.signals)}
         self._n_stations = len(line.stations)
+        self._more = element_tags(line)
+        self._more_lists = element_lists(line)
         self._customs = [e for e, element in enumerate(line.elements) if element.custom]
         self._zones = [
             zones(line, n) if element.kind == s.CONVEYOR else 0
@@ -196,6 +200,7 @@ class TagReader:
         buffers = k[s.K_BUFFER_I]
         values += [i[buffers + b * s.B_INTS] for b in range(k[s.K_BUFFERS])]
         values += stations
+        values += [tag.read(state) for tag in self._more]
         at = k[s.K_DISTURBANCE_F]
         values += f[at : at + k[s.K_DISTURBANCES]]
         values += control
@@ -215,7 +220,7 @@ class TagReader:
         slot = i[b + s.SLOT]
         part = i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0
         elapsed = 0.0
-        if slot >= 0:
+        if slot >= 0 and not _awaits_its_cycle(state, f[a + s.WORK_LEFT_S]):
             elapsed = f[a + s.CYCLE_S] - f[a + s.WORK_LEFT_S]
             if state == s.PROCESSING:
                 elapsed += now - f[a + s.WORK_SINCE_S]
@@ -239,7 +244,10 @@ class TagReader:
         return energy, gas, f[a + s.POWER_KW]
 
     def part_ids(self, state: LineState) -> dict[str, tuple[int, ...]]:
-        """The parts in each buffer, oldest first; on a conveyor by place, 0 where it is empty."""
+        """The parts in each buffer, oldest first; on a conveyor by place, 0 where it is empty.
+
+        And whatever else ``twin.line.element_tags`` lists on this line.
+        """
         i, k = state.ints, self.line.k
         found = {}
         for b, name in enumerate(self.line.buffers):
@@ -255,4 +263,9 @@ class TagReader:
                 found[element.name] = tuple(
                     i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0 for slot in slots
                 )
-        return found
+        return found | {name: read(state) for name, read in self._more_lists.items()}
+
+
+def _awaits_its_cycle(state: int, work_left_s: float) -> bool:
+    """Whether a part is inside that the station has not begun: it is set up, or waits for somebody."""
+    return state == s.SETUP or (state == s.WAITING and work_left_s <= 0.0)

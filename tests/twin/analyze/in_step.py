@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
+import pytest
 
-from tests.twin.line.small_lines import changed
+from tests.twin.line.small_lines import Run, changed
+from twin.analyze.whatif import present
 from twin.config import Plant, load_plant, load_truth, untuned
 from twin.cycle import Acknowledgement, Cycle, Observation, Reading
 from twin.equipment.plc import Plc
 from twin.kernels import draws
 from twin.line.model import Line, build_line
 from twin.line.scenario import build_table, scenario_of
+from twin.line.simulator import Simulator
 from twin.line.tags import TagReader
 from twin.loop import ControlLoop
 from twin.plugins import find_controller
@@ -128,3 +131,28 @@ def tampered(
     for name, mark in (status or {}).items():
         columns[2][at[name]] |= int(mark)
     return Reading(reading.time_us, reading.step, *columns, reading.part_ids, reading.events)
+
+
+def course(events: Sequence[object]) -> dict[str, list[tuple[float, int, int, int]]]:
+    """Events by station; those at one instant may come in either order between stations."""
+    found: dict[str, list[tuple[float, int, int, int]]] = {}
+    for event in events:
+        entry = (event.time_us / 1e6, event.before, event.after, event.part)  # type: ignore[attr-defined]
+        found.setdefault(event.entity, []).append(entry)  # type: ignore[attr-defined]
+    return found
+
+
+def assert_foreseen(line: Line, plant: Run, twin: LineState, until_s: float) -> None:
+    """The twin's course up to ``until_s`` is the plant's."""
+    fork = twin.copy()
+    foreseen = course(Simulator(line, present(line, twin)).advance(fork, {}, until_s))
+    real = plant.state.copy()
+    happened = course(plant.simulator.advance(real, {}, until_s))
+    assert happened.keys() == foreseen.keys(), f"at {plant.state.now_s}: {happened}, not {foreseen}"
+    for name, moves in happened.items():
+        assert [move[1:] for move in moves] == [move[1:] for move in foreseen[name]], (
+            f"{name} at {plant.state.now_s}: {moves}, not {foreseen[name]}"
+        )
+        times = [move[0] for move in foreseen[name]]
+        # What is due this instant happens a millisecond later in the twin.
+        assert times == pytest.approx([move[0] for move in moves], abs=2e-3), name

@@ -13,6 +13,7 @@ from benchmarks.anchor_lines import Machine
 from tests.twin.analyze.in_step import (
     IN_REMOTE,
     PLANTS,
+    assert_foreseen,
     nominal,
     observed,
     true,
@@ -120,29 +121,6 @@ def test_the_number_of_failures_is_told_and_copied() -> None:
 
 
 # --- what follows from it -------------------------------------------------------------------------
-
-
-def course(events: Sequence[object]) -> dict[str, list[tuple[float, int, int, int]]]:
-    """Events by station; those at one instant may come in either order between stations."""
-    found: dict[str, list[tuple[float, int, int, int]]] = {}
-    for event in events:
-        entry = (event.time_us / 1e6, event.before, event.after, event.part)  # type: ignore[attr-defined]
-        found.setdefault(event.entity, []).append(entry)  # type: ignore[attr-defined]
-    return found
-
-
-def assert_foreseen(line: Line, plant: Run, twin: LineState, until_s: float) -> None:
-    """The twin's course up to ``until_s`` is the plant's."""
-    fork = twin.copy()
-    foreseen = course(Simulator(line, present(line, twin)).advance(fork, {}, until_s))
-    real = plant.state.copy()
-    happened = course(plant.simulator.advance(real, {}, until_s))
-    assert happened.keys() == foreseen.keys()
-    for name, moves in happened.items():
-        assert [move[1:] for move in moves] == [move[1:] for move in foreseen[name]], name
-        times = [move[0] for move in foreseen[name]]
-        # What is due this instant happens a millisecond later in the twin.
-        assert times == pytest.approx([move[0] for move in moves], abs=2e-3), name
 
 
 @pytest.mark.parametrize(

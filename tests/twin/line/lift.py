@@ -8,6 +8,7 @@ from twin.line.custom import ElementKind
 from twin.line.flow import has_room, level, put, take, touch
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, schedule
 from twin.line.schema import (
+    E_FLOATS,
     E_INTS,
     EK,
     ELEMENTS_K,
@@ -17,7 +18,9 @@ from twin.line.schema import (
     NOTHING,
     OWN_F,
     P_C,
+    POWER_KW,
     PROCESSING,
+    SINCE_S,
     SLOT,
     STATE,
     TAKES_FROM,
@@ -63,6 +66,18 @@ def fire(
         enter(e, IDLE, 0.0, now, f, i, k, journal)
         schedule(e, NOTHING, FOREVER, f, i, journal)
         touch(e, i, k)
+
+
+def due(e: int, now: float, f: Floats, i: Ints, c: Constants, k: Structure) -> tuple[float, int]:
+    """Up after one travel, back after two; how long it is on its way is shown."""
+    ek, a = ELEMENTS_K + e * EK, e * E_FLOATS
+    f[a + POWER_KW] = 0.0
+    if i[e * E_INTS + STATE] == IDLE:
+        return FOREVER, NOTHING
+    travel_s, f[a + POWER_KW] = c[k[ek + P_C]], c[k[ek + P_C] + 1]
+    if i[e * E_INTS + SLOT] >= 0:
+        return f[a + SINCE_S] + travel_s, UP
+    return f[a + SINCE_S] + 2.0 * travel_s, DOWN_AGAIN
 
 
 ELEMENT = ElementKind(

@@ -9,9 +9,15 @@ from typing import Any
 import pytest
 
 from benchmarks.anchor_lines import Machine, serial_plant
+from tests.twin.analyze.in_step import course, observed
 from tests.twin.line import lift
-from tests.twin.line.small_lines import table_of
+from tests.twin.line.small_lines import Run, table_of
+from twin.analyze.seen import UnseenError
+from twin.analyze.synchronise import synchronise
+from twin.analyze.whatif import present
+from twin.attachment import Attachment
 from twin.config import Plant, PlantError
+from twin.kernels.draws import TWIN
 from twin.line import custom, model
 from twin.line import schema as s
 from twin.line.check import check_element
@@ -80,6 +86,42 @@ def test_a_line_without_the_element_checks_nothing() -> None:
     plain = build_line(serial_plant([Machine(5.0)], []))
     with pytest.raises(ElementError, match="nothing is checked"):
         check_element(lift.ELEMENT, plain, table_of(), 100.0)
+
+
+@pytest.mark.parametrize("until_s", [12.0, 12.1, 15.0, 26.0, 333.3])
+def test_a_twin_that_comes_to_a_lift_under_way_foresees_its_course(until_s: float) -> None:
+    built = line()
+    plant = Run(built, table_of())
+    plant.simulator.prime(plant.state)
+    plant.to(until_s)
+    twin = initial_state(built, 9, TWIN)
+    assert synchronise(built, twin, observed(built, plant.state), 1)
+    ahead_s = until_s + 10.0
+    foreseen = Simulator(built, present(built, twin)).advance(twin, {}, ahead_s)
+    happened = plant.simulator.advance(plant.state, {}, ahead_s)
+    assert course(happened)["lift_1"] == course(foreseen)["lift_1"]
+
+
+def test_a_kind_that_does_not_say_what_is_due_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = ModuleType("silent")
+    silent.fire, silent.look = lift.fire, lift.look  # type: ignore[attr-defined]
+    kind = ElementKind("lift", silent, lift.ELEMENT.parameters, lift.ELEMENT.columns)
+    monkeypatch.setattr(model, "load_element", lambda _name: kind)
+    with pytest.raises(UnseenError, match=r"lift_1 \(lift\).*due"):
+        Attachment.to(line(), 1)
+
+
+def test_a_kind_that_says_something_else_is_due_does_not_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lift, "due", lambda *_: (s.FOREVER, s.NOTHING))
+    with pytest.raises(ElementError, match=r"lift.*due"):
+        check_element(lift.ELEMENT, line(), table_of(), 3000.0)
+
+
+def test_a_column_by_the_name_of_another_tag_is_refused() -> None:
+    with pytest.raises(ElementError, match="rename"):
+        ElementKind("lift", lift, columns=("part_id",))
 
 
 def test_what_numba_cannot_compile_is_named_and_runs_on_simpy_alone(
