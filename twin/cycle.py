@@ -197,13 +197,24 @@ class Action:
     """What a controller asks for: setpoints by name, and in words why.
 
     ``status`` is the solver's own word (``"solved"``, ``"fallback: …"``); ``plan`` may carry the
-    expected course for display.
+    expected course for display. ``why`` may say of each setpoint that is to move, in one sentence, what
+    binds, what the move saves and what it risks.
     """
 
     setpoints: Mapping[str, float]
     reason: str = ""
     status: str = "ok"
     plan: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def in_words(self) -> str:
+        """The reason, then a line for each sentence, with the moves that it is said of."""
+        said: dict[str, list[str]] = {}
+        for name, sentence in self.why.items():
+            said.setdefault(sentence, []).append(f"{name} to {self.setpoints[name]:.6g}")
+        lines = [f"{', '.join(names)}: {sentence}" for sentence, names in said.items()]
+        return "\n".join([self.reason, *lines])
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +330,7 @@ def decision_record(decision: Decision) -> dict[str, Any]:
         "mode": decision.mode,
         "reasons": list(decision.reasons),
         "asked": dict(decision.asked.setpoints),
-        "why": decision.asked.reason,
+        "why": decision.asked.in_words,
         "status": decision.asked.status,
         "batch": None
         if batch is None

@@ -25,6 +25,7 @@ from controllers.mpc.line_layer import (
 )
 from controllers.mpc.operating_point import OperatingPoint, Point
 from controllers.mpc.oven_layer import ovens_of
+from controllers.mpc.reasons import Course, explained
 from controllers.mpc.station_layer import StationLayer
 from controllers.mpc.stations import Cell, Prices, cells_of, per_part_at, prices_of
 from twin.config import TunedPoint
@@ -106,7 +107,28 @@ class Mpc:
         memory.states = states
         setpoints = self._asked(situation, prices)
         status = "; ".join((memory.status, *(oven.status for oven in self._ovens)))
-        return Action(setpoints, memory.reason, status)
+        return Action(setpoints, memory.reason, status, why=self._why(situation, setpoints))
+
+    def _why(self, situation: Situation, asked: Mapping[str, float]) -> Mapping[str, str]:
+        """A sentence for each move."""
+        memory = self._memory
+        if memory.plan is None or memory.point is None:
+            return {}
+        course = Course(
+            memory.plan,
+            self._block_now(situation),
+            self._plant.control.line_period_s,
+            memory.point,
+            self._missing(situation),
+            self._left_s(situation),
+            {m: self._target_s(m) for m in self._moving},
+        )
+        return explained(situation, asked, self._cells, self._ovens, course)
+
+    def _block_now(self, situation: Situation) -> int:
+        """The block of the plan that this moment lies in."""
+        passed = (situation.time_s - self._memory.planned_s) / self._plant.control.line_period_s
+        return min(int(passed + 1e-9), BLOCKS - 1)
 
     # --- line layer ----------------------------------------------------------------------------
 
@@ -319,10 +341,8 @@ class Mpc:
             asked |= oven.asked(situation, prices)
         if memory.plan is None or memory.point is None:
             return asked
-        block_s = self._plant.control.line_period_s
         asked["line.takt_s"] = memory.plan.takt_s
-        k = min(int((situation.time_s - memory.planned_s) / block_s + 1e-9), BLOCKS - 1)
-        asked |= self._sleep(memory.plan, k)
+        asked |= self._sleep(memory.plan, self._block_now(situation))
         for m in self._moving:
             move = self._stations[m].solve(
                 situation, self._cells[m], prices, memory.point, self._target_s(m)

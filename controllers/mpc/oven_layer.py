@@ -107,6 +107,32 @@ class OvenLayer:
         self._replan(situation, prices, inside, coming, int(state) == s.DOWN)
         return asked | self._followed(situation)
 
+    def why(self, situation: Situation, setpoint: str) -> str:
+        """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
+        memory, p = self._memory, self.p
+        if setpoint == "conveyor_speed_m_per_min":
+            return "the station before it or the heaviest carrier's cure binds; saves hours at full heat; risks that cure"
+        if memory.resting or memory.plan is None:
+            stored = p["zone_heat_capacity_kj_per_k"] * self._zones / 3600.0
+            return (
+                f"it is empty and nothing is near; saves losses of {stored:.2f} kWh a kelvin kept less;"
+                f" risks {RECOVERY_S / 60.0:.0f} min to come back for a carrier that nobody foresaw"
+            )
+        plan, (lo, hi) = memory.plan, self._limits.cured_min
+        cured = plan.cured_min[np.isfinite(plan.cured_min)]
+        heat_kw = float(plan.heat_kw[0].sum())
+        now_kw = float(plan.heat_kw.mean(axis=0).sum())
+        saves = f"{heat_kw:.0f} kW of heat now, {now_kw:.0f} kW over the plan"
+        if not len(cured):
+            return f"no carrier is near, so losses alone count; {saves}; risks nothing inside"
+        near = f"cures from {cured.min():.1f} to {cured.max():.1f} min in a band of {lo:.1f} to {hi:.1f}"
+        binds = (
+            "the least cured carrier binds"
+            if cured.min() - lo < hi - cured.max()
+            else "the most cured carrier binds"
+        )
+        return f"{binds}; {saves}; risks {near}"
+
     # --- rest ------------------------------------------------------------------------------------
 
     def _rests(

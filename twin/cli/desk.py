@@ -171,6 +171,7 @@ class Desk:
                 "reasons": list(decision.reasons),
                 "turns": latest.number,
                 "asked": decision.asked.reason,
+                "why": dict(decision.asked.why),
                 "solver": decision.asked.status,
                 "clips": len(decision.clips),
             }

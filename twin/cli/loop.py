@@ -205,5 +205,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     ):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")
+    for name, why in answer.get("why", {}).items():
+        typer.echo(f"    {name}: {why}")
     if "plant_time_s" in answer:
         typer.echo(f"  plant time: {answer['plant_time_s'] / 3600.0:.3f} h")

@@ -124,7 +124,8 @@ def line_view(name: str, loop: ControlLoop, cycle: Cycle) -> RenderableType:
     head = Text(f"{name}  {time}  ")
     head.append(str(decision.mode), style="bold red" if alarm else "bold")
     head.append(f"  {'; '.join(decision.reasons)}")
-    said = Text(f"{decision.asked.reason} ({decision.asked.status})", style="dim")
+    # In ADVISORY this is what the loop is for: what it would do, and why.
+    said = Text(f"{decision.asked.in_words}\n({decision.asked.status})", style="dim")
     signals = _signals(loop, cycle)
     return Group(head, said, Columns([_stations(loop, cycle), _buffers(loop, cycle), *signals]))
 

@@ -111,7 +111,7 @@ class Audit:
             utc,
             str(decision.mode),
             _json(setpoints),
-            decision.asked.reason,
+            decision.asked.in_words,
             _json(clips),
             self._controller,
         )
