@@ -29,7 +29,8 @@ from twin.state import LineState
 
 MODELLED = ("power_kw", "elapsed_work_s")
 """What follows from the twin's own model and from when it thinks that the work is over."""
-SLOW = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+STEPS = st.integers(50, 500).map(lambda n: n / 10.0 + 0.0371)
+SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 @given(plant=plants(), table=outside(), seed=st.integers(0, 2**31), at_s=st.floats(0.0, END_S))
@@ -57,10 +58,32 @@ def test_a_twin_joins_any_line_at_any_moment(
     assert courses[0] == courses[1]
 
 
+@given(plant=plants(), table=outside(), seed=st.integers(0, 2**31), step_s=STEPS)
+@SLOW
+def test_a_twin_that_follows_any_line_has_the_same_work_before_it(
+    plant: Plant, table: list[float], seed: int, step_s: float
+) -> None:
+    """It goes on by its own luck in between: what it does then must leave no trace."""
+    line = build_line(plant)
+    note(plant.model_dump_json(exclude_defaults=True))
+    real, twin = initial_state(line, seed, PLANT), initial_state(line, 9, TWIN)
+    simulator = engine(line, table, "compiled")
+    engine(line, table, "simpy").prime(real)
+    for n in range(1, 40):
+        simulator.advance(real, {}, step_s * n)
+        if twin.now_s > 0.0:
+            simulator.advance(twin, {}, step_s * n)
+        assert synchronise(line, twin, observed(line, real), n)
+        _shows_the_same(line, real, twin)
+        _is_whole(line, twin)
+        for e in range(1, 1 + len(line.stations)):
+            _has_the_same_work(line, e, real, twin)
+
+
 @given(
     plant=plants(luck=False),
-    table=outside(),
-    step_s=st.integers(50, 500).map(lambda n: n / 10.0 + 0.0371),
+    table=outside(mixed=False),
+    step_s=STEPS,
 )
 @SLOW
 def test_on_any_line_without_luck_a_twin_that_stays_in_step_foresees_every_event(
@@ -88,9 +111,43 @@ def _shows_the_same(line: Line, real: LineState, twin: LineState) -> None:
             assert now == pytest.approx(was, rel=1e-9, abs=1e-6), signal.name
 
 
+def _has_the_same_work(line: Line, e: int, real: LineState, twin: LineState) -> None:
+    """Work left where no luck is in it, what can come next, and what each part weighs."""
+    a, b = e * s.E_FLOATS, e * s.E_INTS
+    state = real.ints[b + s.STATE]
+    left = [_work_left_s(state, one, a, b) for one in (real, twin)]
+    if state != s.WAITING:  # struck in the moment of beginning, it may as well begin anew
+        assert (left[0] > 0.0) == (left[1] > 0.0), line.elements[e].name
+    if line.c[e * s.EC + s.C_CYCLE_LAW] == s.FIXED and min(left) > 0.0:
+        assert left[1] == pytest.approx(left[0], abs=2e-3)
+        cycles = [one.floats[a + s.CYCLE_S] for one in (real, twin)]
+        assert cycles[1] == pytest.approx(cycles[0])
+    quiet = (s.WARM_UP, s.SERVICE, s.TOOL_CHANGE, s.WAITING)
+    if state in quiet:
+        due = [(one.floats[a + s.DUE_S], one.ints[b + s.PENDING]) for one in (real, twin)]
+        assert due[1] == pytest.approx(due[0], abs=2e-3), line.elements[e].name
+
+
+def _work_left_s(state: int, one: LineState, a: int, b: int) -> float:
+    if one.ints[b + s.SLOT] < 0:
+        return 0.0
+    worked_s = one.now_s - one.floats[a + s.WORK_SINCE_S] if state == s.PROCESSING else 0.0
+    return one.floats[a + s.WORK_LEFT_S] - worked_s
+
+
 def _is_whole(line: Line, state: LineState) -> None:
     nothing_appears_or_is_lost(line, state)
     nobody_is_in_two_places(line, state)
     times_add_up(line, state)
+    masses = [
+        state.floats[line.k[s.K_PART_F] + n * s.P_FLOATS + s.PART_MATERIAL_KG]
+        for n in _inside(line, state)
+    ]
+    assert min(masses, default=0.1) > 0.0
     due_s = [state.floats[e * s.E_FLOATS + s.DUE_S] for e in range(len(line.elements))]
     assert min(due_s) >= state.now_s
+
+
+def _inside(line: Line, state: LineState) -> list[int]:
+    at = line.k[s.K_PART_I] + s.PART_ID
+    return [n for n in range(line.k[s.K_SLOTS]) if state.ints[at + n * s.P_INTS]]

@@ -20,12 +20,10 @@ STRANGER = 2**31
 
 
 class Guess:
-    """The contents of those buffers of one line, at one instant, that are not told."""
+    """The contents of the buffers of one line, at one instant, where they are not told."""
 
-    def __init__(self, line: Line, seen: Observation, expected: LineState, ticket: int) -> None:
-        self._buffers = {
-            name: b for b, name in enumerate(line.buffers) if name not in seen.part_ids
-        }
+    def __init__(self, line: Line, expected: LineState, ticket: int) -> None:
+        self._buffers = {name: b for b, name in enumerate(line.buffers)}
         self._expected = {name: _parts(line, b, expected) for name, b in self._buffers.items()}
         at = line.k[s.K_LINE_I]
         self._luck = expected.ints[at + s.SEED], expected.ints[at + s.WORLD]

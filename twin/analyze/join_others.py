@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from twin.analyze.join_stations import copy_status
 from twin.analyze.joining import Joining
 from twin.line import schema as s
 from twin.line.columns import customs
 from twin.line.element_tags import ARRIVALS
-from twin.line.people import is_on_duty, next_change_s
-from twin.line.residual import repair_left_s
+from twin.line.flow import nth
+from twin.line.people import ANY, first_free, is_on_duty, next_change_s
+from twin.line.residual import SOON_S, repair_left_s
 from twin.line.schema import FOREVER
 
 
@@ -22,13 +24,13 @@ def join_buffers(join: Joining) -> None:
         at = k[s.K_BUFFER_I] + b * s.B_INTS
         ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + s.BK * b + s.FIRST]
         places = max(k[k[s.K_BUFFER_K] + s.BK * b + s.ROOM], 1)  # a part handed over lies there
-        if name in seen.part_ids:
-            parts = seen.part_ids[name][:places]
-        else:
+        parts = join.parts(name, places, f"{name}.level")
+        if parts is None:
             parts = join.guess.contents(name, seen, places)
         i[at + s.LEVEL], i[at + s.HEAD] = len(parts), 0
         for place, part in enumerate(parts):
-            i[ring + place] = join.place(part, join.guess.product(part, fresh))
+            product = join.guess.product(part, fresh)
+            i[ring + place] = join.place(part, join.mass_in(name), product)
         if belt := k[k[s.K_BUFFER_K] + s.BK * b + s.BELT_AT]:
             _join_belt(join, b, belt)
 
@@ -37,19 +39,22 @@ def _join_belt(join: Joining, b: int, belt: int) -> None:
     """Who has not reached the end: as told; else by when the twin has put it on, else it has."""
     f, i, k, now = join.state.floats, join.state.ints, join.line.k, join.now_s
     at, name = k[s.K_BUFFER_I] + b * s.B_INTS, join.line.buffers[b]
-    ring = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + s.BK * b + s.FIRST]
     level = i[at + s.LEVEL]
-    arrives = [k[s.K_PART_F] + i[ring + n] * s.P_FLOATS + s.ARRIVES_S for n in range(level)]
-    if (told := join.seen.part_ids.get(name + ARRIVALS)) is not None:
-        on_belt = min(len(told), level)
-        for column, arrives_us in zip(arrives[level - on_belt :], told, strict=False):
-            f[column] = arrives_us / 1e6
+    slots = [nth(b, n, i, k) for n in range(level)]
+    arrives = [k[s.K_PART_F] + slot * s.P_FLOATS + s.ARRIVES_S for slot in slots]
+    told = join.seen.part_ids.get(name + ARRIVALS)
+    if told is not None and len(told) == join.told(f"{name}.on_belt_count", len(told)) <= level:
+        for column, arrives_us in zip(arrives[level - len(told) :], told, strict=True):
+            f[column] = max(arrives_us / 1e6, now)
+        on_belt = len(told)
     else:
         on_belt = sum(f[column] > now for column in arrives)
+    for before, column in pairwise(arrives[level - on_belt :]):
+        f[column] = max(f[column], f[before])  # nobody overtakes on a belt
     i[at + s.ON_BELT] = on_belt
     f[belt * s.E_FLOATS + s.DUE_S], i[belt * s.E_INTS + s.PENDING] = FOREVER, s.NOTHING
     if on_belt:
-        f[belt * s.E_FLOATS + s.DUE_S] = max(f[arrives[level - on_belt]], now)
+        f[belt * s.E_FLOATS + s.DUE_S] = f[arrives[level - on_belt]]
         i[belt * s.E_INTS + s.PENDING] = s.ARRIVE
 
 
@@ -62,7 +67,7 @@ def join_conveyor(join: Joining, e: int) -> None:
     copy_status(join, e)
     places, first = k[ek + s.PLACES], k[ek + s.PLACES_I]
     for place, part in enumerate(seen.part_ids.get(name, (0,) * places)[:places]):
-        i[first + place] = join.place(part) if part else -1
+        i[first + place] = join.place(part, join.mass_at(name)) if part else -1
     f[a + s.PHASE] = join.told(f"{name}.conveyor_phase", f[a + s.PHASE])
     zone = 0
     while f"{name}.zone_temp_{zone + 1}_c" in seen.index:
@@ -96,12 +101,20 @@ def join_crews(join: Joining) -> None:
     for crew in line.plant.crews:
         e = line.element(crew.name)
         on_duty = int(join.told(f"{crew.name}.on_duty", i[e * s.E_INTS + s.OPS]))
-        planned = crew.people if is_on_duty(e, now, line.c, line.k) else 0
         i[e * s.E_INTS + s.OPS] = on_duty
         i[e * s.E_INTS + s.FREE] = on_duty - held.count(e)
-        # They come and go at the full second; seen at that very instant they may not have yet.
-        due_s = next_change_s(e, now, line.c, line.k) if on_duty == planned else now
+        due_s = next_change_s(e, now, line.c, line.k)
+        was = now > 0.0 and is_on_duty(e, now - SOON_S, line.c, line.k)
+        changes = was != is_on_duty(e, now, line.c, line.k)
+        if changes and on_duty == (crew.people if was else 0):
+            due_s = now  # they come and go at this very instant, and have not yet
         f[e * s.E_FLOATS + s.DUE_S], i[e * s.E_INTS + s.PENDING] = due_s, s.DUTY
+    for station in range(1, 1 + len(line.stations)):
+        b = station * s.E_INTS
+        waits = i[b + s.WANTS] > 0 and i[b + s.HELD] == 0
+        # Nobody waits for somebody who is free: whoever was shown so is served at the next instant.
+        if waits and (free := first_free(station, ANY, i, line.k)) > 0:
+            f[free * s.E_FLOATS + s.DUE_S] = now
 
 
 def join_customs(join: Joining) -> None:
@@ -114,13 +127,15 @@ def join_customs(join: Joining) -> None:
         f[a + s.TIME_S + i[b + s.STATE]] += now - f[a + s.BOOKED_S]
         f[a + s.ENERGY_KWH + i[b + s.STATE]] += own / 3600.0
         f[a + s.BOOKED_S] = now
-        i[b + s.STATE] = int(join.told(f"{spec.name}.state", i[b + s.STATE]))
+        state = int(join.told(f"{spec.name}.state", i[b + s.STATE]))
+        i[b + s.STATE] = state if state in range(s.N_STATES) else i[b + s.STATE]
         f[a + s.SINCE_S] = join.told(f"{spec.name}.state_since_s", f[a + s.SINCE_S])
         own_f = line.k[s.ELEMENTS_K + e * s.EK + s.OWN_F]
         for n, column in enumerate(kind.columns):
             f[own_f + n] = join.told(f"{spec.name}.{column}", f[own_f + n])
-        part = int(join.told(f"{spec.name}.part_id", join.inside[e]))
-        i[b + s.SLOT] = join.place(part) if part else -1
+        own_part = join.held[e].parts[0] if join.held[e].parts else 0
+        part = int(join.told(f"{spec.name}.part_id", own_part))
+        i[b + s.SLOT] = join.place(part, join.mass_in(spec.takes_from)) if part > 0 else -1
         if kind.due is not None:
             due_s, pending = kind.due(e, now, f, i, line.c, line.k)
             f[a + s.DUE_S], i[b + s.PENDING] = max(due_s, now), pending

@@ -18,6 +18,7 @@ from twin.line.residual import (
     work_ends,
 )
 from twin.line.schema import FOREVER
+from twin.line.tags import is_unbegun
 from twin.line.work import is_defective, setup_s
 
 
@@ -36,14 +37,16 @@ def join_station(join: Joining, e: int) -> None:
     elapsed = join.told(f"{name}.elapsed_work_s", own_elapsed_s)
     _upkeep(join, e)
     draw_failures(e, join.ticket, now, f, i, line.c, k)
-    if part and part != join.inside[e]:  # the twin has not begun it itself
+    begun = bool(part) and not is_unbegun(state, elapsed)
+    own = join.held[e]
+    if begun and not (own.begun and own.parts[0] == part):
         _begin(join, e)
-    f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, SOON_S) if part else 0.0
-    if state == s.SETUP or (state == s.WAITING and not elapsed > 0.0):
-        f[a + s.WORK_LEFT_S] = 0.0  # not begun
-    scatters = line.c[e * s.EC + s.C_CYCLE_LAW] != s.FIXED
-    if part and scatters and state in (s.PROCESSING, s.DOWN):
-        cycle_goes_on(e, elapsed, join.ticket, f, i, line.c, k)
+    f[a + s.WORK_LEFT_S] = 0.0
+    if begun and not _is_finished(join, e, elapsed):
+        f[a + s.WORK_LEFT_S] = max(f[a + s.CYCLE_S] - elapsed, SOON_S)
+        scatters = line.c[e * s.EC + s.C_CYCLE_LAW] != s.FIXED
+        if scatters and state in (s.PROCESSING, s.DOWN):
+            cycle_goes_on(e, elapsed, join.ticket, f, i, line.c, k)
     f[a + s.WORK_SINCE_S] = now
     _people(join, e)
     f[a + s.DUE_S], i[b + s.PENDING] = _state_ends(join, e)
@@ -102,20 +105,35 @@ def _own_elapsed_s(join: Joining, e: int) -> float:
 
 
 def _parts_inside(join: Joining, e: int) -> int:
-    """Put in the part in hand, or the batch; returns the (first) part's number, 0 for none."""
+    """Put in the part in hand, or the batch; returns the (first) part's number, 0 for none.
+
+    A batch of which only the first part is told is the twin's own, if it begins with that one.
+    """
     i, k, name = join.state.ints, join.line.k, join.line.elements[e].name
     b, first = e * s.E_INTS, k[s.ELEMENTS_K + e * s.EK + s.PLACES_I]
-    part = int(join.told(f"{name}.part_id", join.inside[e]))
-    parts: tuple[int, ...] = (part,) if part else ()
-    most = k[s.ELEMENTS_K + e * s.EK + s.BATCH]
-    if most > 1 and name in join.seen.part_ids:
-        parts = join.seen.part_ids[name][:most]
-    slots = [join.place(one) for one in parts]
+    own, most = join.held[e].parts, k[s.ELEMENTS_K + e * s.EK + s.BATCH]
+    part = int(join.told(f"{name}.part_id", own[0] if own else 0))
+    parts: tuple[int, ...] = (part,) if part > 0 else ()
+    if most > 1:
+        listed = join.parts(name, most, f"{name}.in_hand_count")
+        if listed is not None and bool(listed) == bool(parts):
+            parts = listed
+        elif own[:1] == parts:
+            parts = own
+    slots = [join.place(one, join.mass_at(name)) for one in parts]
     i[b + s.SLOT] = slots[0] if slots else -1
     if most > 1:
         i[b + s.IN_HAND] = len(slots)
         i[first : first + len(slots)] = slots
     return parts[0] if parts else 0
+
+
+def _is_finished(join: Joining, e: int, elapsed_s: float) -> bool:
+    """Whether the part inside waits to be let go; a repair that came over it makes it no new work."""
+    f, a, state = join.state.floats, e * s.E_FLOATS, join.state.ints[e * s.E_INTS + s.STATE]
+    if state == s.DOWN:
+        return elapsed_s > 0.0 and math.isclose(elapsed_s, f[a + s.LAST_CYCLE_S], rel_tol=1e-12)
+    return state not in (s.PROCESSING, s.WAITING)
 
 
 def _begin(join: Joining, e: int) -> None:
@@ -199,7 +217,7 @@ def _state_ends(join: Joining, e: int) -> tuple[float, int]:
     line, f, i, now = join.line, join.state.floats, join.state.ints, join.now_s
     a, b, c = e * s.E_FLOATS, e * s.E_INTS, line.c[e * s.EC : (e + 1) * s.EC]
     state, since, soon = i[b + s.STATE], f[a + s.SINCE_S], now + SOON_S
-    if state == s.PROCESSING:
+    if state == s.PROCESSING and i[b + s.SLOT] >= 0:
         work_ends(e, now, f, i)
         return f[a + s.DUE_S], i[b + s.PENDING]
     if state == s.DOWN:
@@ -217,7 +235,7 @@ def _state_ends(join: Joining, e: int) -> tuple[float, int]:
     if state in lasting:
         lasts_s, pending = lasting[state]
         return max(since + lasts_s, soon), pending
-    if state == s.SETUP:  # it shows no part to be set up for
+    if state in (s.SETUP, s.PROCESSING):  # it shows no part to work on
         return soon, s.SERVICED
     if state == s.WAITING and not i[b + s.WANTS]:  # for nobody that the plant file knows of
         return soon, s.SET_UP if i[b + s.SLOT] >= 0 else s.SERVICED

@@ -10,7 +10,9 @@ from twin.analyze.guess import STRANGER, Guess
 from twin.cycle import Observation
 from twin.line import schema as s
 from twin.line.element_tags import ARRIVALS, COMPONENTS, REWORK
+from twin.line.masses import inside_kg, usual_masses_kg
 from twin.line.model import Line
+from twin.line.tags import is_unbegun
 from twin.state import LineState
 
 
@@ -25,12 +27,19 @@ class _Known(NamedTuple):
     arrives_s: float
 
 
+class Held(NamedTuple):
+    """What the twin has in an element: parts by number, and whether it has begun to work on them."""
+
+    parts: tuple[int, ...]
+    begun: bool
+
+
 @dataclass(slots=True)
 class Joining:
     """One state on its way into step.
 
-    ``inside`` is the part that the twin has in each element, 0 for none. Part records are filled anew from
-    the first on: `used` of them so far. ``ticket`` keys the draws of what is neither told nor known.
+    ``held`` is what the twin has in each element. Part records are filled anew from the first on: ``used``
+    of them so far. ``ticket`` keys the draws of what is neither told nor known.
     """
 
     line: Line
@@ -39,16 +48,18 @@ class Joining:
     ticket: int
     guess: Guess
     known: dict[int, _Known]
-    inside: list[int]
+    held: list[Held]
     marks: dict[int, int]
+    masses_kg: dict[str, float]
     used: int = field(default=0)
 
     @classmethod
     def of(cls, line: Line, seen: Observation, state: LineState, ticket: int) -> Joining:
         """Look at what the state holds before it is overwritten."""
-        guess = Guess(line, seen, state, ticket)
-        known, inside = _known(line, state), _inside(line, state)
-        return cls(line, seen, state, ticket, guess, known, inside, _told_marks(seen, line, state))
+        guess = Guess(line, state, ticket)
+        known, held = _known(line, state), _held(line, state)
+        marks, masses_kg = _told_marks(seen, line, state), usual_masses_kg(line.plant)
+        return cls(line, seen, state, ticket, guess, known, held, marks, masses_kg)
 
     @property
     def now_s(self) -> float:
@@ -60,17 +71,30 @@ class Joining:
         value = self.seen[name]
         return own if math.isnan(value) else value
 
-    def place(self, part: int, product: float | None = None) -> int:
+    def parts(self, name: str, most: int, count: str) -> tuple[int, ...] | None:
+        """The parts that a list tells; None if there is none, or it is not to be believed.
+
+        That is, if it is longer than there is room, has other entries than its ``count`` says, or the same
+        part twice, or none by that number.
+        """
+        listed = self.seen.part_ids.get(name)
+        if listed is None or len(listed) > most or len(set(listed)) < len(listed):
+            return None
+        if self.told(count, len(listed)) != len(listed):
+            return None
+        return listed if all(0 < part < STRANGER for part in listed) else None
+
+    def place(self, part: int, usual_kg: float, product: float | None = None) -> int:
         """The record of a part of the line, filled with what is known of it.
 
-        ``product`` is what it is taken for if it is new to the twin; else what enters the line now.
+        ``usual_kg`` and ``product`` are what it is taken for if it is new to the twin; without a product,
+        as what enters the line now.
         """
         f, i, k = self.state.floats, self.state.ints, self.line.k
         slot, self.used = self.used, self.used + 1
         known = self.known.get(part)
         if known is None:
-            fresh = self.product_now if product is None else product
-            known = _Known(fresh, self._blank_kg(part), 0.0)
+            known = _Known(self.product_now if product is None else product, usual_kg, 0.0)
         at = k[s.K_PART_I] + slot * s.P_INTS
         i[at + s.PART_ID] = part
         i[at + s.PART_MARKS] = self.marks.get(part, 0)
@@ -79,17 +103,20 @@ class Joining:
         f[at + s.PART_ENERGY_KWH], f[at + s.ARRIVES_S] = 0.0, known.arrives_s
         return slot
 
+    def mass_in(self, buffer: str) -> float:
+        """What a part in a buffer usually weighs."""
+        return self.masses_kg.get(buffer, self.state.floats[s.MATERIAL_KG])
+
+    def mass_at(self, station: str) -> float:
+        """What a part in work at a station usually weighs."""
+        return inside_kg(self.line.plant, station, self.masses_kg)
+
     @property
     def product_now(self) -> float:
         """What enters the line at present."""
         k = self.line.k
         mixed_by = k[s.ELEMENTS_K + s.MIXED_BY]
         return self.state.floats[k[s.K_DISTURBANCE_F] + mixed_by] if mixed_by >= 0 else 0.0
-
-    def _blank_kg(self, part: int) -> float:
-        if self.marks.get(part, 0) & s.COMPONENT and self.line.plant.supplies:
-            return float(self.line.plant.supplies[0].component_kg)
-        return self.state.floats[s.MATERIAL_KG]
 
     def free_the_rest(self) -> None:
         """Part records that were not filled hold nothing."""
@@ -112,8 +139,7 @@ def _known(line: Line, state: LineState) -> dict[int, _Known]:
     """What the twin already knows of the parts in the line, by part number."""
     f, i, k, found = state.floats, state.ints, line.k, {}
     for slot in range(k[s.K_SLOTS]):
-        at = k[s.K_PART_I] + slot * s.P_INTS
-        part = i[at + s.PART_ID]
+        part = i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID]
         if part and part < STRANGER:  # what a stranger is stays a guess
             at = k[s.K_PART_F] + slot * s.P_FLOATS
             product, material_kg = f[at + s.PRODUCT], f[at + s.PART_MATERIAL_KG]
@@ -121,10 +147,17 @@ def _known(line: Line, state: LineState) -> dict[int, _Known]:
     return found
 
 
-def _inside(line: Line, state: LineState) -> list[int]:
-    i, k = state.ints, line.k
-    slots = [i[e * s.E_INTS + s.SLOT] for e in range(len(line.elements))]
-    return [i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID] if slot >= 0 else 0 for slot in slots]
+def _held(line: Line, state: LineState) -> list[Held]:
+    f, i, k, found = state.floats, state.ints, line.k, []
+    for e in range(len(line.elements)):
+        b, ek = e * s.E_INTS, s.ELEMENTS_K + e * s.EK
+        slots = [i[b + s.SLOT]] if i[b + s.SLOT] >= 0 else []
+        if slots and k[ek + s.BATCH] > 1 and k[ek] == s.STATION:
+            slots = i[k[ek + s.PLACES_I] : k[ek + s.PLACES_I] + i[b + s.IN_HAND]]
+        parts = tuple(i[k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID] for slot in slots)
+        begun = not is_unbegun(i[b + s.STATE], f[e * s.E_FLOATS + s.WORK_LEFT_S])
+        found.append(Held(parts, bool(parts) and begun))
+    return found
 
 
 def _told_marks(seen: Observation, line: Line, state: LineState) -> dict[int, int]:
@@ -134,14 +167,13 @@ def _told_marks(seen: Observation, line: Line, state: LineState) -> dict[int, in
     for slot in range(k[s.K_SLOTS]):
         at = k[s.K_PART_I] + slot * s.P_INTS
         own[i[at + s.PART_ID]] = i[at + s.PART_MARKS] & ~s.BAD
-    marks = {
-        part: mark & s.COMPONENT for part, mark in own.items() if COMPONENTS not in seen.part_ids
-    }
-    for part in seen.part_ids.get(COMPONENTS, ()):
+    lists = seen.part_ids
+    marks = {part: mark & s.COMPONENT for part, mark in own.items() if COMPONENTS not in lists}
+    for part in lists.get(COMPONENTS, ()):
         marks[part] = s.COMPONENT
-    if REWORK not in seen.part_ids:
+    if REWORK not in lists:
         for part, mark in own.items():
             marks[part] = marks.get(part, 0) + mark // s.PASS * s.PASS
-    for part in seen.part_ids.get(REWORK, ()):
+    for part in lists.get(REWORK, ()):
         marks[part] = marks.get(part, 0) + s.PASS
     return marks

@@ -10,14 +10,19 @@ class UnseenError(ValueError):
 
 
 def unseen(line: Line) -> list[str]:
-    """Elements of other packages whose kind does not say what is due next in the state that it shows."""
+    """Elements of other packages that do not show enough: no `due`, or more parts than the one that is told."""
     custom = [(element.name, element.custom) for element in line.elements if element.custom]
-    return [f"element {name} ({kind.name})" for name, kind in custom if kind.due is None]
+    return [
+        f"element {name} ({kind.name})"
+        for name, kind in custom
+        if kind.due is None or kind.places > 1
+    ]
 
 
 def refuse_unseen(line: Line) -> None:
     """Raise ``UnseenError`` for a line that has such elements."""
     if told := ", ".join(unseen(line)):
         raise UnseenError(
-            f"no twin can be put in step with {told}: the package has to offer `due`, see twin.line.custom"
+            f"no twin can be put in step with {told}: its package has to offer `due`, for one part at most,"
+            " see twin.line.custom"
         )

@@ -193,7 +193,8 @@ def line_nodes(line: Line, signals: Sequence[Signal]) -> AddressSpace:
 def data_type(signal: Signal) -> DataType:
     """The type of a signal's node: codes and counts are integers, the rest is Double."""
     leaf = signal.node.rpartition("/")[2]
-    if signal.role is Role.MV:
+    own = signal.node.startswith("Elements/") and leaf not in ("StateCurrent", "PartId")
+    if signal.role is Role.MV or own:
         return DataType.DOUBLE
     if leaf in ("PermitRemote", "WatchdogOk"):
         return DataType.BOOLEAN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +37,9 @@ def check_element(kind: ElementKind, line: Line, table: list[float], until_s: fl
     for seed in SEEDS:
         whole = _run(line, table, seed, [until_s], ["simpy"])
         compiled = _run(line, table, seed, [until_s], ["compiled"])
+        for e in at:
+            for share in (0.13, 0.47, 0.71, 0.93):
+                _check_due(kind, line, e, _run(line, table, seed, [until_s * share], ["simpy"]))
         cuts = [until_s * share for share in (0.21, 0.34, 0.55, 0.89, 1.0)]
         mixed = _run(line, table, seed, cuts, ["compiled", "simpy"])
         for other, how in ((compiled, "on the compiled engine"), (mixed, "saved in between")):
@@ -55,18 +59,26 @@ def check_element(kind: ElementKind, line: Line, table: list[float], until_s: fl
 
 
 def _check_due(kind: ElementKind, line: Line, e: int, state: LineState) -> None:
-    """What the kind says is due in a state must be what is due there; when may be drawn anew."""
+    """What the kind says is due in a state must be what is due there, if not when: that may be drawn anew."""
     if kind.due is None:
         return
     own = state.copy()
-    due_s, pending = kind.due(e, own.now_s, own.floats, own.ints, line.c, line.k)
-    is_due_s, is_pending = (
-        state.floats[e * s.E_FLOATS + s.DUE_S],
-        state.ints[e * s.E_INTS + s.PENDING],
-    )
+    answer: object = kind.due(e, own.now_s, own.floats, own.ints, line.c, line.k)
+    if not isinstance(answer, tuple) or len(answer) != 2 or math.isnan(answer[0]):
+        raise ElementError(
+            f"element {kind.name!r}: `due` answers {answer!r}, not a time and what is due"
+        )
+    due_s, pending = answer
+    a, b = e * s.E_FLOATS, e * s.E_INTS
+    is_due_s, is_pending = state.floats[a + s.DUE_S], state.ints[b + s.PENDING]
     if (due_s < s.FOREVER, pending) != (is_due_s < s.FOREVER, is_pending):
         msg = f"`due` says {pending} is due at {due_s:g} s, where it is {is_pending} at {is_due_s:g} s"
         raise ElementError(f"element {kind.name!r}: {msg}")
+    first = line.k[s.ELEMENTS_K + e * s.EK + s.OWN_F]
+    mine = {*range(a, a + s.E_FLOATS), *range(first, first + len(kind.columns))}
+    touched = [n for n, (x, y) in enumerate(zip(own.floats, state.floats, strict=True)) if x != y]
+    if own.ints != state.ints or not mine.issuperset(touched):
+        raise ElementError(f"element {kind.name!r}: `due` writes what is not its own")
 
 
 def _run(

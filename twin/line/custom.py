@@ -12,7 +12,9 @@ names it under ``elements``. Its module holds two plain functions over the flat 
 ``due(e, now, f, i, c, k)``, if a twin is to come to a running line that has such an element:
     when what comes next is due and which it is, ``(due_s, pending)``, given what the element shows: its
     state, since when, its part and its own columns. ``(inf, NOTHING)`` if it waits. Time that is up is
-    told as it is. Sets what else follows from it, such as the power. Plain Python, called outside of engines.
+    told as it is. Sets what else follows from it, such as its power, in its own columns alone. Plain Python,
+    called outside of engines. Own columns are told as numbers: they must hold neither places of parts nor
+    points in time, and the element one part at most.
 
 They may call what ``twin.line.flow``, ``luck``, ``states`` and ``hooks`` offer (`take`, `put`, `has_room`,
 `level`, `touch`, `enter`, `schedule`, `record`), and must use floats and integers only: no lists, no
@@ -33,6 +35,8 @@ from typing import Final
 from twin.processes.model import Quantity
 
 GROUP: Final = "takttwin.elements"
+LIST_COUNTS: Final = (".component_count", ".rework_count", ".on_belt_count", ".in_hand_count")
+"""Ends of the names of signals that count a list, see ``twin.line.element_tags``."""
 
 
 class ElementError(ValueError):
@@ -64,8 +68,13 @@ class ElementKind:
         for function in ("fire", "look"):
             if not callable(getattr(self.module, function, None)):
                 raise ElementError(f"element {self.name!r}: its module has no function {function}")
-        if taken := {"state", "state_since_s", "part_id"} & set(self.columns):
-            raise ElementError(f"element {self.name!r}: {taken} is shown anyway; rename the column")
+        ends = {"state", "state_since_s", "part_id", "level", *(end[1:] for end in LIST_COUNTS)}
+        if taken := ends & set(self.columns):
+            raise ElementError(
+                f"element {self.name!r}: {taken} names another tag; rename the column"
+            )
+        if self.due is not None and not callable(self.due):
+            raise ElementError(f"element {self.name!r}: its `due` is no function")
         if self.places < 0:
             raise ElementError(f"element {self.name!r} cannot hold {self.places} parts")
 

@@ -12,8 +12,10 @@ from functools import partial
 
 from twin.line import schema as s
 from twin.line.columns import customs
+from twin.line.custom import LIST_COUNTS
+from twin.line.flow import nth
 from twin.line.model import Line
-from twin.signals import Role, Signal
+from twin.signals import Limits, Role, Signal
 from twin.state import LineState
 
 COMPONENTS, REWORK = "line.components", "line.rework"
@@ -21,13 +23,18 @@ COMPONENTS, REWORK = "line.components", "line.rework"
 ARRIVALS = ".arrivals_us"
 """End of a list's name: when the parts still on a belt reach its end, plant time in microseconds."""
 
-LISTS = {
-    ".component_count": (".components", "ComponentIds"),
-    ".rework_count": (".rework", "ReworkIds"),
-    ".on_belt_count": (ARRIVALS, "ArrivalsUs"),
-    ".in_hand_count": ("", "PartIds"),
-}
+_ENDS = (
+    (".components", "ComponentIds"),
+    (".rework", "ReworkIds"),
+    (ARRIVALS, "ArrivalsUs"),
+    ("", "PartIds"),
+)
+LISTS = dict(zip(LIST_COUNTS, _ENDS, strict=True))
 """By the end of a count's name: the end of its list's name, and the leaf of the list's node."""
+
+
+MOST = 2.0**31
+"""Beyond any count, and any time in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,16 @@ def has_rework(line: Line) -> bool:
     return any(st.inspection.rework_to is not None for st in line.plant.stations)
 
 
-def _tag(name: str, unit: str, node: str, read: Callable[[LineState], float]) -> Tag:
-    return Tag(Signal(name, unit, Role.PV, node), read)
+def _tag(
+    name: str,
+    unit: str,
+    node: str,
+    read: Callable[[LineState], float],
+    most: float = MOST,
+    least: float = 0.0,
+) -> Tag:
+    """``least`` and ``most``: what lies outside is not to be believed."""
+    return Tag(Signal(name, unit, Role.PV, node, validity=Limits(least, most)), read)
 
 
 def _float(at: int) -> Callable[[LineState], float]:
@@ -83,12 +98,9 @@ def reworked(line: Line, state: LineState) -> tuple[int, ...]:
 def arrivals_us(line: Line, buffer: int, state: LineState) -> tuple[int, ...]:
     """When the parts on a belt reach its end, the foremost first."""
     f, i, k = state.floats, state.ints, line.k
-    at, ring = k[s.K_BUFFER_I] + buffer * s.B_INTS, k[k[s.K_BUFFER_K] + s.BK * buffer]
-    first = k[s.K_RING_I] + k[k[s.K_BUFFER_K] + s.BK * buffer + s.FIRST]
+    at = k[s.K_BUFFER_I] + buffer * s.B_INTS
     level = i[at + s.LEVEL]
-    slots = [
-        i[first + (i[at + s.HEAD] + n) % ring] for n in range(level - i[at + s.ON_BELT], level)
-    ]
+    slots = [nth(buffer, n, i, k) for n in range(level - i[at + s.ON_BELT], level)]
     return tuple(round(f[k[s.K_PART_F] + n * s.P_FLOATS + s.ARRIVES_S] * 1e6) for n in slots)
 
 
@@ -150,17 +162,25 @@ def _of_stations(line: Line) -> Iterator[Tag]:
         name, a, b = station.name, e * s.E_FLOATS, e * s.E_INTS
         status, admin = f"Stations/{name}/Status", f"Stations/{name}/Admin"
         if station.batch is not None:
-            yield _tag(f"{name}.in_hand_count", "1", f"{status}/InHandCount", _int(b + s.IN_HAND))
+            yield _tag(
+                f"{name}.in_hand_count",
+                "1",
+                f"{status}/InHandCount",
+                _int(b + s.IN_HAND),
+                station.batch.parts,
+            )
         if any(getattr(station.needs, task) for task in s.TASKS):
-            yield _tag(f"{name}.waits_for", "1", f"{status}/WaitsFor", _int(b + s.WANTS))
+            yield _tag(
+                f"{name}.waits_for", "1", f"{status}/WaitsFor", _int(b + s.WANTS), len(s.TASKS)
+            )
             node = f"{status}/AttendedBy"
-            yield _tag(f"{name}.attended_by", "1", node, _attended_by(b, crews))
+            yield _tag(f"{name}.attended_by", "1", node, _attended_by(b, crews), len(crews))
         if station.needs.repair:
             node = f"{status}/RepairSince"
             yield _tag(f"{name}.repair_since_s", "s", node, _repair_since_s(e))
         if station.setup is not None:
             node = f"{status}/SetUpFor"
-            yield _tag(f"{name}.set_up_for", "1", node, _float(a + s.SET_UP_FOR))
+            yield _tag(f"{name}.set_up_for", "1", node, _float(a + s.SET_UP_FOR), least=-1.0)
         if station.service is not None:
             node = f"{admin}/ServicedOpCount"
             yield _tag(f"{name}.serviced_op_count", "1", node, _int(b + s.SERVICED_OPS))
@@ -177,7 +197,10 @@ def _attended_by(b: int, crews: list[int]) -> Callable[[LineState], float]:
 
 
 def _repair_since_s(e: int) -> Callable[[LineState], float]:
-    """Since when somebody repairs the station: later than it stands, where nobody was free at once."""
+    """Since when somebody repairs the station: later than it stands, where nobody was free at once.
+
+    While nobody does, since when it is in its state.
+    """
     a, b = e * s.E_FLOATS, e * s.E_INTS
 
     def read(state: LineState) -> float:
@@ -193,20 +216,24 @@ def _of_others(line: Line) -> Iterator[Tag]:
     for supply in line.plant.supplies:
         at = line.element(supply.name) * s.E_FLOATS + s.LAST_RELEASE_S
         node = f"Supplies/{supply.name}/LastRelease"
-        yield _tag(f"{supply.name}.last_release_s", "s", node, _float(at))
+        yield _tag(f"{supply.name}.last_release_s", "s", node, _float(at), least=-MOST)
     for crew in line.plant.crews:
         at = line.element(crew.name) * s.E_INTS + s.OPS
-        yield _tag(f"{crew.name}.on_duty", "1", f"Crews/{crew.name}/OnDutyCount", _int(at))
+        yield _tag(
+            f"{crew.name}.on_duty", "1", f"Crews/{crew.name}/OnDutyCount", _int(at), crew.people
+        )
     for e, spec in customs(line.plant):
         name, b, node = spec.name, e * s.E_INTS, f"Elements/{spec.name}"
-        yield _tag(f"{name}.state", "1", f"{node}/StateCurrent", _int(b + s.STATE))
+        yield _tag(f"{name}.state", "1", f"{node}/StateCurrent", _int(b + s.STATE), s.N_STATES - 1)
         since = _float(e * s.E_FLOATS + s.SINCE_S)
         yield _tag(f"{name}.state_since_s", "s", f"{node}/StateSince", since)
         yield _tag(f"{name}.part_id", "1", f"{node}/PartId", _part_in(line, b))
         kind = line.elements[e].custom
         own_f = line.k[s.ELEMENTS_K + e * s.EK + s.OWN_F]
         for n, column in enumerate(kind.columns if kind is not None else ()):
-            yield _tag(f"{name}.{column}", "1", f"{node}/{column}", _float(own_f + n))
+            yield _tag(
+                f"{name}.{column}", "1", f"{node}/{column}", _float(own_f + n), 1e300, -1e300
+            )
 
 
 def _part_in(line: Line, b: int) -> Callable[[LineState], float]:

@@ -87,7 +87,7 @@ def fresh_luck(world: int, now: float, f: Floats, i: Ints, c: Constants, k: Stru
             scatters = c[e * EC + C_CYCLE_LAW] != FIXED and kind == STATION
             if i[b + STATE] == DOWN and i[b + WANTS] > 0:
                 f[a + TASK_S] = repair_left_s(e, 0.0, ticket, i, c, k)
-            if scatters and i[b + STATE] == DOWN and i[b + SLOT] >= 0:
+            if scatters and i[b + STATE] == DOWN and i[b + SLOT] >= 0 and f[a + WORK_LEFT_S] > 0.0:
                 cycle_goes_on(e, f[a + CYCLE_S] - f[a + WORK_LEFT_S], ticket, f, i, c, k)
             if i[b + STATE] == DOWN and i[b + WANTS] == 0:
                 begun = f[a + SINCE_S]
@@ -95,6 +95,7 @@ def fresh_luck(world: int, now: float, f: Floats, i: Ints, c: Constants, k: Stru
                     begun = f[a + DUE_S] - f[a + TASK_S]
                 left = repair_left_s(e, now - begun, ticket, i, c, k)
                 f[a + (DUE_S if kind == STATION else WORK_LEFT_S)] = now + left
+                f[a + TASK_S] = now + left - begun
             elif i[b + STATE] == PROCESSING and kind == STATION:
                 f[a + WORK_LEFT_S] -= now - f[a + WORK_SINCE_S]
                 if scatters:

@@ -220,7 +220,7 @@ class TagReader:
         slot = i[b + s.SLOT]
         part = i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0
         elapsed = 0.0
-        if slot >= 0 and not _awaits_its_cycle(state, f[a + s.WORK_LEFT_S]):
+        if slot >= 0 and not is_unbegun(state, f[a + s.WORK_LEFT_S]):
             elapsed = f[a + s.CYCLE_S] - f[a + s.WORK_LEFT_S]
             if state == s.PROCESSING:
                 elapsed += now - f[a + s.WORK_SINCE_S]
@@ -266,6 +266,6 @@ class TagReader:
         return found | {name: read(state) for name, read in self._more_lists.items()}
 
 
-def _awaits_its_cycle(state: int, work_left_s: float) -> bool:
+def is_unbegun(state: int, work_left_s: float) -> bool:
     """Whether a part is inside that the station has not begun: it is set up, or waits for somebody."""
     return state == s.SETUP or (state == s.WAITING and work_left_s <= 0.0)

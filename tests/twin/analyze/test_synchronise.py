@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -156,6 +157,78 @@ def test_on_a_machining_line_without_luck_the_twin_foresees_every_event() -> Non
         simulator = Simulator(line, present(line, twin))
         plant.to(45.0 * (n + 1))
         simulator.advance(twin, {}, 45.0 * (n + 1))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"buffers__1__transit_s": 31.7},
+        {
+            "crews": ({"name": "ann", "people": 1},),
+            "stations__0__needs": {"work": ("ann",)},
+            "stations__2__needs": {"work": ("ann",)},
+        },
+        {"stations__1__batch": {"parts": 3, "at_least": 2}},
+        {"stations__1__service": {"every_parts": 3, "service_s": 41.3}},
+        {"supplies": ({"name": "lids", "gives_to": "b1", "every_s": 77.7, "component_kg": 0.3},)},
+    ],
+    ids=["belt", "crew", "batch", "service", "supply"],
+)
+def test_a_twin_that_comes_anew_foresees_the_course_of_each_element(
+    changes: dict[str, object],
+) -> None:
+    line = line_of(fixed(23.137, 19.411, 20.773), [4, 4], **changes)
+    plant = Run(line)
+    plant.simulator.prime(plant.state)
+    for n in range(1, 60):
+        plant.to(11.83 * n)
+        twin = initial_state(line, 9, TWIN)
+        assert synchronise(line, twin, observed(line, plant.state), n)
+        assert_foreseen(line, plant, twin, plant.state.now_s + 90.0)
+
+
+def test_a_finished_part_is_not_made_again_after_a_repair_that_came_over_it() -> None:
+    failure = {"mean_between_s": 1e9, "mean_repair_s": 60.0, "clock": "calendar"}
+    line = line_of(fixed(5.0, 500.0), [0], stations__0__failures={"power": failure})
+    plant = Run(line)
+    plant.simulator.prime(plant.state)
+    plant.to(20.0)
+    a, b = s.E_FLOATS, s.E_INTS
+    assert plant.state.ints[b + s.STATE] == s.BLOCKED
+    plant.state.floats[a + s.DUE_S], plant.state.ints[b + s.PENDING] = 30.0, s.STRUCK
+    plant.to(31.0)
+    twin = initial_state(line, 9, TWIN)
+    assert synchronise(line, twin, observed(line, plant.state), 1)
+    assert twin.ints[b + s.STATE] == s.DOWN
+    assert twin.floats[a + s.WORK_LEFT_S] == 0.0
+    made = twin.ints[b + s.OPS]
+    Simulator(line, present(line, twin)).advance(twin, {}, 450.0)
+    assert twin.ints[b + s.STATE] == s.BLOCKED
+    assert twin.ints[b + s.OPS] == made
+
+
+@pytest.mark.parametrize(
+    ("name", "nonsense"),
+    [
+        ("b0", (1, 1)),
+        ("b0", (0, 5)),
+        ("b0", (-3,)),
+        ("b0", (2**63,)),
+        ("b0", tuple(range(1, 99))),
+        ("m1", (7,)),
+    ],
+)
+def test_a_list_that_cannot_be_is_as_good_as_untold(name: str, nonsense: tuple[int, ...]) -> None:
+    line = line_of(fixed(23.1, 19.4, 20.7), [4, 4], stations__1__batch={"parts": 3})
+    plant = Run(line)
+    plant.simulator.prime(plant.state)
+    plant.to(333.0)
+    seen, twin = observed(line, plant.state), initial_state(line, 9, TWIN)
+    assert synchronise(line, twin, seen, 1)
+    own = TagReader(line).part_ids(twin)[name]
+    lied = replace(seen, part_ids={**seen.part_ids, name: nonsense})
+    assert synchronise(line, twin, lied, 2)
+    assert TagReader(line).part_ids(twin)[name] == own
 
 
 def test_a_twin_that_joins_a_running_line_knows_when_its_parts_are_done() -> None:
