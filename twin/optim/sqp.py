@@ -12,6 +12,7 @@ Lagrangian with its small and negative eigenvalues raised. Letters:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,23 +41,24 @@ class OcpStages:
     """Block structure of a multiple-shooting problem, which HPIPM exploits.
 
     Variables stand as x_0, u_0, x_1, u_1, ..., x_N; constraints as, for each stage, its dynamics
-    F(x_k, u_k) - x_{k+1} = 0 and then its ``n_g`` path constraints.
+    F(x_k, u_k) - x_{k+1} = 0 and then its ``n_g`` path constraints. Numbers that differ from stage
+    to stage are given as tuples of N + 1: no x_0 where the start is a parameter, fewer inputs where
+    moves are blocked, slacks as inputs at the end.
     """
 
     horizon: int
-    n_x: int
-    n_u: int
+    n_x: int | tuple[int, ...]
+    n_u: int | tuple[int, ...]
     n_g: tuple[int, ...]
 
     def options(self) -> dict[str, Any]:
         """Return the structure in HPIPM's terms."""
-        N = self.horizon
-        return {
-            "N": N,
-            "nx": [self.n_x] * (N + 1),
-            "nu": [self.n_u] * N + [0],
-            "ng": list(self.n_g),
-        }
+        N, n_x, n_u = self.horizon, self.n_x, self.n_u
+        nx = [n_x] * (N + 1) if isinstance(n_x, int) else list(n_x)
+        nu = [n_u] * N + [0] if isinstance(n_u, int) else list(n_u)
+        # CasADi allows no inputs at the end (3.8), so an empty stage follows those that are there.
+        more = [0] if nu[-1] else []
+        return {"N": N + len(more), "nx": nx + more, "nu": nu + more, "ng": [*self.n_g, *more]}
 
 
 class SqpProblem:
@@ -90,6 +92,7 @@ class SqpProblem:
         g_hi: Bounds = 0.0,
         qp: str = "qrqp",
         stages: OcpStages | None = None,
+        qp_options: Mapping[str, Any] | None = None,
         tolerance: float = 1e-6,
         regularisation: float = 1e-8,
         feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
@@ -103,10 +106,12 @@ class SqpProblem:
         )  # fmt: skip
         self.tolerance, self.regularisation = tolerance, regularisation
         self._exact = r is None
-        self._build(r, "hpipm" if stages else qp, stages)
+        self._build(r, "hpipm" if stages else qp, stages, qp_options or {})
         self._fallback: NlpProblem | None = None
 
-    def _build(self, r: Expression, qp: str, stages: OcpStages | None) -> None:
+    def _build(
+        self, r: Expression, qp: str, stages: OcpStages | None, more: Mapping[str, Any]
+    ) -> None:
         problem = self.problem
         multipliers = _ca.SX.sym("multipliers", problem.m)
         gradient = _ca.densify(_ca.gradient(problem.f, problem.x))
@@ -125,6 +130,7 @@ class SqpProblem:
             "error_on_fail": False,
             **_QUIET[qp],
             **(stages.options() if stages else {}),
+            **more,
         }
         structure = {"h": H.sparsity(), "a": A.sparsity()}
         self._qp = NumericFunction(_ca.conic("qp", qp, structure, options), forgetful=True)

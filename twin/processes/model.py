@@ -146,7 +146,8 @@ class ProcessModel:
     ``module`` holds the equations. Per part: ``cycle(x, u, d, p)`` returns the outputs. Continuous:
     ``rates(x, u, d, p, dx)`` writes the derivatives per second into ``dx`` and
     ``outputs(x, u, d, p)`` returns the outputs; ``step_s`` is then the largest step that the model
-    was checked with.
+    was checked with. A model with parts so fast that they would force tiny steps says ``stiff``; an
+    optimiser then takes an implicit step, while simulators keep to ``step_s``.
 
     >>> from twin.processes import load
     >>> turning = load("cutting")
@@ -167,6 +168,7 @@ class ProcessModel:
     variants: tuple[Variant, ...] = ()
     step_s: float | None = None
     stores: tuple[HeatStore, ...] = ()
+    stiff: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a model whose declarations do not fit together."""
