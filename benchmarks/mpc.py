@@ -42,22 +42,28 @@ class Ours:
         self._problem, self._iterations = problem, iterations
         # One step leaves the dynamics open by the square of its length.
         self._sqp = problem.sqp(feasibility_tolerance=1e-3 if iterations > 1 else 1e-2)
+        self._nlp = problem.nlp()
         self._plan: Floats | None = None
+        self._damping = 0.0
         self.succeeded, self.by_ipopt = True, 0
 
     def begin(self) -> None:
         """Forget the course before."""
-        self._plan = None
+        self._plan, self._damping = None, 0.0
 
     def __call__(self, x: Floats, u: Floats, references: Floats) -> Floats:
         """The next setpoints."""
         here = _here(self._problem, x, u, references)
-        guess = self._problem.guess(here) if self._plan is None else self._plan
-        steps = self._iterations if self._plan is not None else 30
-        solution = self._sqp.solve(guess, self._problem.parameters(here), iterations=steps)
-        self._plan = self._problem.shifted(solution.x)
+        p, plan = self._problem.parameters(here), self._plan
+        solution = None
+        if plan is not None:
+            solution = self._sqp.solve(plan, p, iterations=self._iterations, damping=self._damping)
+            self._damping = solution.damping
+        if solution is None or not solution.usable:
+            self.by_ipopt += plan is not None
+            solution = self._nlp.solve(self._problem.guess(here) if plan is None else plan, p)
         self.succeeded = solution.usable
-        self.by_ipopt += solution.solver == "ipopt"
+        self._plan = self._problem.shifted(solution.x)
         return self._problem.first(solution.x, u)
 
 

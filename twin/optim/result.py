@@ -40,7 +40,9 @@ class Solution:
     NaN. ``kkt_residual`` is the largest violation of the optimality conditions (NaN for integer
     problems, which have none); ``bound`` and ``gap`` say how far from the best an integer solution
     can still be (``gap`` relative). ``multipliers`` belong to the constraints: positive at an upper
-    bound, negative at a lower one. ``solver`` names the algorithm that found ``x``.
+    bound, negative at a lower one, ``bound_multipliers`` in the same way to the bounds of ``x``.
+    ``solver`` names the algorithm that found ``x``; ``damping`` is where the next solve of a series
+    begins with it.
     """
 
     x: Floats
@@ -54,6 +56,8 @@ class Solution:
     multipliers: Floats | None = None
     bound: float | None = None
     gap: float | None = None
+    bound_multipliers: Floats | None = None
+    damping: float = 0.0
 
     @property
     def usable(self) -> bool:

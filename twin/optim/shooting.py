@@ -25,9 +25,10 @@ import casadi
 import numpy as np
 
 from twin.optim.nlp import NlpProblem
+from twin.optim.realtime import RealTimeSqp
 from twin.optim.result import Floats
 from twin.optim.smooth import Expression
-from twin.optim.sqp import OcpStages, SqpProblem
+from twin.optim.sqp import OcpStages
 from twin.optim.task import TrackingTask
 from twin.optim.transition import Transition
 from twin.processes.model import Quantity
@@ -37,9 +38,6 @@ __all__ = ["Here", "Plan", "Shooting"]
 _ca: Any = casadi
 MOST = 1e3
 """Hundredths of an output's range by which a band may be exceeded at most: a number for solvers."""
-# Variables are of the order of one, so a start near the central path saves HPIPM a fifth of its
-# iterations, and infinity need not be 1e8, which costs it its accuracy. Measured on three reactors.
-_HPIPM = {"inf": 1e4, "hpipm": {"mu0": 0.1, "itref_corr_max": 0, "lq_fact": 0}}
 _GIVEN = ("x", "u", "references", "targets", "d", "w")
 ROOM = 0.5
 """By how much of their range predicted states may leave the limits within which the model holds: a
@@ -111,21 +109,22 @@ class Shooting:
         self._band_scale = np.array([0.01 * (widths[b.output] or 1.0) for b in self._bands])
         middle = {q.name: 0.5 * (q.hi + q.lo) for q in model.outputs}
         self._band_middle = [middle[b.output] for b in self._bands]
+        self.money = _money(task)
         self._build()
 
-    def sqp(self, qp: str = "hpipm", **options: Any) -> SqpProblem:
-        """The problem with a solver for it; ``qp`` other than HPIPM sees no stages."""
-        structure = (self.stages, _HPIPM) if qp == "hpipm" else (None, None)
-        return SqpProblem(
-            self.x, self.r, self.f, self.g, self.p, x_lo=self.x_lo, x_hi=self.x_hi, qp=qp,
-            g_lo=self.g_lo, g_hi=self.g_hi, stages=structure[0], qp_options=structure[1], **options,
+    def sqp(self, **options: Any) -> RealTimeSqp:
+        """The problem for Gauss-Newton steps; its objective is counted in ``money``."""
+        return RealTimeSqp(
+            self.x, self.r / math.sqrt(self.money), self.f / self.money, self.g, self.p,
+            x_lo=self.x_lo, x_hi=self.x_hi, g_lo=self.g_lo, g_hi=self.g_hi, stages=self.stages,
+            **options,
         )  # fmt: skip
 
     def nlp(self, **options: Any) -> NlpProblem:
         """The same problem for IPOPT."""
         return NlpProblem(
-            self.x, self.f + 0.5 * _ca.sumsqr(self.r), self.g, self.p, x_lo=self.x_lo,
-            x_hi=self.x_hi, g_lo=self.g_lo, g_hi=self.g_hi, **options,
+            self.x, (self.f + 0.5 * _ca.sumsqr(self.r)) / self.money, self.g, self.p,
+            x_lo=self.x_lo, x_hi=self.x_hi, g_lo=self.g_lo, g_hi=self.g_hi, **options,
         )  # fmt: skip
 
     # --- statement -----------------------------------------------------------------------------
@@ -304,6 +303,14 @@ class Shooting:
         u[:, self.moved] = point[self._u_at[:N]] * self._u_span + self._u_lo
         rows = self._s_at[:N] if self.transition.per_part else self._s_at[1:]
         return Plan(np.vstack([here.x, states]), u, point[rows] * self._band_scale)
+
+
+def _money(task: TrackingTask) -> float:
+    """EUR by which the objective is divided: the most that an aim or a price can cost in a step."""
+    ranges = {q.name: q.hi - q.lo for q in (*task.model.outputs, *task.model.mvs)}
+    most = [aim.weight * ranges[aim.output] ** 2 for aim in task.aims]
+    most += [abs(price) * ranges[name] for name, price in task.prices.items()]
+    return max(most, default=0.0) or 1.0
 
 
 def _scale(quantities: Sequence[Quantity]) -> tuple[Floats, Floats]:

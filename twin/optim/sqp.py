@@ -12,7 +12,6 @@ Lagrangian with its small and negative eigenvalues raised. Letters:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -92,7 +91,6 @@ class SqpProblem:
         g_hi: Bounds = 0.0,
         qp: str = "qrqp",
         stages: OcpStages | None = None,
-        qp_options: Mapping[str, Any] | None = None,
         tolerance: float = 1e-6,
         regularisation: float = 1e-8,
         feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
@@ -106,12 +104,10 @@ class SqpProblem:
         )  # fmt: skip
         self.tolerance, self.regularisation = tolerance, regularisation
         self._exact = r is None
-        self._build(r, "hpipm" if stages else qp, stages, qp_options or {})
+        self._build(r, "hpipm" if stages else qp, stages)
         self._fallback: NlpProblem | None = None
 
-    def _build(
-        self, r: Expression, qp: str, stages: OcpStages | None, more: Mapping[str, Any]
-    ) -> None:
+    def _build(self, r: Expression, qp: str, stages: OcpStages | None) -> None:
         problem = self.problem
         multipliers = _ca.SX.sym("multipliers", problem.m)
         gradient = _ca.densify(_ca.gradient(problem.f, problem.x))
@@ -130,7 +126,6 @@ class SqpProblem:
             "error_on_fail": False,
             **_QUIET[qp],
             **(stages.options() if stages else {}),
-            **more,
         }
         structure = {"h": H.sparsity(), "a": A.sparsity()}
         self._qp = NumericFunction(_ca.conic("qp", qp, structure, options), forgetful=True)

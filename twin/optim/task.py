@@ -142,13 +142,16 @@ class TrackingTask:
                 raise ProblemError(f"{move.mv}: rate_per_s is {move.rate_per_s}; it could not move")
             if not (0.0 <= move.weight < math.inf and 0.0 <= move.target_weight < math.inf):
                 raise ProblemError(f"{move.mv}: weights must be finite and not negative")
+        self._refuse_weights()
+
+    def _refuse_weights(self) -> None:
         for band in self.bands:
             if not band.lo <= band.hi:
-                raise ProblemError(
-                    f"contradictory limits of {band.output}: {band.lo} to {band.hi}"
-                )
+                raise ProblemError(f"contradictory limits of {band.output}: {band.lo} to {band.hi}")
             if not 0.0 < band.weight < math.inf or band.rank < 1:
-                raise ProblemError(f"{band.output}: a band needs a positive weight and a rank from 1")
+                raise ProblemError(
+                    f"{band.output}: a band needs a positive weight and a rank from 1"
+                )
         for aim in self.aims:
             if not 0.0 < aim.weight < math.inf:
                 raise ProblemError(f"{aim.output}: an aim needs a finite, positive weight")
