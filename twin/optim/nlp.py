@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import casadi
@@ -48,11 +50,13 @@ class NlpProblem:
         iteration_limit: int = 200,
         tolerance: float = 1e-8,
         feasibility_tolerance: float = FEASIBILITY_TOLERANCE,
+        interruptible: bool = False,
     ) -> None:
         self.problem = SmoothProblem(
             x, f, g, p, x_lo=x_lo, x_hi=x_hi, g_lo=g_lo, g_hi=g_hi,
             feasibility_tolerance=feasibility_tolerance,
         )  # fmt: skip
+        self._ask = _Ask(self.problem) if interruptible else None
         self._options: dict[str, Any] = {
             "print_level": 0,
             "sb": "yes",
@@ -66,9 +70,16 @@ class NlpProblem:
         self._cold = self._solver({})
         self._warm: Any = None
 
-    def solve(self, x0: Bounds, p: Bounds | None = None, warm: Solution | None = None) -> Solution:
+    def solve(
+        self,
+        x0: Bounds,
+        p: Bounds | None = None,
+        warm: Solution | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> Solution:
         """Solve from ``x0``, or from the point and multipliers of ``warm`` where that is usable.
 
+        An ``interruptible`` problem asks ``stop`` after each iteration and gives up when it says so.
         Raises `ProblemError` for a NaN or a wrong length; everything else is told by the solution.
         """
         problem = self.problem
@@ -81,6 +92,8 @@ class NlpProblem:
                 )
             solver, start = self._warm, problem.start(warm.x)
             multipliers = vector(warm.multipliers, problem.m, "multipliers of warm")
+        if self._ask is not None:
+            self._ask.stop = stop
         found = solver(
             x0=start, p=parameters, lam_g0=multipliers,
             lbx=problem.x_lo, ubx=problem.x_hi, lbg=problem.g_lo, ubg=problem.g_hi,
@@ -88,16 +101,46 @@ class NlpProblem:
         end = solver.stats()
         said = str(end["return_status"])
         x, lam = flat(found["x"]), flat(found["lam_g"])
-        return judged(
+        solution = judged(
             problem, x, parameters, lam, _ENDS.get(said, Status.FAILED),
             int(end["iter_count"]), f"IPOPT: {said}", "ipopt",
         )  # fmt: skip
+        return replace(solution, bound_multipliers=flat(found["lam_x"]))
 
     def _solver(self, more: dict[str, Any]) -> Any:
         problem = self.problem
         nlp = {"x": problem.x, "f": problem.f, "g": problem.g, "p": problem.p}
-        options = {"print_time": False, "ipopt": {**self._options, **more}}
+        options: dict[str, Any] = {"print_time": False, "ipopt": {**self._options, **more}}
+        if self._ask is not None:
+            options["iteration_callback"] = self._ask
         return _ca.nlpsol("nlp", "ipopt", nlp, options)
+
+
+class _Ask(_ca.Callback):  # type: ignore[misc]
+    """What IPOPT calls after each iteration: 1 where the solve is to end."""
+
+    def __init__(self, problem: SmoothProblem) -> None:
+        _ca.Callback.__init__(self)
+        n, m = problem.n, problem.m
+        self._sizes = {"f": 1, "x": n, "g": m, "lam_x": n, "lam_g": m, "lam_p": problem.n_p}
+        self.stop: Callable[[], bool] | None = None
+        self.construct("ask", {})
+
+    def get_n_in(self) -> int:
+        """As CasADi's `nlpsol` returns them."""
+        return int(_ca.nlpsol_n_out())
+
+    def get_n_out(self) -> int:
+        """One answer."""
+        return 1
+
+    def get_sparsity_in(self, i: int) -> Any:
+        """Columns, in the order of `nlpsol`'s results."""
+        return _ca.Sparsity.dense(self._sizes[_ca.nlpsol_out(i)], 1)
+
+    def eval(self, _values: Any) -> list[int]:
+        """Whether to end here."""
+        return [int(self.stop is not None and self.stop())]
 
 
 def judged(

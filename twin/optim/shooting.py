@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import casadi
 import numpy as np
@@ -38,6 +38,8 @@ __all__ = ["Here", "Plan", "Shooting"]
 _ca: Any = casadi
 MOST = 1e3
 """Hundredths of an output's range by which a band may be exceeded at most: a number for solvers."""
+# Expression, limits, name and unit of a constraint; the dynamics have no name.
+_Row: TypeAlias = tuple[Expression, float, float, str, float]
 _GIVEN = ("x", "u", "references", "targets", "d", "w")
 ROOM = 0.5
 """By how much of their range predicted states may leave the limits within which the model holds: a
@@ -101,8 +103,10 @@ class Shooting:
         mvs = [q.name for q in model.mvs]
         self.moved = np.array([mvs.index(move.mv) for move in task.moves])
         self._x_lo, self._x_span = _scale(model.states)
-        self._u_lo = np.array([move.lo for move in task.moves])
-        span = np.array([move.hi - move.lo for move in task.moves])
+        self._u_lo, self._u_hi = (
+            np.array([getattr(m, e) for m in task.moves]) for e in ("lo", "hi")
+        )
+        span = self._u_hi - self._u_lo
         self._u_span = np.where(span > 0.0, span, 1.0)
         self._bands = [b for b in task.bands if np.isfinite(b.lo) or np.isfinite(b.hi)]
         widths = {q.name: q.hi - q.lo for q in model.outputs}
@@ -139,7 +143,7 @@ class Shooting:
         stages = [self._stage(k) for k in range(N + 1)]
         self._residuals: list[Expression] = []
         self.f = _ca.SX(0.0)
-        rows: list[tuple[Expression, float, float]] = []
+        rows: list[_Row] = []
         n_g, before = [], (self._given["u"][self.moved.tolist()] - self._u_lo) / self._u_span
         x = (self._given["x"] - self._x_lo) / self._x_span
         for k, stage in enumerate(stages):
@@ -148,7 +152,7 @@ class Shooting:
             u = before if stage.u is None else stage.u
             if k < N:
                 gap = _ca.vertcat(self._ahead(x, u), u) - stages[k + 1].z
-                rows += [(gap[i], 0.0, 0.0) for i in range(t.n_x + n_m)]
+                rows += [(gap[i], 0.0, 0.0, "", 1.0) for i in range(t.n_x + n_m)]
             paths = self._moves(u, before) if stage.u is not None else []
             if stage.s is not None:
                 paths += self._looks(x, u if t.per_part else before, stage.s)
@@ -158,6 +162,7 @@ class Shooting:
         self.x, self.r = _ca.vertcat(*variables), _ca.vertcat(*self._residuals)
         self.g = _ca.vertcat(*[row[0] for row in rows])
         self.g_lo, self.g_hi = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
+        self.labels = tuple((n, row[3], row[4]) for n, row in enumerate(rows) if row[3])
         self.x_lo = np.concatenate([stage.lo for stage in stages])
         self.x_hi = np.concatenate([stage.hi for stage in stages])
         self.n = len(self.x_lo)
@@ -190,9 +195,9 @@ class Shooting:
         found = self.transition.ahead(self._raw_x(x), self._raw_u(u), *self._known())
         return (found - self._x_lo) / self._x_span
 
-    def _moves(self, u: Expression, before: Expression) -> list[tuple[Expression, float, float]]:
+    def _moves(self, u: Expression, before: Expression) -> list[_Row]:
         """What moves cost, and how fast setpoints may go."""
-        rows = []
+        rows: list[_Row] = []
         for n, move in enumerate(self.task.moves):
             span, moved = float(self._u_span[n]), u[n] - before[n]
             if move.weight:
@@ -202,12 +207,10 @@ class Shooting:
                 self._residuals.append(math.sqrt(2.0 * move.target_weight) * span * (u[n] - target))
             most = move.rate_per_s * self.task.step_s / span
             if most < 1.0:
-                rows.append((moved, -most, most))
+                rows.append((moved, -most, most, f"{move.mv} rate", span))
         return rows
 
-    def _looks(
-        self, x: Expression, u: Expression, s: Expression
-    ) -> list[tuple[Expression, float, float]]:
+    def _looks(self, x: Expression, u: Expression, s: Expression) -> list[_Row]:
         """What outputs and setpoints cost at one step, and the soft bands on them."""
         task, model = self.task, self.task.model
         raw_u = self._raw_u(u)
@@ -217,17 +220,17 @@ class Shooting:
         for n, aim in enumerate(task.aims):
             error = at[aim.output] - self._given["references"][n]
             self._residuals.append(math.sqrt(2.0 * aim.weight) * error)
-        for name, price in task.prices.items():
+        for name, price in task.dynamic_prices.items():
             self.f += price * at[name]
-        rows = []
+        rows: list[_Row] = []
         for n, band in enumerate(self._bands):
             scale, middle = float(self._band_scale[n]), self._band_middle[n]
             y = (at[band.output] - middle) / scale
             self.f += band.weight * scale * s[n]
             if np.isfinite(band.hi):
-                rows.append((y - s[n], -np.inf, (band.hi - middle) / scale))
+                rows.append((y - s[n], -np.inf, (band.hi - middle) / scale, band.output, scale))
             if np.isfinite(band.lo):
-                rows.append((y + s[n], (band.lo - middle) / scale, np.inf))
+                rows.append((y + s[n], (band.lo - middle) / scale, np.inf, band.output, scale))
         return rows
 
     def _raw_x(self, x: Expression) -> Expression:
@@ -270,11 +273,25 @@ class Shooting:
                 source[self._s_at[k]] = self._s_at[after if stages[after].s is not None else k]
         self._shift = source
 
+    def decided(self) -> tuple[tuple[int, str, float], ...]:
+        """Variables that are setpoints: where they stand, their MV, and its unit in theirs."""
+        found = {}
+        for row in self._u_at:
+            for n, at in enumerate(row):
+                found[int(at)] = (self.task.moves[n].mv, float(self._u_span[n]))
+        return tuple((at, name, span) for at, (name, span) in sorted(found.items()))
+
     def parameters(self, here: Here) -> Floats:
-        """The problem's parameters; a state outside the model's limits starts at the nearest one."""
+        """The problem's parameters.
+
+        A state or setpoint outside its limits starts at the nearest one: a plan from there is of
+        more use than none.
+        """
         x = np.minimum(np.maximum(here.x, self._x_lo), self._x_lo + self._x_span)
-        targets = here.u[self.moved] if here.targets is None else here.targets
-        return np.concatenate((x, here.u, here.references, targets, here.d, here.w))
+        u = here.u.copy()
+        u[self.moved] = np.minimum(np.maximum(u[self.moved], self._u_lo), self._u_hi)
+        targets = u[self.moved] if here.targets is None else here.targets
+        return np.concatenate((x, u, here.references, targets, here.d, here.w))
 
     def guess(self, here: Here) -> Floats:
         """A point to start from: everything stays as it is."""
@@ -309,7 +326,7 @@ def _money(task: TrackingTask) -> float:
     """EUR by which the objective is divided: the most that an aim or a price can cost in a step."""
     ranges = {q.name: q.hi - q.lo for q in (*task.model.outputs, *task.model.mvs)}
     most = [aim.weight * ranges[aim.output] ** 2 for aim in task.aims]
-    most += [abs(price) * ranges[name] for name, price in task.prices.items()]
+    most += [abs(price) * ranges[name] for name, price in task.dynamic_prices.items()]
     return max(most, default=0.0) or 1.0
 
 

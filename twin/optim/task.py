@@ -60,7 +60,9 @@ class TrackingTask:
     ``horizon`` counts control steps of ``step_s`` seconds (per-part models: parts, and ``step_s``
     is the time between two). ``blocks`` are lengths of stretches in which setpoints stay; the last
     goes on to the horizon; none means a move in each step. ``prices`` are EUR per unit of an
-    output or MV and step. ``dead_time_s`` is that of the slowest measurement or actuator.
+    output or MV and step. With aims they decide the target only, where setpoints rest that following
+    does not need: in the course itself they would buy energy with an error that stays. Without aims
+    the course is economic. ``dead_time_s`` is that of the slowest measurement or actuator.
     """
 
     model: ProcessModel
@@ -93,6 +95,11 @@ class TrackingTask:
             raise ProblemError(f"{where}: blocks {self.blocks} do not fit {self.horizon} steps")
         if not (self.aims or self.bands or self.prices):
             raise ProblemError(f"{where}: nothing to follow, to keep or to pay for")
+
+    @property
+    def dynamic_prices(self) -> Mapping[str, float]:
+        """The prices that count along the way."""
+        return {} if self.aims else self.prices
 
     @property
     def free_steps(self) -> tuple[int, ...]:
@@ -129,6 +136,11 @@ class TrackingTask:
         declared = {q.name: q for q in self.model.mvs}
         for move in self.moves:
             q = declared[move.mv]
+            if not (math.isfinite(move.lo) and math.isfinite(move.hi)):
+                raise ProblemError(
+                    f"the problem is unbounded: {move.mv} may go from {move.lo} to {move.hi}; give it"
+                    " finite limits"
+                )
             if not move.lo <= move.hi:
                 raise ProblemError(
                     f"contradictory limits of {move.mv}: {move.lo} to {move.hi} {q.unit}"
