@@ -72,6 +72,8 @@ TOLD_APART = 1e-6
 class Kalman:
     """The filter of one station; it holds no state, beliefs go in and come out.
 
+    ``walk`` and ``noise`` are the deviations of z in one step and of the measurements.
+
     Raises `ProblemError` where a disturbance cannot be told from others or is not seen at all, and
     for noises that are missing, negative or of unknown quantities.
     """
@@ -85,7 +87,8 @@ class Kalman:
         _refuse_noise(model, noise)
         state = np.array([noise.state.get(name, s) for name, s in states.items()])
         walk = np.array([noise.walk[name] for name in t.disturbances])
-        self._Q = np.diag(np.concatenate((state, walk)) ** 2)
+        self.walk = np.concatenate((state, walk))
+        self._Q = np.diag(self.walk**2)
         self.noise = np.array([noise.measured[name] for name in model.measurements])
         self._R = np.diag(self.noise**2)
         self._first = np.diag(np.concatenate((0.05 * x_span, 0.05 * w_span)) ** 2)
