@@ -131,11 +131,11 @@ def _refuse_idle(task: TrackingTask, shooting: Shooting) -> None:
     """Raise `ProblemError` for MVs that move no output that the task follows, keeps or pays for."""
     model, t = task.model, shooting.transition
     counts = {a.output for a in task.aims} | {b.output for b in task.bands} | set(task.prices)
-    watched = [name for name in model.output_names if name in counts]
+    watched = [name for name in t.names if name in counts]
     effect = {move.mv: float(move.mv in task.prices) for move in task.moves}
     if watched:
         linear = Linearised(t, watched)
-        spans = {q.name: q.hi - q.lo for q in model.outputs}
+        spans = {q.name: q.hi - q.lo for q in t.visible}
         y_span = np.array([spans[name] or 1.0 for name in watched])
         at = model.point()
         z, mvs = np.concatenate((at.x, np.zeros(t.n_w))), [q.name for q in model.mvs]

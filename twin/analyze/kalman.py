@@ -166,7 +166,7 @@ def chi_square(share: float, freedom: int) -> float:
 def spans(model: Linearised) -> tuple[Floats, Floats, Floats]:
     """Ranges of states, disturbances and measured outputs, by which their effects are compared."""
     declared = model.transition.model
-    y = {q.name: q.hi - q.lo for q in declared.outputs}
+    y = {q.name: q.hi - q.lo for q in model.transition.visible}
     every = {q.name: q.hi - q.lo for q in (*declared.mvs, *declared.dvs, *declared.parameters)}
     every |= {BIAS + name: span for name, span in y.items()}
     vectors = (

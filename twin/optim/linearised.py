@@ -33,7 +33,7 @@ class Linearised:
 
     def __init__(self, transition: Transition, measured: Sequence[str]) -> None:
         t = self.transition = transition
-        names = t.model.output_names
+        names = t.names
         unknown = [name for name in measured if name not in names]
         if unknown or not measured:
             raise ProblemError(

@@ -29,7 +29,7 @@ from twin.optim.realtime import RealTimeSqp
 from twin.optim.result import Floats
 from twin.optim.smooth import Expression
 from twin.optim.sqp import OcpStages
-from twin.optim.task import TrackingTask
+from twin.optim.task import TrackingTask, visible
 from twin.optim.transition import Transition
 from twin.processes.model import Quantity
 
@@ -109,9 +109,10 @@ class Shooting:
         span = self._u_hi - self._u_lo
         self._u_span = np.where(span > 0.0, span, 1.0)
         self._bands = [b for b in task.bands if np.isfinite(b.lo) or np.isfinite(b.hi)]
-        widths = {q.name: q.hi - q.lo for q in model.outputs}
+        seen = self.transition.visible
+        widths = {q.name: q.hi - q.lo for q in seen}
         self._band_scale = np.array([0.01 * (widths[b.output] or 1.0) for b in self._bands])
-        middle = {q.name: 0.5 * (q.hi + q.lo) for q in model.outputs}
+        middle = {q.name: 0.5 * (q.hi + q.lo) for q in seen}
         self._band_middle = [middle[b.output] for b in self._bands]
         self.money = _money(task)
         self._build()
@@ -215,7 +216,7 @@ class Shooting:
         task, model = self.task, self.task.model
         raw_u = self._raw_u(u)
         y = self.transition.outputs(self._raw_x(x), raw_u, *self._known())
-        at = {name: y[n] for n, name in enumerate(model.output_names)}
+        at = {name: y[n] for n, name in enumerate(self.transition.names)}
         at |= {q.name: raw_u[n] for n, q in enumerate(model.mvs)}
         for n, aim in enumerate(task.aims):
             error = at[aim.output] - self._given["references"][n]
@@ -324,7 +325,7 @@ class Shooting:
 
 def _money(task: TrackingTask) -> float:
     """EUR by which the objective is divided: the most that an aim or a price can cost in a step."""
-    ranges = {q.name: q.hi - q.lo for q in (*task.model.outputs, *task.model.mvs)}
+    ranges = {q.name: q.hi - q.lo for q in (*visible(task.model), *task.model.mvs)}
     most = [aim.weight * ranges[aim.output] ** 2 for aim in task.aims]
     most += [abs(price) * ranges[name] for name, price in task.dynamic_prices.items()]
     return max(most, default=0.0) or 1.0

@@ -65,7 +65,7 @@ class TargetProblem:
         self._x_span = np.array([(q.hi - q.lo) or 1.0 for q in states])
         self._u_lo = np.array([move.lo for move in task.moves])
         self._u_span = np.array([(move.hi - move.lo) or 1.0 for move in task.moves])
-        ranges = {q.name: (q.lo, (q.hi - q.lo) or 1.0) for q in task.model.outputs}
+        ranges = {q.name: (q.lo, (q.hi - q.lo) or 1.0) for q in self._t.visible}
         self._bands = [
             (band, ranges[band.output][0], 0.01 * ranges[band.output][1]) for band in task.bands
         ]
@@ -90,7 +90,7 @@ class TargetProblem:
         self._refuse_restless(rests, x)
         y = t.outputs(raw_x, raw_u, d, w)
         at: dict[str, Expression] = dict(
-            zip(task.model.output_names, _ca.vertsplit(y), strict=True)
+            zip(t.names, _ca.vertsplit(y), strict=True)
         )
         at |= {q.name: parts[n] for n, q in enumerate(task.model.mvs)}
         money = self._money(ranges)

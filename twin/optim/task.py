@@ -12,14 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from twin.optim.result import ProblemError
-from twin.processes.model import ProcessModel
+from twin.processes.model import ProcessModel, Quantity
 
-__all__ = ["Aim", "Band", "Move", "TrackingTask"]
+__all__ = ["Aim", "Band", "Move", "TrackingTask", "visible"]
+
+
+def visible(model: ProcessModel) -> tuple[Quantity, ...]:
+    """What may be followed, kept, priced or measured: outputs, and states that no output is named after."""
+    outputs = set(model.output_names)
+    return (*model.outputs, *(q for q in model.states if q.name not in outputs))
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """An output that follows a reference; ``weight`` in EUR per squared unit and step."""
+    """An output (or state) that follows a reference; ``weight`` in EUR per squared unit and step."""
 
     output: str
     weight: float
@@ -44,7 +50,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Soft limits of an output; ``weight`` in EUR per unit beyond and step, rank 1 kept longest."""
+    """Soft limits of an output (or state); ``weight`` in EUR per unit beyond and step, rank 1 kept longest."""
 
     output: str
     lo: float = -math.inf
@@ -111,7 +117,7 @@ class TrackingTask:
 
     def _refuse_names(self) -> None:
         model = self.model
-        outputs, mvs = set(model.output_names), {q.name for q in model.mvs}
+        outputs, mvs = {q.name for q in visible(model)}, {q.name for q in model.mvs}
         named = [(a.output, outputs) for a in self.aims] + [(b.output, outputs) for b in self.bands]
         named += [(m.mv, mvs) for m in self.moves]
         named += [(name, outputs | mvs) for name in self.prices]

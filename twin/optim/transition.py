@@ -19,6 +19,7 @@ import casadi
 
 from twin.optim.result import Floats, ProblemError
 from twin.optim.smooth import Expression
+from twin.optim.task import visible
 from twin.processes.model import Kind, ProcessModel
 
 __all__ = ["Transition"]
@@ -53,7 +54,9 @@ class Transition:
             raise ProblemError(f"step_s of {model.name!r} is {step_s}; give positive seconds")
         self.model, self.step_s, self.disturbances = model, step_s, tuple(disturbances)
         self.n_x, self.n_u, self.n_d = len(model.states), len(model.mvs), len(model.dvs)
-        self.n_w, self.n_y = len(self.disturbances), len(model.outputs)
+        self.n_w = len(self.disturbances)
+        self.visible = visible(model)
+        self.names = tuple(q.name for q in self.visible)
         self._p = model.point().p if p is None else p
         groups = (model.mvs, model.dvs, model.parameters)
         self._names = [[q.name for q in group] for group in groups]
@@ -82,18 +85,19 @@ class Transition:
         return x
 
     def outputs(self, x: Expression, u: Expression, d: Expression, w: Expression) -> Expression:
-        """Every output of the model, learned biases included, as one column."""
+        """Every output of the model and every state (`visible`), learned biases included, as a column."""
         y = list(self._outputs(x, *self._disturbed(u, d, w)))
-        names = self.model.output_names
+        states = [q.name for q in self.model.states]
+        y += [x[states.index(name)] for name in self.names[len(y) :]]
         for n, name in enumerate(self.disturbances):
             if name.startswith(BIAS):
-                at = names.index(name.removeprefix(BIAS))
+                at = self.names.index(name.removeprefix(BIAS))
                 y[at] = y[at] + w[n]
         return _ca.vertcat(*y)
 
     def _refuse_unknown(self) -> None:
         known = {name for group in self._names for name in group}
-        known |= {BIAS + name for name in self.model.output_names}
+        known |= {BIAS + name for name in self.names}
         unknown = [name for name in self.disturbances if name not in known]
         if unknown:
             raise ProblemError(

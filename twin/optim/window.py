@@ -43,7 +43,7 @@ class EstimationWindow:
         t = self.transition = transition
         self.steps, self._span = steps, z_span
         n_z, n_y = t.n_x + t.n_w, len(measured)
-        rows = [t.model.output_names.index(name) for name in measured]
+        rows = [t.names.index(name) for name in measured]
         lengths = (n_z, n_z * n_z, steps * t.n_u, steps * t.n_d, steps * n_y, steps * n_y)
         names = ("prior", "root", "u", "d", "y", "mask")
         given = [_ca.SX.sym(name, n) for name, n in zip(names, lengths, strict=True)]
