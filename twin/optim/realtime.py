@@ -1,17 +1,17 @@
 """Gauss-Newton steps for problems that come again each period, a little changed.
 
-Where `SqpProblem` searches along each step, this takes whole steps and damps the quadratic model
-(Levenberg-Marquardt) as much as the last ones turned out to need: the damping is part of the answer
-and goes into the next solve. Economic tasks need it, since their Gauss-Newton matrix is nearly
-singular and undamped steps jump from limit to limit; tracking tasks soon run without. One iteration
-a period is the real-time scheme of Diehl, Bock & Schloeder (SIAM J. Control Optim. 43 (2005) 1714).
+Where `SqpProblem` searches along each step, this damps the quadratic model (Levenberg-Marquardt) as
+much as the last steps turned out to need, and shortens a step only where damping does not help. The
+damping is part of the answer and goes into the next solve. Economic tasks need it, since their Gauss-Newton matrix is nearly
+singular and undamped steps jump from limit to limit; tracking tasks soon run without. It wants a
+start that is near, the plan of the last period, not a cold one. One iteration a period is the real-time scheme of Diehl, Bock & Schloeder (SIAM J. Control Optim. 43 (2005) 1714).
 Letters as in `twin.optim.sqp`; lambda is the damping.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi
 import numpy as np
@@ -27,8 +27,9 @@ _ca: Any = casadi
 
 LEAST, MOST, RAISED, LOWERED = 1e-4, 0.03, 10.0, 0.7
 """Smallest and largest damping where there is any, and the factors after a bad and a good step."""
-TRIES = 3
-"""Quadratic problems of one iteration at most: a step that makes things worse is damped and redone."""
+TRIES, HALVINGS = 3, 6
+"""Quadratic problems of one iteration at most: a step that makes things worse is damped and redone.
+If that does not help it is halved."""
 GOOD, NOISE = 0.1, 1e-6
 """Share of the promised decrease that makes a step good; what solvers leave as noise of the merit."""
 _SETTINGS: dict[str, dict[str, Any]] = {
@@ -38,6 +39,25 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "piqp": {},
 }
 SOLVERS = tuple(_SETTINGS)
+
+
+class _At(NamedTuple):
+    """A point, its multipliers, and the model there."""
+
+    x: Floats
+    lam: Floats
+    bounds_lam: Floats
+    f: Floats
+    g: Floats
+    slope: Floats
+    gradient: Floats
+    H: Floats
+    A: Floats
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a model at all."""
+        return _finite(*self[3:])
 
 
 class RealTimeSqp:
@@ -110,14 +130,13 @@ class RealTimeSqp:
         x, parameters = problem.start(x0), problem.parameters(p)
         lam = vector(0.0 if multipliers is None else multipliers, problem.m, "multipliers")
         name = solver or self.solvers[0]
-        qp, bounds_lam = self._qps[name], np.zeros(problem.n)
+        at = _At(x, lam, np.zeros(problem.n), *self._model(x, parameters, lam))
         sigma, status, reason, done = 0.0, Status.ITERATION_LIMIT, "SQP: iteration limit", 0
-        f, g, slope, gradient, H, A = self._model(x, parameters, lam)
         while True:
-            if not _finite(f, g, slope, gradient, H, A):
+            if not at.finite:
                 status, reason = Status.FAILED, "SQP: the model is not finite at the present point"
                 break
-            if problem.residual(x, slope, g, lam) <= self.tolerance:
+            if problem.residual(at.x, at.slope, at.g, at.lam) <= self.tolerance:
                 status, reason = Status.SOLVED, "SQP: converged"
                 break
             if done == iterations:
@@ -125,70 +144,105 @@ class RealTimeSqp:
             if stop is not None and stop():
                 reason = "SQP: out of time"
                 break
-            step = self._step(
-                qp, x, parameters, (f, g, gradient, H, A), (bounds_lam, lam), damping, sigma,
-                last=done + 1 == iterations,
-            )  # fmt: skip
+            last, whole = done + 1 == iterations, iterations == 1
+            step = self._step(name, at, parameters, damping, sigma, last=last, whole=whole)
             if step is None:
                 status, reason = Status.FAILED, f"SQP: {name} could not solve a step"
                 break
-            x, lam, bounds_lam, damping, sigma, (f, g, slope, gradient, H, A) = step
+            at, damping, sigma = step
             done += 1
-        violation = problem.violation(x, g)
-        feasible = bool(violation <= problem.feasibility_tolerance and np.isfinite(f[0]))
+        violation = problem.violation(at.x, at.g)
+        feasible = bool(violation <= problem.feasibility_tolerance and np.isfinite(at.f[0]))
         if not feasible:
             reason = f"{reason}; bounds or constraints are violated by {violation:.3g}"
         return Solution(
-            x, float(f[0]), status, done, problem.residual(x, slope, g, lam), feasible, reason,
-            f"sqp/{name}", lam, bound_multipliers=bounds_lam, damping=damping,
+            at.x, float(at.f[0]), status, done,
+            problem.residual(at.x, at.slope, at.g, at.lam), feasible, reason, f"sqp/{name}", at.lam,
+            bound_multipliers=at.bounds_lam, damping=damping,
         )  # fmt: skip
 
     def _step(
         self,
-        qp: NumericFunction,
-        x: Floats,
+        name: str,
+        at: _At,
         p: Floats,
-        here: tuple[Floats, ...],
-        duals: tuple[Floats, Floats],
         damping: float,
         sigma: float,
         *,
         last: bool,
-    ) -> Any:
-        """One damped step and the model behind it; None if no quadratic problem could be solved."""
-        problem = self.problem
-        f, g, gradient, H, A = here
-        breach = self._breach(g)
-        tries = 0
-        while True:
-            tries += 1
-            damped = H
-            if damping:
-                damped = H.copy()
-                damped[self._diagonal] += damping
-            s, _, lam, bounds_lam = qp(
-                damped, gradient, A, problem.g_lo - g, problem.g_hi - g, problem.x_lo - x,
-                problem.x_hi - x, np.zeros(problem.n), *duals,
-            )  # fmt: skip
-            if not (qp.succeeded and _finite(s, lam, bounds_lam)):
-                if tries == TRIES:
-                    return None
+        whole: bool,
+    ) -> tuple[_At, float, float] | None:
+        """One step, the damping for the next and the weight of the penalty; None if no QP was solved.
+
+        The real-time scheme takes it ``whole``: what is wrong with it, the next period mends.
+        """
+        known = None
+        for tries in range(TRIES):
+            known = self._quadratic(name, at, damping)
+            if known is None:
                 damping = min(max(damping * RAISED, LEAST), MOST)
                 continue
+            s, lam, bounds_lam = known
             sigma = max(sigma, 1.1 * float(np.abs(lam).max(initial=0.0)))
-            there = np.minimum(np.maximum(x + s, problem.x_lo), problem.x_hi)
-            if last:
-                found = [*self._point(there, p, lam), gradient, H, A]
-            else:
-                found = self._model(there, p, lam)
-            promised = max(sigma * breach - float(gradient @ s), 0.0)
-            gained = float(f[0]) - float(found[0][0]) + sigma * (breach - self._breach(found[1]))
-            noise = NOISE * (1.0 + abs(float(f[0])))
-            good = gained >= GOOD * promised - noise
-            lowered = damping * LOWERED if damping * LOWERED >= LEAST else 0.0
-            damping = lowered if good else min(max(damping * RAISED, LEAST), MOST)
-            if good or gained >= -noise or tries == TRIES:
-                return there, lam, bounds_lam, damping, sigma, found
+            there = self._there(at, p, s, lam, bounds_lam, point_only=last)
+            noise = NOISE * (1.0 + abs(float(at.f[0])))
+            promised = max(sigma * self._breach(at.g) - float(at.gradient @ s), 0.0)
+            gained = self._merit(at, sigma) - self._merit(there, sigma)
+            if gained >= GOOD * promised - noise:
+                return there, damping * LOWERED if damping * LOWERED >= LEAST else 0.0, sigma
+            damping = min(max(damping * RAISED, LEAST), MOST)
+            if gained >= -noise or (whole and tries + 1 == TRIES):
+                return there, damping, sigma
+        if known is None:
+            return None
+        return self._shortened(at, p, known, sigma, last=last), damping, sigma
+
+    def _shortened(
+        self, at: _At, p: Floats, step: tuple[Floats, Floats, Floats], sigma: float, *, last: bool
+    ) -> _At:
+        """Half the step, or half of that, until nothing gets worse."""
+        s, lam, bounds_lam = step
+        there, share = at, 1.0
+        most = self._merit(at, sigma) + NOISE * (1.0 + abs(float(at.f[0])))
+        for _ in range(HALVINGS):
+            share *= 0.5
+            there = self._there(
+                at, p, share * s, at.lam + share * (lam - at.lam), bounds_lam, point_only=True
+            )
+            if self._merit(there, sigma) <= most:
+                break
+        if last:
+            return there
+        return self._there(at, p, share * s, there.lam, bounds_lam, point_only=False)
+
+    def _quadratic(
+        self, name: str, at: _At, damping: float
+    ) -> tuple[Floats, Floats, Floats] | None:
+        """Step and multipliers of the damped quadratic problem; None if it could not be solved."""
+        problem, qp, H = self.problem, self._qps[name], at.H
+        if damping:
+            H = H.copy()
+            H[self._diagonal] += damping
+        s, _, lam, bounds_lam = qp(
+            H, at.gradient, at.A, problem.g_lo - at.g, problem.g_hi - at.g, problem.x_lo - at.x,
+            problem.x_hi - at.x, np.zeros(problem.n), at.bounds_lam, at.lam,
+        )  # fmt: skip
+        good = qp.succeeded and _finite(s, lam, bounds_lam)
+        return (s, lam, bounds_lam) if good else None
+
+    def _there(
+        self, at: _At, p: Floats, s: Floats, lam: Floats, bounds_lam: Floats, *, point_only: bool
+    ) -> _At:
+        """The point one step further; at the last one nobody will ask for the model any more."""
+        problem = self.problem
+        x = np.minimum(np.maximum(at.x + s, problem.x_lo), problem.x_hi)
+        if point_only:
+            f, g, slope = self._point(x, p, lam)
+            return _At(x, lam, bounds_lam, f, g, slope, at.gradient, at.H, at.A)
+        return _At(x, lam, bounds_lam, *self._model(x, p, lam))
+
+    def _merit(self, at: _At, sigma: float) -> float:
+        return float(at.f[0]) + sigma * self._breach(at.g)
 
     def _breach(self, g: Floats) -> float:
         problem = self.problem

@@ -89,9 +89,7 @@ class TargetProblem:
         rests = (after - raw_x) / self._x_span
         self._refuse_restless(rests, x)
         y = t.outputs(raw_x, raw_u, d, w)
-        at: dict[str, Expression] = dict(
-            zip(t.names, _ca.vertsplit(y), strict=True)
-        )
+        at: dict[str, Expression] = dict(zip(t.names, _ca.vertsplit(y), strict=True))
         at |= {q.name: parts[n] for n, q in enumerate(task.model.mvs)}
         money = self._money(ranges)
         f = _ca.dot(weights, s)
