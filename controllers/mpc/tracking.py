@@ -73,6 +73,7 @@ class StationMpc:
         self.task = task
         self.shooting = Shooting(task, p)
         model = Linearised(self.shooting.transition, tuple(measured or noise.measured))
+        self._measured = model.measurements
         _refuse_idle(task, self.shooting)
         self.offset_free = self.shooting.transition.n_w >= model.n_y
         self._estimator: Kalman | MovingHorizon = (
@@ -105,7 +106,14 @@ class StationMpc:
         ``y`` was measured just now (NaN where nothing was), ``u`` was applied until now, ``d`` are
         the model's DVs. What is unknown of ``u`` and ``d`` is taken as it was before. With a clock,
         no solver begins another iteration after ``deadline_s``; without, iterations alone count.
+        Raises `ProblemError` for a vector of the wrong length, never for what stands in it.
         """
+        t, n_y = self.shooting.transition, len(self._measured)
+        lengths = {"measured": (y, n_y), "setpoints": (u, t.n_u), "disturbances": (d, t.n_d)}
+        lengths["references"] = (references, len(self.task.aims))
+        wrong = [n for n, (v, size) in lengths.items() if v is not None and len(v) != size]
+        if wrong:
+            raise ProblemError(f"station MPC of {t.model.name!r}: wrong length of {wrong}")
         applied = np.where(np.isfinite(u), u, memory.u)
         d = memory.d if d is None else np.where(np.isfinite(d), d, memory.d)
         belief = self._estimator.update(memory.belief, applied, d, y)  # type: ignore[arg-type]

@@ -44,8 +44,8 @@ class Belief:
     """What is believed of a station: mean and covariance of states and disturbances.
 
     ``innovation`` is in standard deviations, NaN where nothing was measured; ``surprise`` is the
-    chi-square of all used ones over its 99 % quantile: beyond 1 the model is in doubt. ``left_out``
-    counts for how many steps in a row each measurement was refused as an outlier.
+    chi-square of all, outliers too, over its 99 % quantile: beyond 1 the model or a sensor is in
+    doubt. ``left_out`` counts for how many steps in a row a measurement was refused as an outlier.
     """
 
     x: Floats
@@ -142,8 +142,13 @@ class Kalman:
             for count, doubt in zip(belief.left_out, doubtful, strict=True)
         )
         used = known & (np.array(left_out) == 0)
+        surprise = 0.0
+        if known.any():
+            S_known = S[np.ix_(known, known)]
+            square = float(e[known] @ np.linalg.solve(S_known, e[known]))
+            surprise = square / chi_square(0.99, int(known.sum()))
         if not used.any():
-            return z, P, (sigmas, 0.0, left_out)
+            return z, P, (sigmas, surprise, left_out)
         C, R = C[used], self._R[np.ix_(used, used)]
         S = S[np.ix_(used, used)]
         K = np.linalg.solve(S, C @ P).T
@@ -151,8 +156,7 @@ class Kalman:
         # Joseph's form stays symmetric and positive in spite of rounding.
         I_KC = np.eye(len(z)) - K @ C
         P = I_KC @ P @ I_KC.T + K @ R @ K.T
-        surprise = float(e[used] @ np.linalg.solve(S, e[used]))
-        return z, P, (sigmas, surprise / chi_square(0.99, int(used.sum())), left_out)
+        return z, P, (sigmas, surprise, left_out)
 
 
 def chi_square(share: float, freedom: int) -> float:

@@ -18,7 +18,7 @@ import casadi
 import numpy as np
 
 from twin.optim.realtime import RealTimeSqp
-from twin.optim.result import Floats, ProblemError, Solution
+from twin.optim.result import Floats, Solution
 from twin.optim.shooting import ROOM, Here
 from twin.optim.smooth import Expression
 from twin.optim.task import TrackingTask
@@ -29,9 +29,9 @@ __all__ = ["Target", "TargetProblem"]
 _ca: Any = casadi
 MOST = 1e3
 """Hundredths of an output's range by which a band may give way at most: a number for solvers."""
-STAY = 1e-4
-"""Weight, as a share of the objective, of staying where the setpoints are: it decides what nothing
-else does."""
+STAY = 1e-3
+"""What moving setpoints through their whole range costs, as a share of the most that prices can cost:
+it decides what nothing else does."""
 ITERATIONS = 10
 
 
@@ -50,10 +50,7 @@ class Target:
 
 
 class TargetProblem:
-    """The target calculation of one task, built once.
-
-    Raises `ProblemError` for a model with states that never rest, since it has no target.
-    """
+    """The target calculation of one task, built once."""
 
     def __init__(self, task: TrackingTask, p: Floats | None = None) -> None:
         self.task = task
@@ -87,11 +84,10 @@ class TargetProblem:
         raw_u = _ca.vertcat(*parts)
         after = x_0 if t.per_part else t.ahead(raw_x, raw_u, d, w)
         rests = (after - raw_x) / self._x_span
-        self._refuse_restless(rests, x)
         y = t.outputs(raw_x, raw_u, d, w)
         at: dict[str, Expression] = dict(zip(t.names, _ca.vertsplit(y), strict=True))
         at |= {q.name: parts[n] for n, q in enumerate(task.model.mvs)}
-        money = self._money(ranges)
+        money, stay = self._money(ranges)
         f = _ca.dot(weights, s)
         for name, price in task.prices.items():
             f += economic * price / money * at[name]
@@ -100,7 +96,7 @@ class TargetProblem:
             for n, aim in enumerate(task.aims)
         ]
         in_force = [(u_0[m] - self._u_lo[n]) / self._u_span[n] for n, m in enumerate(self._moved)]
-        r += [math.sqrt(STAY) * (moved[n] - in_force[n]) for n in range(n_m)]
+        r += [math.sqrt(2.0 * stay) * (moved[n] - in_force[n]) for n in range(n_m)]
         rows, lo, hi = [rests], [0.0] * n_x, [0.0] * n_x
         for n, (band, zero, scale) in enumerate(self._bands):
             scaled = (at[band.output] - zero) / scale
@@ -154,23 +150,12 @@ class TargetProblem:
         usable = bool(found.usable and np.isfinite(found.x).all())
         return Target(x, u, beyond, usable, found.reason)
 
-    def _money(self, ranges: dict[str, tuple[float, float]]) -> float:
+    def _money(self, ranges: dict[str, tuple[float, float]]) -> tuple[float, float]:
+        """EUR by which the objective is divided, and the share of it that staying is worth."""
         task = self.task
         every = {name: span for name, (_, span) in ranges.items()}
         every |= {q.name: q.hi - q.lo for q in task.model.mvs}
-        most = [aim.weight * every[aim.output] ** 2 for aim in task.aims]
-        most += [abs(price) * every[name] for name, price in task.prices.items()]
-        return max(most, default=0.0) or 1.0
-
-    def _refuse_restless(self, rests: Expression, x: Expression) -> None:
-        """A state whose own rate nothing in the state can stop is never at rest."""
-        if self._t.per_part:
-            return
-        pattern = _ca.jacobian(rests, x).sparsity()
-        empty = {int(i) for i in range(self._t.n_x)} - {int(i) for i in pattern.row()}
-        if empty:
-            names = [self.task.model.states[i].name for i in sorted(empty)]
-            raise ProblemError(
-                f"process model {self.task.model.name!r} has no steady state: nothing stops {names};"
-                " give no target_weight"
-            )
+        aims = [aim.weight * every[aim.output] ** 2 for aim in task.aims]
+        prices = [abs(price) * every[name] for name, price in task.prices.items()]
+        money = max([*aims, *prices], default=0.0) or 1.0
+        return money, STAY * (max(prices, default=0.0) / money or 1.0)
