@@ -6,7 +6,8 @@ limits allow. Plants have other constants than the model. Contenders: do-mpc as 
 collocation, IPOPT), the product's own multiple shooting with three Gauss-Newton steps, with one (real-time
 iteration), and IPOPT to the end on the same shooting problem, against which costs are counted. At least
 twenty courses, each with its own plant, start and set points, from seeds; contenders take turns course by
-course; only CPU time counts. Keys of the stirred reactor bear no prefix.
+course; only CPU time counts. Keys of the stirred reactor bear no prefix. At the end the station MPC as a
+whole drives the stirred reactor through injected faults (`benchmarks.reactors.hardship`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reactors.dompc import DoMpc
+from benchmarks.reactors.hardship import hardship
 from benchmarks.reactors.problems import PROBLEMS, Floats, Problem
 from twin.cli.results import versions
 from twin.clock import cpu_s
@@ -32,7 +34,10 @@ BARS = {
     "rti_vs_dompc": 0.10,
     "sqp_cost_gap_pct": 1.0,
     "rti_cost_gap_pct": 3.0,
+    "late_pct": 0.0,
+    "steady_offset_pct": 0.1,
 }
+LEAST = {"usable_pct": 100.0}
 
 
 class Ours:
@@ -186,13 +191,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--courses", type=int, default=COURSES)
-    parser.add_argument("--only", choices=[problem.name for problem in PROBLEMS])
+    parser.add_argument("--only", choices=[*(problem.name for problem in PROBLEMS), "hardship"])
     parser.add_argument("--json", action="store_true", help="print JSON (it always does)")
     asked = parser.parse_args()
     found: dict[str, Any] = {"courses": asked.courses, "seed": SEED}
     for problem in PROBLEMS:
         if asked.only in {None, problem.name}:
             found |= measured(problem, asked.courses)
+    if asked.only in {None, "hardship"}:
+        found |= hardship(asked.courses, SEED)
     bars = {
         key: bar
         for key in found
@@ -200,6 +207,8 @@ def main() -> None:
         if key == name or key.endswith(f"_{name}")
     }
     met = {key: bool(found[key] <= bar) for key, bar in bars.items()}
+    for key in LEAST.keys() & found.keys():
+        bars[key], met[key] = LEAST[key], bool(found[key] >= LEAST[key])
     print(json.dumps({**found, "bars": bars, "met": met, "versions": versions()}, indent=1))
 
 

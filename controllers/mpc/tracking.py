@@ -31,7 +31,7 @@ IDLE = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StationMemory:
-    """What one step leaves for the next. ``u`` and ``d`` are the last ones that were known."""
+    """What one step leaves for the next: ``u`` was asked for last, ``d`` is the last that was known."""
 
     belief: Belief | WindowBelief
     ladder: Memory
@@ -104,7 +104,8 @@ class StationMpc:
         """The setpoints from now on.
 
         ``y`` was measured just now (NaN where nothing was), ``u`` was applied until now, ``d`` are
-        the model's DVs. What is unknown of ``u`` and ``d`` is taken as it was before. With a clock,
+        the model's DVs. An unknown ``u`` is taken as it was asked for last, an unknown ``d`` as it was
+        before. With a clock,
         no solver begins another iteration after ``deadline_s``; without, iterations alone count.
         Raises `ProblemError` for a vector of the wrong length, never for what stands in it.
         """
@@ -125,7 +126,7 @@ class StationMpc:
             here, memory.ladder, time_s=time_s, deadline_s=deadline_s
         )
         setpoints = {name: float(value) for name, value in zip(self._names, answer.u, strict=True)}
-        after = StationMemory(belief, ladder, applied, d, target or memory.target)
+        after = StationMemory(belief, ladder, answer.u, d, target or memory.target)
         return StationAnswer(setpoints, answer, belief, target), after
 
     def _rest(self, here: Here, last: Target | None) -> Target | None:

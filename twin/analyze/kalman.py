@@ -72,7 +72,9 @@ TOLD_APART = 1e-6
 class Kalman:
     """The filter of one station; it holds no state, beliefs go in and come out.
 
-    ``walk`` and ``noise`` are the deviations of z in one step and of the measurements.
+    ``walk`` and ``noise`` are the deviations of z in one step and of the measurements; ``lo`` and
+    ``hi`` are limits of z: those within which the model holds, and disturbances no larger than what
+    they disturb can be.
 
     Raises `ProblemError` where a disturbance cannot be told from others or is not seen at all, and
     for noises that are missing, negative or of unknown quantities.
@@ -92,8 +94,7 @@ class Kalman:
         self.noise = np.array([noise.measured[name] for name in model.measurements])
         self._R = np.diag(self.noise**2)
         self._first = np.diag(np.concatenate((0.05 * x_span, 0.05 * w_span)) ** 2)
-        self._lo = np.array([q.lo for q in t.model.states])
-        self._hi = np.array([q.hi for q in t.model.states])
+        self.lo, self.hi = _limits(model)
 
     def begin(self, x: Floats | None = None) -> Belief:
         """Belief before anything was measured: the model's reference, a twentieth of ranges unsure."""
@@ -118,8 +119,8 @@ class Kalman:
             z, P = self._predict(z, P, u, d)
             z, P, seen = self._correct(belief, z, P, u, d, y)
         n_x = self.model.transition.n_x
-        x = np.clip(z[:n_x], self._lo, self._hi)
-        return Belief(x, z[n_x:], P, *seen)
+        z = np.clip(z, self.lo, self.hi)
+        return Belief(z[:n_x], z[n_x:], P, *seen)
 
     def _predict(self, z: Floats, P: Floats, u: Floats, d: Floats) -> tuple[Floats, Floats]:
         after, A, _ = self.model.ahead(z, u, d)
@@ -180,6 +181,23 @@ def spans(model: Linearised) -> tuple[Floats, Floats, Floats]:
     )
     x, w, measured = (np.array([span or 1.0 for span in v], dtype=np.float64) for v in vectors)
     return x, w, measured
+
+
+def _limits(model: Linearised) -> tuple[Floats, Floats]:
+    t = model.transition
+    _, w_span, _ = spans(model)
+    parameters = {q.name: q for q in t.model.parameters}
+    lo, hi = [q.lo for q in t.model.states], [q.hi for q in t.model.states]
+    for name, span in zip(t.disturbances, w_span, strict=True):
+        q = parameters.get(name)
+        room = (
+            (-span, span)
+            if q is None or q.default is None
+            else (q.lo - q.default, q.hi - q.default)
+        )
+        lo.append(float(room[0]))
+        hi.append(float(room[1]))
+    return np.array(lo), np.array(hi)
 
 
 def refuse_undetectable(model: Linearised) -> None:

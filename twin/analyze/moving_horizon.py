@@ -65,9 +65,10 @@ class MovingHorizon:
         self._kalman = Kalman(model, noise)
         self._steps, self._iterations = steps, iterations
         x_span, w_span, _ = spans(model)
-        self._least = 1e-6 * np.concatenate((x_span, w_span))
+        span = np.concatenate((x_span, w_span))
+        self._least = 1e-6 * span
         self._window = EstimationWindow(
-            model.transition, model.measurements, steps, np.concatenate((x_span, w_span)),
+            model.transition, model.measurements, steps, (self._kalman.lo, self._kalman.hi, span),
             np.maximum(self._kalman.walk, self._least), self._kalman.noise,
         )  # fmt: skip
 

@@ -51,8 +51,8 @@ class Binding:
 class Memory:
     """What one solve leaves for the next: its plan, its damping, and how often none was found.
 
-    ``age`` counts the steps since the plan was optimised, ``failures`` those since a solver
-    succeeded, ``held`` those in which there was no plan left.
+    ``age`` counts the steps since the plan was optimised, ``failures`` those in which solvers were
+    asked in vain, ``held`` those in which there was no plan left.
     """
 
     point: Floats | None = None
@@ -87,6 +87,8 @@ class Answer:
 
 COLD_AFTER = 3
 """Failures after which the last plan is no longer a good start: a bad one can spoil every solve."""
+COLD_ITERATIONS = 10
+"""Gauss-Newton steps from a cold start."""
 WORSE = 0.01
 """A solver's plan that costs so much more than the start, as a share, is not believed."""
 BINDS = 1e-6
@@ -127,6 +129,8 @@ class Ladder:
     ) -> tuple[Answer, Memory]:
         """The answer for this step and what the next solve should know. Never raises for bad numbers."""
         late = (lambda: time_s() >= deadline_s) if time_s is not None else None
+        if memory.point is not None and len(memory.point) != self.shooting.n:
+            memory = Memory()  # that of another task
         unknown = _unknown(here)
         reasons: list[str] = []
         if unknown:
@@ -136,6 +140,8 @@ class Ladder:
             if found is not None:
                 after = Memory(self.shooting.shifted(found.x), damping)
                 return self._answer(here, found, tuple(reasons)), after
+        asked = not unknown and not (late is not None and late())
+        memory = replace(memory, failures=memory.failures + asked)
         return self._fallen(here, memory, tuple(reasons))
 
     def _solved(
@@ -144,13 +150,16 @@ class Ladder:
         """What a solver found, or None; the reasons grow by one for each that was tried."""
         shooting, damping = self.shooting, memory.damping
         p = shooting.parameters(here)
-        cold = memory.point is None or memory.failures >= COLD_AFTER
-        start = shooting.guess(here) if memory.point is None or cold else memory.point
-        for name in () if cold else self._sqp.solvers:
+        point, known = memory.point, memory.point is not None and memory.failures < COLD_AFTER
+        start = point if point is not None and known else shooting.guess(here)
+        # The very first plan is IPOPT's. Later a cold start must not cost more time than there is.
+        solvers = self._sqp.solvers if known or memory.failures or memory.held else ()
+        iterations = self.iterations if known else max(self.iterations, COLD_ITERATIONS)
+        for name in solvers:
             if late is not None and late():
                 break
             found = self._sqp.solve(
-                start, p, iterations=self.iterations, damping=damping, solver=name, stop=late
+                start, p, iterations=iterations, damping=damping, solver=name, stop=late
             )
             doubt = self._doubt(found, start, p)
             reasons.append(found.reason + doubt)
@@ -179,7 +188,11 @@ class Ladder:
             return f + sigma * float(beyond.sum())
 
         before = merit(*problem.values(problem.start(start), p))
-        after = merit(*problem.values(found.x, p))
+        f, g = problem.values(found.x, p)
+        # Measured here, whatever the solver says of itself.
+        if not problem.violation(found.x, g) <= problem.feasibility_tolerance:
+            return "; not feasible"
+        after = merit(f, g)
         if after > before + WORSE * (1.0 + abs(before)):
             return f"; merit {after:.3g} after {before:.3g}"
         return ""
@@ -201,17 +214,12 @@ class Ladder:
         if point is not None and memory.age < shooting.task.horizon - 1:
             rung = Rung.SHIFTED
             u = self._allowed(shooting.first(point, u), u)
-            after = replace(
-                memory, point=shooting.shifted(point), age=memory.age + 1,
-                failures=memory.failures + 1,
-            )  # fmt: skip
+            after = replace(memory, point=shooting.shifted(point), age=memory.age + 1)
             if not _unknown(here):
                 plan = shooting.plan(point, here)
         else:
             rung = Rung.HOLD if memory.held < self._hold_steps else Rung.SHED
-            after = replace(
-                memory, point=None, damping=0.0, failures=memory.failures + 1, held=memory.held + 1
-            )
+            after = replace(memory, point=None, damping=0.0, held=memory.held + 1)
         return Answer(u, rung, reasons, 0, np.nan, np.nan, plan, ()), after
 
     def _known(self, u: Floats) -> Floats:

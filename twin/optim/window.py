@@ -26,7 +26,8 @@ _ca: Any = casadi
 class EstimationWindow:
     """The estimation problem of ``steps`` steps, built once.
 
-    ``x_span`` and ``w_span`` scale the unknowns, ``q`` and ``r`` are noise in the quantities' units.
+    ``z_limits`` are lower and upper limits of z and the spans that scale it; ``q`` and ``r`` are noise
+    in the quantities' units.
     """
 
     def __init__(
@@ -34,13 +35,14 @@ class EstimationWindow:
         transition: Transition,
         measured: tuple[str, ...],
         steps: int,
-        z_span: Floats,
+        z_limits: tuple[Floats, Floats, Floats],
         q: Floats,
         r: Floats,
     ) -> None:
         if steps < 1:
             raise ProblemError(f"a window of {steps} steps remembers nothing; give at least one")
         t = self.transition = transition
+        lo, hi, z_span = z_limits
         self.steps, self._span = steps, z_span
         n_z, n_y = t.n_x + t.n_w, len(measured)
         rows = [t.names.index(name) for name in measured]
@@ -60,13 +62,11 @@ class EstimationWindow:
             expected = t.outputs(seen[: t.n_x], u_k, d_k, seen[t.n_x :])[rows]
             at = slice(k * n_y, (k + 1) * n_y)
             residuals.append(mask[at] * (y[at] - expected) / r)
-        lo = np.array([s.lo for s in t.model.states] + [-np.inf] * t.n_w) / z_span
-        hi = np.array([s.hi for s in t.model.states] + [np.inf] * t.n_w) / z_span
         # Residuals are large where noise is small; as a whole they are brought to about one.
         even = float(np.median(q / z_span))
         self._sqp = RealTimeSqp(
             _ca.vertcat(*Z), even * _ca.vertcat(*residuals), p=_ca.vertcat(*given),
-            x_lo=np.tile(lo, steps + 1), x_hi=np.tile(hi, steps + 1), tolerance=1e-6,
+            x_lo=np.tile(lo / z_span, steps + 1), x_hi=np.tile(hi / z_span, steps + 1),
         )  # fmt: skip
 
     def solve(

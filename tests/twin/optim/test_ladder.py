@@ -108,8 +108,23 @@ def test_without_solvers_the_plan_is_followed_to_its_end_then_held_then_shed(
 
 
 def test_after_several_failures_the_next_solve_starts_cold(ladder: Ladder) -> None:
-    memory = replace(warm(ladder), failures=3)
-    answer, _ = ladder.solve(HERE, memory)
+    spoilt = replace(warm(ladder), point=np.full(ladder.shooting.n, 0.9), failures=3)
+    guess = ladder.shooting.guess(HERE)
+    seen = []
+    sqp = ladder._sqp.solve
+
+    def watched(x0: Any, *args: Any, **options: Any) -> Solution:
+        seen.append(x0)
+        return sqp(x0, *args, **options)
+
+    ladder._sqp.solve = watched  # type: ignore[method-assign]
+    answer, _ = ladder.solve(HERE, spoilt)
+    assert answer.optimised
+    assert (seen[0] == guess).all()
+
+
+def test_a_plan_of_another_task_is_not_followed(ladder: Ladder) -> None:
+    answer, _ = ladder.solve(HERE, Memory(point=np.zeros(7)))
     assert answer.rung is Rung.IPOPT
 
 
@@ -117,16 +132,32 @@ def test_a_plan_that_costs_far_more_than_its_start_is_not_believed(ladder: Ladde
     memory = warm(ladder)
     sqp = ladder._sqp.solve
 
-    def worse(*args: Any, **options: Any) -> Solution:
-        found = sqp(*args, **options)
-        x = found.x.copy()
-        x[:2] = [1.0, 1.0]
-        return replace(found, x=x)
+    def spoilt(here: Here) -> Any:
+        """A solver that is right in itself, but for other references than it was asked for."""
 
-    ladder._sqp.solve = worse  # type: ignore[method-assign]
+        def solve(x0: Any, p: Any, *args: Any, **options: Any) -> Solution:
+            found = sqp(x0, ladder.shooting.parameters(here), *args, **options)
+            return replace(found, multipliers=np.zeros_like(found.multipliers))
+
+        return solve
+
+    ladder._sqp.solve = spoilt(replace(HERE, references=np.array([90.0])))  # type: ignore[method-assign]
     answer, _ = ladder.solve(HERE, memory)
     assert answer.rung is Rung.IPOPT
     assert "merit" in answer.reasons[0]
+
+
+def test_what_a_solver_says_of_itself_is_not_believed(ladder: Ladder) -> None:
+    memory = warm(ladder)
+    sqp = ladder._sqp.solve
+
+    def boasts(*args: Any, **options: Any) -> Solution:
+        return replace(sqp(*args, **options), x=np.zeros(ladder.shooting.n), kkt_residual=0.0)
+
+    ladder._sqp.solve = boasts  # type: ignore[method-assign]
+    answer, _ = ladder.solve(HERE, memory)
+    assert answer.rung is Rung.IPOPT
+    assert "not feasible" in answer.reasons[0]
 
 
 @pytest.mark.parametrize("seconds", range(8))
@@ -148,7 +179,10 @@ def test_ipopt_is_interrupted_by_the_clock(ladder: Ladder) -> None:
     assert answer.rung is Rung.HOLD
     assert "User_Requested_Stop" in answer.reasons[0]
     assert answer.u.tolist() == AT.u.tolist()
-    assert memory.failures == 1
+    assert (memory.failures, memory.held) == (0, 1)
+    # What there was no time for by IPOPT is done by Gauss-Newton steps the next time.
+    answer, _ = ladder.solve(HERE, memory)
+    assert answer.rung is Rung.HPIPM
 
 
 @pytest.mark.parametrize("name", ["x", "u", "references", "d"])
