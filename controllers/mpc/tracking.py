@@ -10,7 +10,7 @@ step is a part). Letters as in `twin.optim.shooting`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,6 +89,11 @@ class StationMpc:
         at = self.task.model.point()
         known = at.u if u is None else np.asarray(u, dtype=np.float64)
         return StationMemory(self._estimator.begin(x), Memory(), known, at.d)
+
+    def known(self, memory: StationMemory, **x: float) -> StationMemory:
+        """The memory after an event that set states: ``known(memory, wear_mm=0.0)``, an edge changed."""
+        belief = self._estimator.known(memory.belief, x)  # type: ignore[arg-type]
+        return replace(memory, belief=belief)
 
     def decide(
         self,

@@ -12,7 +12,7 @@ in Simon, Optimal State Estimation, 2006):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -121,6 +121,30 @@ class Kalman:
         n_x = self.model.transition.n_x
         z = np.clip(z, self.lo, self.hi)
         return Belief(z[:n_x], z[n_x:], P, *seen)
+
+    def known(self, belief: Belief, x: Mapping[str, float]) -> Belief:
+        """The belief after an event that sets states: an edge was changed, a tank filled.
+
+        Raises `ProblemError` for a state that the model does not have, or a value off its limits.
+        """
+        states = self.model.transition.model.states
+        at = {q.name: n for n, q in enumerate(states)}
+        wrong = [
+            f"{n} = {v}"
+            for n, v in x.items()
+            if n not in at or not states[at[n]].lo <= v <= states[at[n]].hi
+        ]
+        if wrong:
+            raise ProblemError(
+                f"{self.model.transition.model.name!r} cannot have {', '.join(wrong)}"
+            )
+        mean, P = belief.x.copy(), belief.covariance.copy()
+        for name, value in x.items():
+            n = at[name]
+            mean[n] = value
+            P[n, :] = P[:, n] = 0.0
+            P[n, n] = self._Q[n, n]
+        return replace(belief, x=mean, covariance=P)
 
     def _predict(self, z: Floats, P: Floats, u: Floats, d: Floats) -> tuple[Floats, Floats]:
         after, A, _ = self.model.ahead(z, u, d)

@@ -7,6 +7,7 @@ where the window cannot be solved. Outliers that it leaves out are left out here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,6 +77,11 @@ class MovingHorizon:
         """Belief before anything was measured."""
         first = self._kalman.begin(x)
         return WindowBelief(first, (), first, "nothing measured yet")
+
+    def known(self, belief: WindowBelief, x: Mapping[str, float]) -> WindowBelief:
+        """The belief after an event that sets states: a window cannot look past it, so it begins anew."""
+        now = self._kalman.known(belief.now, x)
+        return WindowBelief(now, (), now, "states set")
 
     def update(self, belief: WindowBelief, u: Floats, d: Floats, y: Floats) -> WindowBelief:
         """One step further: ``u`` was applied in it, ``y`` measured at its end (NaN: nothing was)."""

@@ -93,7 +93,7 @@ class Shooting:
     ...     cutting, 60.0, 5, (Move("feed_mm", 0.2, 0.3, weight=1.0),), (Aim("roughness_um", 1.0),)
     ... )
     >>> Shooting(task).n
-    14
+    15
     """
 
     def __init__(self, task: TrackingTask, p: Floats | None = None) -> None:

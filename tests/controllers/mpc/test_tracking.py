@@ -112,6 +112,60 @@ def test_a_moulding_machine_is_followed_from_shot_to_shot() -> None:
     assert abs(y[1] - 1.5) / 12.0 < 1e-3
 
 
+@pytest.mark.slow
+def test_the_zones_of_an_oven_follow_without_offset_in_spite_of_lossy_doors() -> None:
+    oven = load("oven")
+    zones = [f"zone_{z}_c" for z in (1, 2, 3, 4)]
+    task = TrackingTask(
+        oven, 60.0, 8,
+        tuple(
+            Move(f"zone_{z}_setpoint_c", 100.0, 215.0, rate_per_s=0.1, weight=1e-3)
+            for z in (1, 2, 3, 4)
+        ),
+        aims=tuple(Aim(zone, 0.1) for zone in zones),
+        bands=(Band("gas_kw", hi=300.0, weight=1.0),),
+        blocks=(1, 2, 5), disturbances=tuple(f"bias.{zone}" for zone in zones), substeps=2,
+    )  # fmt: skip
+    noise = Noise(dict.fromkeys(zones, 0.5), {f"bias.{zone}": 0.1 for zone in zones}, {})
+    mpc = StationMpc(task, noise)
+    at = oven.point(door_loss_rel=0.3)
+    x, u, wanted = at.x.copy(), at.u, np.array([150.0, 182.0, 176.0, 171.0])
+    memory = mpc.begin(x, u)
+    for _ in range(70):
+        for _ in range(6):
+            oven.stepper()(x, u, at.d, at.p, 10.0, x)
+        answer, memory = mpc.decide(memory, x[:4].copy(), u, wanted)
+        u = answer.answer.u
+    assert answer.answer.rung is Rung.HPIPM
+    assert np.abs(x[:4] - wanted).max() / 270.0 < 1e-3
+
+
+@pytest.mark.parametrize("window", [0, 4])
+def test_an_edge_that_was_changed_is_known_to_be_new(window: int) -> None:
+    cutting = load("cutting")
+    task = TrackingTask(
+        cutting, 60.0, 4,
+        (Move("cutting_speed_m_per_min", 200.0, 280.0, weight=1e-5), Move("feed_mm", 0.2, 0.35)),
+        bands=(Band("roughness_um", hi=3.2, weight=10.0), Band("cycle_time_s", hi=50.0, rank=2)),
+        prices={"energy_kwh": 0.2, "wear_increment": 30.0}, disturbances=("hardness_rel",),
+    )  # fmt: skip
+    noise = Noise({"energy_kwh": 0.0005}, {"hardness_rel": 0.01}, {"wear_mm": 1e-5})
+    mpc = StationMpc(task, noise, window=window)
+    at, wear = cutting.point(), 0.0
+    u, memory = at.u, mpc.begin(at.x, at.u)
+    for k in range(50):
+        part = cutting.numbers()(np.array([wear]), u, np.array([1.1]), at.p)
+        wear += part[4]
+        answer, memory = mpc.decide(memory, np.array([part[1]]), u, np.zeros(0))
+        if k == 30:
+            wear, memory = 0.0, mpc.known(memory, wear_mm=0.0)
+        u = answer.answer.u
+    assert memory.belief.x[0] == pytest.approx(wear, abs=0.03)
+    assert part[0] == pytest.approx(50.0, abs=0.1)
+    with pytest.raises(ProblemError, match="wear_mm = -1"):
+        mpc.known(memory, wear_mm=-1.0)
+
+
 def test_what_is_not_known_of_inputs_is_taken_as_it_was() -> None:
     mpc = StationMpc(TASK, NOISE)
     memory = mpc.begin(AT.x, AT.u)
