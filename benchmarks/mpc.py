@@ -26,6 +26,7 @@ from benchmarks.reactors.hardship import hardship
 from benchmarks.reactors.problems import PROBLEMS, Floats, Problem
 from twin.cli.results import versions
 from twin.clock import cpu_s
+from twin.optim.ladder import Ladder, Memory, Rung
 from twin.optim.shooting import Here, Shooting
 
 COURSES, SEED = 24, 4001
@@ -41,35 +42,27 @@ LEAST = {"usable_pct": 100.0}
 
 
 class Ours:
-    """Gauss-Newton steps from the plan before, as many as allowed; IPOPT where they do not suffice."""
+    """The product's ladder: Gauss-Newton steps from the plan before, IPOPT where they do not suffice."""
 
     def __init__(self, problem: Shooting, iterations: int) -> None:
-        self._problem, self._iterations = problem, iterations
-        # One step leaves the dynamics open by the square of its length.
-        self._sqp = problem.sqp(feasibility_tolerance=1e-3 if iterations > 1 else 1e-2)
-        self._nlp = problem.nlp()
-        self._plan: Floats | None = None
-        self._damping = 0.0
+        self._problem = problem
+        self._ladder = Ladder(problem, iterations=iterations)
+        self._memory = Memory()
         self.succeeded, self.by_ipopt = True, 0
 
     def begin(self) -> None:
         """Forget the course before."""
-        self._plan, self._damping = None, 0.0
+        self._memory = Memory()
 
     def __call__(self, x: Floats, u: Floats, references: Floats) -> Floats:
         """The next setpoints."""
-        here = _here(self._problem, x, u, references)
-        p, plan = self._problem.parameters(here), self._plan
-        solution = None
-        if plan is not None:
-            solution = self._sqp.solve(plan, p, iterations=self._iterations, damping=self._damping)
-            self._damping = solution.damping
-        if solution is None or not solution.usable:
-            self.by_ipopt += plan is not None
-            solution = self._nlp.solve(self._problem.guess(here) if plan is None else plan, p)
-        self.succeeded = solution.usable
-        self._plan = self._problem.shifted(solution.x)
-        return self._problem.first(solution.x, u)
+        first = self._memory.point is None
+        answer, self._memory = self._ladder.solve(
+            _here(self._problem, x, u, references), self._memory
+        )
+        self.succeeded = answer.optimised
+        self.by_ipopt += answer.rung is Rung.IPOPT and not first
+        return answer.u
 
 
 class Converged:

@@ -85,7 +85,7 @@ class StationMpc:
         self._names = [q.name for q in task.model.mvs]
 
     def begin(self, x: Floats | None = None, u: Floats | None = None) -> StationMemory:
-        """The memory before the first step: state and setpoints as known, or the model's reference."""
+        """The memory one step before the first measurement: ``x`` and ``u``, or the model's reference."""
         at = self.task.model.point()
         known = at.u if u is None else np.asarray(u, dtype=np.float64)
         return StationMemory(self._estimator.begin(x), Memory(), known, at.d)
@@ -109,9 +109,10 @@ class StationMpc:
         """The setpoints from now on.
 
         ``y`` was measured just now (NaN where nothing was), ``u`` was applied until now, ``d`` are
-        the model's DVs. An unknown ``u`` is taken as it was asked for last, an unknown ``d`` as it was
-        before. With a clock,
-        no solver begins another iteration after ``deadline_s``; without, iterations alone count.
+        the model's DVs. An unknown ``u`` is taken as it was asked for last, an unknown ``d`` as it
+        was before. With a clock, no solver begins another iteration after ``deadline_s``; without,
+        iterations alone count.
+
         Raises `ProblemError` for a vector of the wrong length, never for what stands in it.
         """
         t, n_y = self.shooting.transition, len(self._measured)

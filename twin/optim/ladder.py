@@ -16,7 +16,7 @@ begun, and no iteration, after the deadline.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -40,7 +40,7 @@ class Rung(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A limit that binds: ``price`` is what one unit more room would save, EUR per unit and step."""
+    """A limit that binds: ``price`` is what a unit more room, all along the horizon, would save, EUR."""
 
     name: str
     side: str
@@ -66,8 +66,8 @@ class Memory:
 class Answer:
     """Setpoints (all MVs, declared order), the rung they come from, and how good they are.
 
-    ``reasons`` say how each rung ended that was tried; ``plan`` is None where there is none left.
-    ``kkt_residual`` is NaN below the solvers, ``cost_eur`` too.
+    ``reasons`` say how each rung ended that was tried. ``kkt_residual`` and ``cost_eur`` are NaN
+    below the solvers. `plan` and `binding` are worked out when they are asked for.
     """
 
     u: Floats
@@ -76,13 +76,38 @@ class Answer:
     iterations: int
     kkt_residual: float
     cost_eur: float
-    plan: Plan | None
-    binding: tuple[Binding, ...]
+    shooting: Shooting = field(repr=False)
+    here: Here = field(repr=False)
+    point: Floats | None = field(repr=False, default=None)
+    multipliers: tuple[Floats | None, Floats | None] = field(repr=False, default=(None, None))
 
     @property
     def optimised(self) -> bool:
         """Whether a solver found these setpoints for this very step."""
         return self.rung in {Rung.HPIPM, Rung.PIQP, Rung.IPOPT}
+
+    @property
+    def plan(self) -> Plan | None:
+        """The course that the setpoints begin; None where there is none left."""
+        if self.point is None or _unknown(self.here):
+            return None
+        return self.shooting.plan(self.point, self.here)
+
+    @property
+    def binding(self) -> tuple[Binding, ...]:
+        """Limits with a multiplier, added up over the horizon, dearest first."""
+        prices: dict[tuple[str, str], float] = {}
+        labels = (self.shooting.labels, self.shooting.decided())
+        for lam, named in zip(self.multipliers, labels, strict=True):
+            if lam is None:
+                continue
+            for at, name, unit in named:
+                if abs(lam[at]) > BINDS:
+                    key = (name, "hi" if lam[at] > 0.0 else "lo")
+                    price = abs(float(lam[at])) * self.shooting.money / unit
+                    prices[key] = prices.get(key, 0.0) + price
+        ordered = sorted(prices.items(), key=lambda item: -item[1])
+        return tuple(Binding(name, side, price) for (name, side), price in ordered)
 
 
 COLD_AFTER = 3
@@ -117,7 +142,6 @@ class Ladder:
         self._nlp = shooting.nlp(
             iteration_limit=ipopt_iterations, feasibility_tolerance=open_by, interruptible=True
         )
-        self._labels = shooting.labels
 
     def solve(
         self,
@@ -201,26 +225,25 @@ class Ladder:
         u = self._allowed(self.shooting.first(found.x, here.u), here.u)
         return Answer(
             u, Rung(found.solver), reasons, found.iterations, found.kkt_residual,
-            found.objective * self.shooting.money, self.shooting.plan(found.x, here),
-            self._binding(found),
+            found.objective * self.shooting.money, self.shooting, here, found.x,
+            (found.multipliers, found.bound_multipliers),
         )  # fmt: skip
 
     def _fallen(
         self, here: Here, memory: Memory, reasons: tuple[str, ...]
     ) -> tuple[Answer, Memory]:
         """No solver helped: the old plan for as long as it reaches, then hold, then shed."""
-        shooting, plan, point = self.shooting, None, memory.point
+        shooting, point = self.shooting, memory.point
         u = self._known(here.u)
         if point is not None and memory.age < shooting.task.horizon - 1:
             rung = Rung.SHIFTED
             u = self._allowed(shooting.first(point, u), u)
             after = replace(memory, point=shooting.shifted(point), age=memory.age + 1)
-            if not _unknown(here):
-                plan = shooting.plan(point, here)
         else:
             rung = Rung.HOLD if memory.held < self._hold_steps else Rung.SHED
+            point = None
             after = replace(memory, point=None, damping=0.0, held=memory.held + 1)
-        return Answer(u, rung, reasons, 0, np.nan, np.nan, plan, ()), after
+        return Answer(u, rung, reasons, 0, np.nan, np.nan, shooting, here, point), after
 
     def _known(self, u: Floats) -> Floats:
         """Setpoints in force; what is not known of them is taken at the model's reference."""
@@ -235,24 +258,6 @@ class Ladder:
             inside = min(max(float(found[at]), move.lo), move.hi)
             found[at] = min(max(inside, float(before[at]) - most), float(before[at]) + most)
         return found
-
-    def _binding(self, found: Solution) -> tuple[Binding, ...]:
-        """Limits with a multiplier, added up over the horizon, dearest first."""
-        prices: dict[tuple[str, str], float] = {}
-        duals = (
-            (found.multipliers, self._labels),
-            (found.bound_multipliers, self.shooting.decided()),
-        )
-        for lam, labels in duals:
-            if lam is None:
-                continue
-            for at, name, unit in labels:
-                if abs(lam[at]) > BINDS:
-                    key = (name, "hi" if lam[at] > 0.0 else "lo")
-                    price = abs(float(lam[at])) * self.shooting.money / unit
-                    prices[key] = prices.get(key, 0.0) + price
-        ordered = sorted(prices.items(), key=lambda item: -item[1])
-        return tuple(Binding(name, side, price) for (name, side), price in ordered)
 
 
 def _unknown(here: Here) -> list[str]:

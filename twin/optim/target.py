@@ -19,7 +19,7 @@ import numpy as np
 
 from twin.optim.realtime import RealTimeSqp
 from twin.optim.result import Floats, Solution
-from twin.optim.shooting import ROOM, Here
+from twin.optim.shooting import MOST, ROOM, Here
 from twin.optim.smooth import Expression
 from twin.optim.task import TrackingTask
 from twin.optim.transition import Transition
@@ -27,8 +27,6 @@ from twin.optim.transition import Transition
 __all__ = ["Target", "TargetProblem"]
 
 _ca: Any = casadi
-MOST = 1e3
-"""Hundredths of an output's range by which a band may give way at most: a number for solvers."""
 STAY = 1e-3
 """What moving setpoints through their whole range costs, as a share of the most that prices can cost:
 it decides what nothing else does."""
