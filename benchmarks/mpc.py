@@ -45,7 +45,7 @@ class Ours:
     """The product's ladder: Gauss-Newton steps from the plan before, IPOPT where they do not suffice."""
 
     def __init__(self, problem: Shooting, iterations: int) -> None:
-        self._problem = problem
+        self._problem, self._d = problem, problem.task.model.point().d
         self._ladder = Ladder(problem, iterations=iterations)
         self._memory = Memory()
         self.succeeded, self.by_ipopt = True, 0
@@ -58,7 +58,7 @@ class Ours:
         """The next setpoints."""
         first = self._memory.point is None
         answer, self._memory = self._ladder.solve(
-            _here(self._problem, x, u, references), self._memory
+            Here(x, u, references, self._d, np.zeros(0)), self._memory
         )
         self.succeeded = answer.optimised
         self.by_ipopt += answer.rung is Rung.IPOPT and not first
@@ -70,6 +70,7 @@ class Converged:
 
     def __init__(self, problem: Shooting) -> None:
         self._problem, self._nlp = problem, problem.nlp()
+        self._d = problem.task.model.point().d
         self._plan: Floats | None = None
         self.succeeded = True
 
@@ -79,16 +80,12 @@ class Converged:
 
     def __call__(self, x: Floats, u: Floats, references: Floats) -> Floats:
         """The next setpoints."""
-        here = _here(self._problem, x, u, references)
+        here = Here(x, u, references, self._d, np.zeros(0))
         guess = self._problem.guess(here) if self._plan is None else self._plan
         solution = self._nlp.solve(guess, self._problem.parameters(here))
         self.succeeded = solution.usable
         self._plan = self._problem.shifted(solution.x) if solution.usable else None
         return self._problem.first(solution.x, u)
-
-
-def _here(problem: Shooting, x: Floats, u: Floats, references: Floats) -> Here:
-    return Here(x, u, references, problem.task.model.point().d, np.zeros(0))
 
 
 def course(problem: Problem, control: Any, seed: int) -> tuple[float, list[float], int]:

@@ -133,10 +133,11 @@ class RealTimeSqp:
         at = _At(x, lam, np.zeros(problem.n), *self._model(x, parameters, lam))
         sigma, status, reason, done = 0.0, Status.ITERATION_LIMIT, "SQP: iteration limit", 0
         while True:
+            residual = problem.residual(at.x, at.slope, at.g, at.lam)
             if not at.finite:
                 status, reason = Status.FAILED, "SQP: the model is not finite at the present point"
                 break
-            if problem.residual(at.x, at.slope, at.g, at.lam) <= self.tolerance:
+            if residual <= self.tolerance:
                 status, reason = Status.SOLVED, "SQP: converged"
                 break
             if done == iterations:
@@ -156,8 +157,7 @@ class RealTimeSqp:
         if not feasible:
             reason = f"{reason}; bounds or constraints are violated by {violation:.3g}"
         return Solution(
-            at.x, float(at.f[0]), status, done,
-            problem.residual(at.x, at.slope, at.g, at.lam), feasible, reason, f"sqp/{name}", at.lam,
+            at.x, float(at.f[0]), status, done, residual, feasible, reason, f"sqp/{name}", at.lam,
             bound_multipliers=at.bounds_lam, damping=damping,
         )  # fmt: skip
 
