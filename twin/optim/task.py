@@ -50,7 +50,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Soft limits of an output (or state); ``weight`` in EUR per unit beyond and step, rank 1 kept longest."""
+    """Soft limits of an output (or state); ``weight`` in EUR per unit beyond and step.
+
+    Ranks decide where the station rests: rank 1 is kept longest. On the way there weights decide.
+    """
 
     output: str
     lo: float = -math.inf
