@@ -125,7 +125,8 @@ class StationMpc:
         d = memory.d if d is None else np.where(np.isfinite(d), d, memory.d)
         belief = self._estimator.update(memory.belief, applied, d, y)  # type: ignore[arg-type]
         here = Here(belief.x, applied, np.asarray(references, dtype=np.float64), d, belief.w)
-        target = self._rest(here, memory.target)
+        late = (lambda: time_s() >= deadline_s) if time_s is not None else None
+        target = self._rest(here, memory.target, late)
         if target is not None and target.usable:
             here = Here(here.x, applied, here.references, d, belief.w, target.u)
         answer, ladder = self.ladder.solve(
@@ -135,11 +136,14 @@ class StationMpc:
         after = StationMemory(belief, ladder, answer.u, d, target or memory.target)
         return StationAnswer(setpoints, answer, belief, target), after
 
-    def _rest(self, here: Here, last: Target | None) -> Target | None:
+    def _rest(
+        self, here: Here, last: Target | None, late: Callable[[], bool] | None
+    ) -> Target | None:
         """Where to come to rest; None if the task has no targets or the start is not known."""
         if self._target is None or not np.isfinite(here.references).all():
             return None
-        return self._target.solve(here, last if last is not None and last.usable else None)
+        good = last if last is not None and last.usable else None
+        return self._target.solve(here, good, late)
 
 
 def _refuse_idle(task: TrackingTask, shooting: Shooting) -> None:

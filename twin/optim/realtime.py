@@ -2,10 +2,11 @@
 
 Where `SqpProblem` searches along each step, this damps the quadratic model (Levenberg-Marquardt) as
 much as the last steps turned out to need, and shortens a step only where damping does not help. The
-damping is part of the answer and goes into the next solve. Economic tasks need it, since their Gauss-Newton matrix is nearly
-singular and undamped steps jump from limit to limit; tracking tasks soon run without. It wants a
-start that is near, the plan of the last period, not a cold one. One iteration a period is the real-time scheme of Diehl, Bock & Schloeder (SIAM J. Control Optim. 43 (2005) 1714).
-Letters as in `twin.optim.sqp`; lambda is the damping.
+damping is part of the answer and goes into the next solve. Economic tasks need it, since their
+Gauss-Newton matrix is nearly singular and undamped steps jump from limit to limit; tracking tasks
+soon run without. It wants a start that is near, the plan of the last period, not a cold one. One
+iteration a period is the real-time scheme of Diehl, Bock & Schloeder (SIAM J. Control Optim. 43
+(2005) 1714). Letters as in `twin.optim.sqp`; lam are the multipliers.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ Eng. Practice 11 (2003) 733). Per-part models have no steady state; theirs is th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,8 +110,10 @@ class TargetProblem:
             g_lo=lo, g_hi=hi, feasibility_tolerance=1e-5,
         )  # fmt: skip
 
-    def solve(self, here: Here, last: Target | None = None) -> Target:
-        """The target from here; ``last`` is a good start."""
+    def solve(
+        self, here: Here, last: Target | None = None, stop: Callable[[], bool] | None = None
+    ) -> Target:
+        """The target from here; ``last`` is a good start, ``stop`` is asked before each iteration."""
         n_s = len(self._bands)
         start = np.concatenate(
             [
@@ -119,26 +122,33 @@ class TargetProblem:
                 np.zeros(n_s),
             ]
         )
-        found = self._at(here, start, np.zeros(n_s), np.zeros(n_s), economic=True)
+        found = self._at(here, start, np.zeros(n_s), np.zeros(n_s), stop, economic=True)
         if found.usable or not n_s:
             return self._target(found)
         caps = np.full(n_s, MOST)
         for rank in sorted({band.rank for band, _, _ in self._bands}):
             of_rank = np.array([band.rank == rank for band, _, _ in self._bands])
-            found = self._at(here, start, of_rank.astype(float), caps, economic=False)
+            found = self._at(here, start, of_rank.astype(float), caps, stop, economic=False)
             if not found.usable:
                 return self._target(found)
             start = found.x
             caps = np.where(of_rank, found.x[-n_s:] + 1e-3, caps)
-        return self._target(self._at(here, start, np.zeros(n_s), caps, economic=True))
+        return self._target(self._at(here, start, np.zeros(n_s), caps, stop, economic=True))
 
     def _at(
-        self, here: Here, start: Floats, weights: Floats, caps: Floats, *, economic: bool
+        self,
+        here: Here,
+        start: Floats,
+        weights: Floats,
+        caps: Floats,
+        stop: Callable[[], bool] | None,
+        *,
+        economic: bool,
     ) -> Solution:
         p = np.concatenate(
             [here.x, here.u, here.references, here.d, here.w, weights, caps, [float(economic)]]
         )
-        return self._sqp.solve(start, p, iterations=ITERATIONS)
+        return self._sqp.solve(start, p, iterations=ITERATIONS, stop=stop)
 
     def _target(self, found: Solution) -> Target:
         n_x, n_m = self._t.n_x, len(self._moved)
