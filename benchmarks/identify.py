@@ -18,6 +18,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -131,7 +132,7 @@ def _known(
     for n, station in enumerate(line.plant.stations):
         names = list(station.failures)
         modes: list[str] = []
-        for before, after in zip(courses, courses[1:], strict=False):
+        for before, after in pairwise(courses):
             for mode, name in enumerate(names):
                 modes += [name] * (after[n][mode] - before[n][mode])
         ops = columns[f"{station.name}.op_count"]
@@ -158,7 +159,9 @@ def truths(line: Line) -> dict[str, float]:
         if station.tool is not None:
             found[f"{name}.tool.life_cv"] = c[s.C_TOOL_LIFE_CV]
             found[f"{name}.tool.change_s"] = c[s.C_TOOL_CHANGE_S]
-        for q, value in zip(line.elements[e].process.parameters, parameters_of(line, e), strict=True):
+        for q, value in zip(
+            line.elements[e].process.parameters, parameters_of(line, e), strict=True
+        ):
             found[f"{name}.parameters.{q.name}"] = float(value)
     return found
 

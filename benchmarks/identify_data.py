@@ -90,7 +90,9 @@ def extrusion(folder: Path | None) -> dict[str, Any]:
         }
     return {
         "gauges": len(names),
-        "copies_that_cover_the_number_they_were_made_with": {k: fmean(v) for k, v in inside.items()},
+        "copies_that_cover_the_number_they_were_made_with": {
+            k: fmean(v) for k, v in inside.items()
+        },
         "by_gauge": found,
     }
 

@@ -124,9 +124,7 @@ def doubted(station: StationSpec, model: ProcessModel, p: Column, parts: Parts) 
     return None
 
 
-def _faster(
-    model: ProcessModel, p: Column, parts: Parts, at: int
-) -> Callable[[float], float]:
+def _faster(model: ProcessModel, p: Column, parts: Parts, at: int) -> Callable[[float], float]:
     """How much faster edges wear with one parameter at another value, over all parts."""
     function, zero = model.numbers(), np.zeros(len(model.states))
     place = model.output_names.index("wear_increment")

@@ -87,7 +87,15 @@ def finding(
     """
     known = nominal.range if isinstance(nominal, Value) else None
     value = float(nominal)
-    return Finding(path, unit, value, found, known, _judged(value, found, known, width, is_scale=is_scale), note)
+    return Finding(
+        path,
+        unit,
+        value,
+        found,
+        known,
+        _judged(value, found, known, width, is_scale=is_scale),
+        note,
+    )
 
 
 def _judged(

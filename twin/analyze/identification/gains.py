@@ -1,11 +1,8 @@
 """Parameters of a process model, as it declares them, fitted to what was measured of its parts.
 
 Weighted nonlinear least squares over all outputs at once, each weighted by the scatter that it shows.
-What the record cannot tell apart is found before anything is fitted: columns of the Jacobian, scaled
-by how far each parameter may lie from its nominal value, are taken up one by one, those first that the
-plant file is unsure of; one that is, beside those taken already, almost a combination of them stays at
-its nominal value (forward selection by orthogonal residual; Chu and Hahn, AIChE J. 53 (2007) 2858, for
-the idea). A parameter whose residuals go on growing in time may drift. Letters in the equations:
+What the record cannot tell apart is found before anything is fitted, see ``candidates``. A parameter
+whose residuals go on growing in time may drift. Letters in the equations:
 
     p   parameters     r   residuals over their scatter     J   dr/dp, scaled     c   a column of J
 """
@@ -19,11 +16,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.analyze.identification.candidates import Candidate, candidates, choose
 from twin.analyze.identification.finding import UNKNOWN, Finding, Interval, finding
 from twin.analyze.identification.parts import Parts
 from twin.analyze.identification.record import Column
 from twin.config.plant import StationSpec
-from twin.processes.model import ProcessModel, Quantity
+from twin.processes.model import ProcessModel
 
 RESOLUTION: Mapping[str, float] = {"cycle_time_s": 0.01, "energy_kwh": 0.001}
 """Steps of the PLC's cycle clock and energy meter; assumption: 10 ms, 1 W h."""
@@ -33,19 +31,6 @@ LEAST_PARTS = 12
 ROUNDS = 6
 NOT_COMPARED = ("material_kg", "defect_probability", "wear_increment")
 """Outputs that no instrument shows of a single part."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A parameter that could be fitted: how far it may lie off, and how early it is taken up."""
-
-    quantity: Quantity
-    at: int
-    nominal: float
-    width: float
-    rank: int
-    """0: the plant file gives a range. 1: an effect that the plant file leaves at nothing.
-    2: the plant file gives a number. 3: the model's own default."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,27 +48,8 @@ class ProcessFit:
     drifts_per_h: Mapping[str, Interval] = field(default_factory=dict)
     scatter: Mapping[str, float] = field(default_factory=dict)
     residuals: Mapping[str, Column] = field(default_factory=dict)
-    hours: Column = field(default_factory=lambda: np.array([]))
-
-
-def candidates(station: StationSpec, model: ProcessModel, p: Column) -> list[Candidate]:
-    """The parameters of a station's model that could be off, those first that are least known."""
-    found = []
-    for at, (q, nominal) in enumerate(zip(model.parameters, p.tolist(), strict=True)):
-        given = station.parameters.get(q.name)
-        if q.lo >= q.hi or q.name.startswith("reference_") and given is None:
-            continue
-        width, rank = q.hi - q.lo, 3
-        if given is not None:
-            rank = 2
-            if given.range is not None and given.range[0] < given.range[1]:
-                width, rank = given.range[1] - given.range[0], 0
-        elif nominal == 0.0:
-            rank = 1
-        if rank >= 2 and nominal != 0.0:
-            width = min(width, SURE * abs(nominal))
-        found.append(Candidate(q, at, nominal, width, rank))
-    return found
+    shown_hours: Mapping[str, Column] = field(default_factory=dict)
+    """When the parts of each output's residuals were begun."""
 
 
 @dataclass(slots=True, eq=False)
@@ -162,7 +128,7 @@ def fit_process(
 def _problem(
     station: StationSpec, model: ProcessModel, p: Column, parts: Parts, x: Column
 ) -> _Problem | None:
-    whole = np.isfinite(x).all(axis=1)
+    whole = np.asarray(np.isfinite(x).all(axis=1))
     parts, x = parts.only(whole), x[whole]
     if parts.op.size < LEAST_PARTS:
         return None
@@ -187,39 +153,6 @@ def floor(name: str, values: Column) -> float:
     if name in RESOLUTION:
         return RESOLUTION[name] / math.sqrt(12.0)
     return 1e-6 * max(float(np.nanmax(np.abs(values))), 1e-6)
-
-
-SURE = 0.4
-"""A number that the plant file gives without a range, or leaves to the model, is taken to lie within a
-fifth either way of itself; assumption."""
-WORTH = (1.0, 1.0, 0.25, 0.25)
-"""By rank: how narrow an interval must be, against what was known before. What the plant file is sure
-of is freed only where the record knows it much better, for it widens the intervals of all others."""
-
-
-def choose(J: Column, able: Sequence[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
-    """Which parameters the record tells, and which it does not; ``J`` per width of each.
-
-    One is told if its interval, beside all those told before, would be narrow enough.
-    """
-    chosen: list[Candidate] = []
-    basis: list[Column] = []
-    rest = J.copy()
-    waiting = list(range(len(able)))
-    while waiting:
-        rank = min(able[n].rank for n in waiting)
-        group = [n for n in waiting if able[n].rank == rank]
-        best = max(group, key=lambda n: float(np.linalg.norm(rest[:, n])))
-        length = float(np.linalg.norm(rest[:, best]))
-        if length * WORTH[rank] <= 2.0 * 1.96:
-            waiting = [n for n in waiting if n not in group]
-            continue
-        c = rest[:, best] / length
-        rest -= np.outer(c, c @ rest)
-        basis.append(c)
-        chosen.append(able[best])
-        waiting.remove(best)
-    return chosen, [one for one in able if one not in chosen]
 
 
 def _fitted(
@@ -273,7 +206,8 @@ def _least_squares(
         _rescale(problem, *_unpacked(problem, chosen, drifting, theta), theta.size)
         if all(abs(math.log(problem.scatter[name] / was)) < 0.02 for name, was in before.items()):
             break
-    return theta, np.linalg.pinv(J.T @ J)
+    cov: Column = np.asarray(np.linalg.pinv(J.T @ J), dtype=np.float64)
+    return theta, cov
 
 
 def _rescale(problem: _Problem, p: Column, drifts: Mapping[int, float], free: int) -> None:
@@ -294,10 +228,14 @@ def _drift(
         return None
     p, drifts = _unpacked(problem, chosen, drifting, theta)
     r = problem.residuals(p, drifts)
-    held = replace_p(problem, p)
+    held = _about(problem, p)
     J = held.jacobian([(one.at, one.width) for one in chosen], drifts)
     slow = np.concatenate([problem.hours[problem.known[name]] for name, _ in problem.outputs])
-    Q, _ = np.linalg.qr(np.column_stack([J, *(J[:, [n]] * slow[:, None] for n, one in enumerate(chosen) if one.at in drifting)]))
+    Q, _ = np.linalg.qr(
+        np.column_stack(
+            [J, *(J[:, [n]] * slow[:, None] for n, one in enumerate(chosen) if one.at in drifting)]
+        )
+    )
     scores = {}
     for n, one in enumerate(chosen):
         if one.at in drifting or p[one.at] == 0.0:
@@ -311,7 +249,7 @@ def _drift(
     return at if at is not None and scores[at] > DRIFTS else None
 
 
-def replace_p(problem: _Problem, p: Column) -> _Problem:
+def _about(problem: _Problem, p: Column) -> _Problem:
     """The same parts about other parameters."""
     return replace(problem, p=p)
 
@@ -342,17 +280,16 @@ def _told(
         names[at]: Interval(share, share - float(wide), share + float(wide), count)
         for (at, share), wide in zip(drifts.items(), 0.01 * half[len(chosen) :], strict=True)
     }
-    J = replace_p(problem, p).jacobian([(one.at, one.width) for one in chosen], drifts)
-    values = np.linalg.svd(J, compute_uv=False) if J.size else np.array([])
+    J = _about(problem, p).jacobian([(one.at, one.width) for one in chosen], drifts)
+    values = np.asarray(np.linalg.svd(J, compute_uv=False) if J.size else [], dtype=np.float64)
     return ProcessFit(
         tuple(found), p, values, tuple(one.quantity.name for one in told), moving,
-        dict(problem.scatter), errors, problem.hours,
+        dict(problem.scatter), errors,
+        {name: problem.hours[problem.known[name]] for name in errors},
     )  # fmt: skip
 
 
 def _of(station: StationSpec, one: Candidate, found: Interval) -> Finding:
     q = one.quantity
     nominal = station.parameters.get(q.name, one.nominal)
-    return finding(
-        (station.name, "parameters", q.name), q.unit, nominal, found, width=q.hi - q.lo
-    )
+    return finding((station.name, "parameters", q.name), q.unit, nominal, found, width=q.hi - q.lo)

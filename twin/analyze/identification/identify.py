@@ -78,7 +78,9 @@ def identify(
         if f"{name}.state" not in record:
             notes.append(f"{name}: the record does not hold its state; nothing was learned of it")
             continue
-        found, fit, station_tests = _station(line, e, record, (known or {}).get(name, Known()), notes)
+        found, fit, station_tests = _station(
+            line, e, record, (known or {}).get(name, Known()), notes
+        )
         findings += found
         fits.append(fit)
         tests += station_tests
@@ -112,7 +114,7 @@ def _station(
         )
     else:
         process, parts = _process(line, e, record, known, findings, notes)
-    sensors = _sensors(line, e, record, parts)
+    sensors = _sensors(line, e, record)
     fit = StationFit(station.name, powers, failures, process, sensors)
     tests = step_tests(line, e, findings, process, parts)
     return findings, fit, tests
@@ -154,9 +156,7 @@ def _process(
     return process, parts
 
 
-def _sensors(
-    line: Line, e: int, record: Record, parts: Parts | None
-) -> dict[str, SensorFit]:
+def _sensors(line: Line, e: int, record: Record) -> dict[str, SensorFit]:
     """Noise, dropout and drift of the instruments that sample all the time."""
     name, found = line.elements[e].name, {}
     own = [key for key in record.columns if key.startswith(f"{name}.")]

@@ -84,8 +84,8 @@ def lognormal_mean(whole: Column, censored: Column, cv: float | None) -> Interva
 
         def profile(log_m: float) -> float:
             best = minimize_scalar(
-                lambda log_s: -lognormal_likelihood(
-                    math.exp(log_m), math.exp(log_s), whole, censored
+                lambda log_s: (
+                    -lognormal_likelihood(math.exp(log_m), math.exp(log_s), whole, censored)
                 ),
                 bounds=(math.log(1e-4), math.log(6.0)),
                 method="bounded",
@@ -120,11 +120,11 @@ def lognormal_cv(whole: Column) -> Interval:
     if n < 2:
         return UNKNOWN
     squares = (n - 1) * float(np.log(whole).var(ddof=1))
-    cvs = [
+    found, lo, hi = (
         cv_of(math.sqrt(squares / float(freedom)))
         for freedom in (n - 1, chi2.ppf(1.0 - TAIL, n - 1), chi2.ppf(TAIL, n - 1))
-    ]
-    return Interval(*cvs, n)
+    )
+    return Interval(found, lo, hi, n)
 
 
 def sigma_of(cv: float) -> float:
@@ -164,8 +164,8 @@ def time_law(whole: Column, censored: Column, declared: str, declared_cv: float)
         return TimeLaw(law, exponential_mean(whole, censored), cv, 1.0)
     is_kept = not cv.is_closed or cv.lo <= declared_cv <= cv.hi
     used = declared_cv if is_kept and declared_cv > 0.0 else None
-    mean = lognormal_mean(whole, censored, used)
-    return TimeLaw(law, mean, cv, math.nan if used is None else used)
+    found = lognormal_mean(whole, censored, used)
+    return TimeLaw(law, found, cv, math.nan if used is None else used)
 
 
 def _likelier(whole: Column, censored: Column, declared: str, declared_cv: float) -> str:

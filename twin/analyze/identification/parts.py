@@ -79,9 +79,7 @@ def parts_of(line: Line, e: int, record: Record) -> Parts | None:
     is_clear &= (edge == worked_here) | (begun >= rows - 1)
     is_clear &= (begun < rows - 1) | (seen.tools[rows] == seen.tools[rows - 1])
     outputs = _outputs(line, e, record, seen, rows)
-    found = Parts(
-        seen.op[rows], seen.at[rows], begin_s, edge.astype(np.int64), u, d, outputs
-    )
+    found = Parts(seen.op[rows], seen.at[rows], begin_s, edge.astype(np.int64), u, d, outputs)
     return found.only(is_clear)
 
 
@@ -182,9 +180,7 @@ def _outputs(
     return shown
 
 
-def _first_shown(
-    seen: _Readings, course: Column, rows: NDArray[np.intp], delay_s: float
-) -> Column:
+def _first_shown(seen: _Readings, course: Column, rows: NDArray[np.intp], delay_s: float) -> Column:
     """A value comes ``delay_s`` late: it belongs to the part that was the last one then."""
     then = np.searchsorted(seen.t, seen.t - delay_s + 1e-6, side="right") - 1
     op = np.where(then >= 0, seen.op[np.maximum(then, 0)], -1)

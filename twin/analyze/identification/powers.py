@@ -57,9 +57,7 @@ def power_findings(station: StationSpec, record: Record) -> PowerFindings:
     for key, mask in groups.items():
         mean = _mean(power[mask], noise.estimate, freedom, _declared_noise(station))
         found.append(finding((name, "power", key), "kW", getattr(station.power, key), mean))
-    return PowerFindings(
-        tuple(found), noise, record.time_s[rows][inside], residual[inside]
-    )
+    return PowerFindings(tuple(found), noise, record.time_s[rows][inside], residual[inside])
 
 
 def _mean(samples: Column, noise_kw: float, freedom: int, declared_kw: float) -> Interval:
@@ -104,7 +102,9 @@ def time_findings(station: StationSpec, record: Record) -> tuple[Finding, ...]:
     ]
     if station.tool is not None:
         changes = _always(stays_s(record, station.name, s.TOOL_CHANGE))
-        found.append(finding((station.name, "tool", "change_s"), "s", station.tool.change_s, changes))
+        found.append(
+            finding((station.name, "tool", "change_s"), "s", station.tool.change_s, changes)
+        )
     return tuple(found)
 
 

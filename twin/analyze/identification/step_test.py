@@ -70,13 +70,21 @@ def step_tests(
 
 def _rests(line: Line, station: StationSpec, mute: set[tuple[str, ...]]) -> list[StepTest]:
     """Send the station to sleep once, if what it then draws, or its waking, was never seen."""
-    asleep = [key for key in (("power", "standby_kw"), ("power", "warm_up_kw"), ("warm_up_s",)) if key in mute]
+    asleep = [
+        key
+        for key in (("power", "standby_kw"), ("power", "warm_up_kw"), ("warm_up_s",))
+        if key in mute
+    ]
     if not asleep or not station.standby:
         return []
     hold_s = SAMPLES * line.plant.control.period_s
     what = ", ".join(".".join(key) for key in asleep)
     why = f"it was never seen asleep or waking up ({what})"
-    return [StepTest(f"{station.name}.{what}", f"{station.name}.standby", "1", 0.0, 1.0, 0.0, hold_s, why)]
+    return [
+        StepTest(
+            f"{station.name}.{what}", f"{station.name}.standby", "1", 0.0, 1.0, 0.0, hold_s, why
+        )
+    ]
 
 
 def _moves(
@@ -105,7 +113,9 @@ def _moves(
     barred = sorted({why for needed, _, _, why in tried if why and math.isfinite(needed)})
     why = "; ".join(barred) or "no setpoint of this station moves what it acts on beside the others"
     first = model.mvs[0]
-    return StepTest(name, f"{station.name}.{first.name}", first.unit, float(u[0]), None, 0.0, 0.0, why)
+    return StepTest(
+        name, f"{station.name}.{first.name}", first.unit, float(u[0]), None, 0.0, 0.0, why
+    )
 
 
 def _proposed(
