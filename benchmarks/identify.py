@@ -49,7 +49,9 @@ SLEEP_S = 900.0
 NOT_COMPARED = {
     "oven.parameters": "parameters of a process that runs without a pause are not fitted",
     "base_defect, regrind_defect": "parts are inspected later; no instrument shows spoilt ones here",
-    "tool.change_s, repair_cv, off_kw, warm_up_kw": "not drawn: the truth is the plant file's value",
+    "tool.change_s, repair_cv, warm_up_kw, sensors": (
+        "compared, but not drawn: the truth is the plant file's own value, which no fit is told"
+    ),
     "one-sided intervals": "a failure that did not occur bounds its mean time from below alone",
 }
 
@@ -156,6 +158,9 @@ def truths(line: Line) -> dict[str, float]:
             found[f"{at}.mean_between_s"] = c[s.C_BETWEEN_S + mode]
             found[f"{at}.mean_repair_s"] = c[s.C_REPAIR_S + mode]
             found[f"{at}.repair_cv"] = c[s.C_REPAIR_CV + mode]
+        for key, sensor in station.sensors.items():
+            found[f"{name}.sensors.{key}.noise_sd"] = sensor.noise_sd
+            found[f"{name}.sensors.{key}.dropout"] = sensor.dropout
         if station.tool is not None:
             found[f"{name}.tool.life_cv"] = c[s.C_TOOL_LIFE_CV]
             found[f"{name}.tool.change_s"] = c[s.C_TOOL_CHANGE_S]

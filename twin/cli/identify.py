@@ -255,7 +255,8 @@ def _show(found: Identification, checked: tuple[Checked, ...]) -> None:
     screen = options.console()
     table = Table(box=box.SIMPLE_HEAD, caption="95 % intervals", caption_justify="left")
     for name in ("number", "unit", "nominal", "estimate", "from", "to", "seen", "verdict"):
-        table.add_column(name, justify="left" if name in ("number", "unit", "verdict") else "right")
+        side: Any = "left" if name in ("number", "unit", "verdict") else "right"
+        table.add_column(name, justify=side, overflow="fold")
     mute = 0
     for one in found.findings:
         if one.verdict is Verdict.NOT_INFORMATIVE:

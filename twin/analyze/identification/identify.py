@@ -12,10 +12,10 @@ from twin.analyze.identification.edges import doubted, edge_findings, edges_of
 from twin.analyze.identification.failures import FailureFindings, failure_findings
 from twin.analyze.identification.finding import Finding, Verdict
 from twin.analyze.identification.gains import ProcessFit, fit_process
+from twin.analyze.identification.instruments import drifting, instrument_findings
 from twin.analyze.identification.parts import Parts, parts_of
 from twin.analyze.identification.powers import PowerFindings, power_findings, time_findings
 from twin.analyze.identification.record import Column, Record, RecordError, refuse_foreign
-from twin.analyze.identification.sensors import SensorFit, fit_sensor
 from twin.analyze.identification.stays import stops
 from twin.analyze.identification.step_test import StepTest, step_tests
 from twin.line import schema as s
@@ -42,7 +42,6 @@ class StationFit:
     powers: PowerFindings
     failures: FailureFindings | None
     process: ProcessFit | None
-    sensors: Mapping[str, SensorFit]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +113,10 @@ def _station(
         )
     else:
         process, parts = _process(line, e, record, known, findings, notes)
-    sensors = _sensors(line, e, record)
-    fit = StationFit(station.name, powers, failures, process, sensors)
+    findings += instrument_findings(station, record, powers, process)
+    if drift := drifting(station, powers):
+        notes.append(drift)
+    fit = StationFit(station.name, powers, failures, process)
     tests = step_tests(line, e, findings, process, parts)
     return findings, fit, tests
 
@@ -154,16 +155,6 @@ def _process(
             "its estimate is that of hour 0"
         )
     return process, parts
-
-
-def _sensors(line: Line, e: int, record: Record) -> dict[str, SensorFit]:
-    """Noise, dropout and drift of the instruments that sample all the time."""
-    name, found = line.elements[e].name, {}
-    own = [key for key in record.columns if key.startswith(f"{name}.")]
-    sampled = [key for key in own if key.rpartition(".")[2].startswith("zone_temp_")]
-    for key in sampled:
-        found[key] = fit_sensor(record.time_s, record[key])
-    return found
 
 
 def parameters_of(line: Line, e: int) -> Column:

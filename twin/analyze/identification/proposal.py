@@ -10,7 +10,7 @@ from twin.config.errors import KeyPath
 from twin.config.revise import Change
 from twin.line.model import Line
 
-BARE = ("repair_cv", "cv")
+BARE = ("repair_cv", "cv", "noise_sd", "dropout")
 """Keys that hold a number without a pedigree."""
 LEAST_S = 1.0
 """Stops shorter than this belong to the cycle time."""

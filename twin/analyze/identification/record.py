@@ -115,7 +115,7 @@ def wanted(line: Line) -> tuple[str, ...]:
         elif owner in stations:
             of = stations[owner]
             own = (*of.outputs, *of.setpoints, "standby_after_s", "standby")
-            if name in COUNTERS or name in own:
+            if name in COUNTERS or name in own or name.startswith("zone_temp_"):
                 found.append(signal.name)
     return tuple(found)
 
