@@ -9,9 +9,10 @@ import numpy as np
 
 from twin.analyze.identification.cycles import cycle_findings
 from twin.analyze.identification.edges import doubted, edge_findings, edges_of
+from twin.analyze.identification.evidence import ProcessFit
 from twin.analyze.identification.failures import FailureFindings, failure_findings
 from twin.analyze.identification.finding import Finding, Verdict
-from twin.analyze.identification.gains import ProcessFit, fit_process
+from twin.analyze.identification.gains import fit_process
 from twin.analyze.identification.instruments import drifting, instrument_findings
 from twin.analyze.identification.parts import Parts, parts_of
 from twin.analyze.identification.powers import PowerFindings, power_findings, time_findings

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from twin.analyze.identification.evidence import ProcessFit
 from twin.analyze.identification.finding import Finding, Interval, finding
-from twin.analyze.identification.gains import ProcessFit
 from twin.analyze.identification.powers import PowerFindings
 from twin.analyze.identification.record import Column, Record
 from twin.analyze.identification.sensors import fit_sensor, share

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from twin.analyze.identification.evidence import ProcessFit
 from twin.analyze.identification.finding import Finding, Verdict
-from twin.analyze.identification.gains import ProcessFit, floor
+from twin.analyze.identification.gains import floor
 from twin.analyze.identification.parts import Parts
 from twin.analyze.identification.record import Column
 from twin.config.plant import SetpointSpec, StationSpec
