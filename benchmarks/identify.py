@@ -31,6 +31,7 @@ from twin.analyze.identification.identify import Known, parameters_of
 from twin.analyze.identification.record import wanted
 from twin.cli.results import versions
 from twin.cli.shift import Shift
+from twin.config import Truth, load_plant, load_truth
 from twin.cycle import Batch
 from twin.equipment.plc import Plc
 from twin.line import schema as s
@@ -46,8 +47,16 @@ COVERAGE, WIDTH_RATIO = (0.85, 1.0), 1.5
 ROOM, HOLD_S = 0.3, 900.0
 """Share of the way to the operator's limits that a setpoint is moved, and for how long."""
 SLEEP_S = 900.0
+ALIKE = ("wall_loss_w_per_m2_k", "exhaust_nm3_per_h", "opening_loss_kw_per_k", "door_loss_rel")
+EXACT = (
+    "warm_up_s", "change_s", "cycle_time_s", "reference_cycle_time_s", "cutting_share",
+    "open_eject_time_s", "pack_time_s", "fill_time_s", "fatigue_per_h", "dropout",
+)  # fmt: skip
+"""Numbers that exact clocks tell, or a count of nothing: their intervals are steps of instruments."""
 NOT_COMPARED = {
-    "oven.parameters": "parameters of a process that runs without a pause are not fitted",
+    "oven: wall_loss, exhaust, opening_loss, door_loss": (
+        "act alike on what is measured; one stands for all, and is no estimate of itself"
+    ),
     "base_defect, regrind_defect": "parts are inspected later; no instrument shows spoilt ones here",
     "tool.change_s, repair_cv, warm_up_kw, sensors": (
         "compared, but not drawn: the truth is the plant file's own value, which no fit is told"
@@ -143,9 +152,9 @@ def _known(
     return found
 
 
-def truths(line: Line) -> dict[str, float]:
-    """What a true line is made with, by the path of each number in the plant file."""
-    found = {}
+def truths(line: Line, truth: Truth) -> dict[str, tuple[float, float]]:
+    """What a true line is made with, by the path in the plant file, and its drift an hour."""
+    found: dict[str, float] = {}
     for e, station in enumerate(line.plant.stations, 1):
         c = line.c[e * s.EC : (e + 1) * s.EC]
         name = station.name
@@ -168,6 +177,24 @@ def truths(line: Line) -> dict[str, float]:
             line.elements[e].process.parameters, parameters_of(line, e), strict=True
         ):
             found[f"{name}.parameters.{q.name}"] = float(value)
+    moved = {
+        f"{name}.parameters.{key}": share
+        for name, of in truth.stations.items()
+        for key, share in of.drift_per_h.items()
+    }
+    return {name: (value, moved.get(name, 0.0)) for name, value in found.items()}
+
+
+def drawn(truth: Truth) -> set[str]:
+    """The numbers in which the truth differs from the plant file on purpose."""
+    found = set()
+    for name, of in truth.stations.items():
+        found |= {f"{name}.parameters.{key}" for key in (*of.parameters, *of.effects)}
+        found |= {f"{name}.power.{key}" for key in ("idle_kw", "standby_kw") if getattr(of, key)}
+        found |= {f"{name}.warm_up_s"} if of.warm_up_s else set()
+        found |= {f"{name}.tool.life_cv"} if of.tool_life_cv else set()
+        for key in ("mean_between_s", "mean_repair_s"):
+            found |= {f"{name}.failures.{mode}.{key}" for mode in getattr(of, key)}
     return found
 
 
@@ -180,10 +207,18 @@ def compared(
     line = shift.nominal_line
     own = identify(line, log.record)
     base = {one.name: one for one in identify(line, log.true_record, log.known).findings}
-    true = truths(shift.plc().line)
+    true = truths(shift.plc().line, load_truth(place, shift.plant))
+    drifts = {
+        f"{fit.name}.parameters.{name}"
+        for fit in own.stations
+        for name in (fit.process.drifts_per_h if fit.process else ())
+    }
     for one in own.findings:
-        if one.found.is_closed and one.name in true:
-            yield one, base.get(one.name), true[one.name]
+        if one.found.is_closed and one.name in true and one.path[-1] not in ALIKE:
+            start, share = true[one.name]
+            # A drift that was not seen is part of the mean over the record.
+            effective = start if one.name in drifts else start * (1.0 + 0.5 * hours * share)
+            yield one, base.get(one.name), effective
 
 
 def coverage_study(plants: Sequence[str], seeds: Sequence[int], hours: float) -> dict[str, Any]:
@@ -200,10 +235,16 @@ def coverage_study(plants: Sequence[str], seeds: Sequence[int], hours: float) ->
         by_plant[row[0]].append(row)
     together = _figures(rows)
     learned = _figures([row for row in rows if row[1].verdict is not Verdict.NOT_INFORMATIVE])
+    named = {p: {f"{p}.{n}" for n in drawn(load_truth(p, load_plant(p)))} for p in plants}
+    of_truth = [row for row in rows if f"{row[0]}.{row[1].name}" in named[row[0]]]
+    told = {f"{row[0]}.{row[1].name}" for row in rows}
     return {
         "seeds": list(seeds),
         "hours": hours,
         "together": together,
+        "drawn_in_the_truth": _figures(of_truth),
+        "without_exact_instruments": _figures([r for r in rows if r[1].path[-1] not in EXACT]),
+        "drawn_and_never_told": sorted(set().union(*named.values()) - told),
         "learned_only": learned,
         "by_plant": {name: _figures(of) for name, of in by_plant.items()},
         "by_kind": {name: _figures(of) for name, of in sorted(by_kind.items())},

@@ -13,6 +13,7 @@ from twin.feedback.report.identify_page import (
     render_identification,
 )
 from twin.feedback.report.labels import number, unit_text
+from twin.line.tags import line_signals
 
 if TYPE_CHECKING:
     from twin.analyze.identification import Identification
@@ -58,9 +59,15 @@ def written_page(
 
 def _residuals(line: Line, found: Identification) -> list[Residuals]:
     residuals = []
+    signals = {signal.name: signal for signal in line_signals(line)}
     for fit in found.stations:
         process = line.elements[line.element(fit.name)].process
         units = {q.name: q.unit for q in process.outputs}
+        units |= {
+            key.partition(".")[2]: q.unit
+            for key, q in signals.items()
+            if key.startswith(f"{fit.name}.")
+        }
         powers = fit.powers
         if powers.residual_kw.size:
             hours = powers.residual_time_s / 3600.0

@@ -20,7 +20,7 @@ from twin.analyze.identification.finding import UNKNOWN, Finding, Interval, find
 from twin.analyze.identification.record import Column
 from twin.config.plant import StationSpec
 
-DRIFTS = 6.0
+DRIFTS = 4.5
 """Standard errors from which a growing residual is taken for a drift; assumption."""
 MOST_DRIFTS = 2
 ROUNDS = 6
@@ -35,13 +35,15 @@ class Evidence(Protocol):
 
     ``p`` are the parameters to begin with (behind those of the model may come others, such as what
     the states were at the beginning), ``scatter`` the scatter of each output, ``hours`` when each of
-    its residuals was taken, ``evaluations`` how often a fit may ask for them.
+    its residuals was taken, ``evaluations`` how often a fit may ask for them, ``tolerance`` by how
+    little it may still move, against the widths of parameters, when it ends.
     """
 
     p: Column
     scatter: dict[str, float]
     hours: Mapping[str, Column]
     evaluations: int
+    tolerance: float
 
     def errors(self, p: Column, drifts: Mapping[int, float]) -> dict[str, Column]:
         """Measured less predicted, by output, in its unit."""
@@ -148,7 +150,7 @@ def _least_squares(evidence: Evidence, free: _Free, theta: Column) -> tuple[Colu
     for _ in range(ROUNDS):
         solved = least_squares(
             lambda v: residuals(evidence, *free.unpacked(evidence.p, v)),
-            theta, bounds=bounds, jac="2-point", method="trf", x_scale="jac", xtol=1e-10,
+            theta, bounds=bounds, jac="2-point", method="trf", x_scale="jac", xtol=evidence.tolerance, ftol=evidence.tolerance,
             diff_step=1e-6, max_nfev=evidence.evaluations,
         )  # fmt: skip
         theta, J = solved.x, solved.jac

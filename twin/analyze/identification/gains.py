@@ -37,6 +37,7 @@ class PartEvidence:
     known: dict[str, NDArray[np.bool_]]
     hours: Mapping[str, Column]
     evaluations: int = EVALUATIONS
+    tolerance: float = 1e-8
 
     def errors(self, p: Column, drifts: Mapping[int, float]) -> dict[str, Column]:
         """Measured less predicted, by output, in its unit; those that were seen."""

@@ -14,6 +14,7 @@ from twin.analyze.identification.failures import FailureFindings, failure_findin
 from twin.analyze.identification.finding import Finding, Verdict
 from twin.analyze.identification.gains import fit_process
 from twin.analyze.identification.instruments import drifting, instrument_findings
+from twin.analyze.identification.ovens import fit_oven
 from twin.analyze.identification.parts import Parts, parts_of
 from twin.analyze.identification.powers import PowerFindings, power_findings, time_findings
 from twin.analyze.identification.record import Column, Record, RecordError, refuse_foreign
@@ -109,11 +110,15 @@ def _station(
         findings += failures.findings
     process, parts = None, None
     if element.kind == s.CONVEYOR:
-        notes.append(
-            f"{station.name}: parameters of a process that runs without a pause are not fitted"
-        )
+        oven = fit_oven(line, e, record, parameters_of(line, e))
+        if isinstance(oven, str):
+            notes.append(f"{station.name}: its process was not fitted: {oven}")
+        else:
+            process = oven
+            findings += oven.findings
     else:
         process, parts = _process(line, e, record, known, findings, notes)
+    notes += _drifts(station.name, process)
     findings += instrument_findings(station, record, powers, process)
     if drift := drifting(station, powers):
         notes.append(drift)
@@ -149,13 +154,19 @@ def _process(
         return None, parts
     findings += process.findings
     findings += cycle_findings(station, model, process.values, parts, x)
-    for name, share in process.drifts_per_h.items():
+    return process, parts
+
+
+def _drifts(station: str, process: ProcessFit | None) -> list[str]:
+    """What moved in the course of the record, in sentences."""
+    told = []
+    for name, share in process.drifts_per_h.items() if process is not None else ():
         percent = ", ".join(f"{100.0 * end:+.2f}" for end in (share.lo, share.hi))
-        notes.append(
-            f"{station.name}.{name} moved by {100.0 * share.estimate:+.2f} % an hour ({percent}); "
+        told.append(
+            f"{station}.{name} moved by {100.0 * share.estimate:+.2f} % an hour ({percent}); "
             "its estimate is that of hour 0"
         )
-    return process, parts
+    return told
 
 
 def parameters_of(line: Line, e: int) -> Column:

@@ -92,12 +92,15 @@ COUNTERS = (
     "last_cycle_s",
     "last_energy_kwh",
     "power_kw",
+    "gas_kwh",
+    "conveyor_phase",
     "tool_use",
     *(f"time_{state}_s" for state in s.STATES),
 )
 OF_THE_LINE = (
     "line.good_count",
     "line.scrap_count",
+    "line.released_count",
     "line.ordered_count",
     "line.energy_kwh",
     "line.takt_s",
@@ -110,7 +113,7 @@ def wanted(line: Line) -> tuple[str, ...]:
     found = []
     for signal in line_signals(line):
         owner, _, name = signal.name.partition(".")
-        if owner == "env" or signal.name in OF_THE_LINE:
+        if owner == "env" or signal.name in OF_THE_LINE or name == "level":
             found.append(signal.name)
         elif owner in stations:
             of = stations[owner]
