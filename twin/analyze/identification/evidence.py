@@ -26,7 +26,7 @@ MOST_DRIFTS = 2
 ROUNDS = 6
 SETTLED = 0.02
 """A scatter that changes by less than this share is settled."""
-STEP = 1e-4
+STEP = 1e-5
 """Of the width of a parameter: how far it is moved for a difference."""
 
 
@@ -101,13 +101,15 @@ def fit(
     free = _Free(tuple(chosen))
     theta = np.zeros(len(chosen))
     while True:
-        theta, cov = _least_squares(evidence, free, theta)
+        theta, variance = _least_squares(evidence, free, theta)
         more = _drift(evidence, free, theta, own)
         if more is None or len(free.drifting) == MOST_DRIFTS:
             break
         free = _Free(free.chosen, (*free.drifting, more))
         theta = np.append(theta, 0.0)
-    return _told(station, evidence, free, [one for one in left if one.at < own], theta, cov, own)
+    return _told(
+        station, evidence, free, [one for one in left if one.at < own], theta, variance, own
+    )
 
 
 def residuals(evidence: Evidence, p: Column, drifts: Mapping[int, float]) -> Column:
@@ -135,23 +137,33 @@ def jacobian(
 
 
 def _least_squares(evidence: Evidence, free: _Free, theta: Column) -> tuple[Column, Column]:
-    """Fit, then take each output's scatter from what is left, until that settles."""
+    """Fit, then take each output's scatter from what is left, until that settles.
+
+    Returns the scaled values and their variances.
+    """
     from scipy.optimize import least_squares
 
     if not theta.size:
         _rescale(evidence, evidence.p, {}, 0)
-        return theta, np.empty((0, 0))
+        return theta, np.empty(0)
     lo = [(one.quantity.lo - one.nominal) / one.width for one in free.chosen]
     hi = [(one.quantity.hi - one.nominal) / one.width for one in free.chosen]
     open_ = [np.inf] * len(free.drifting)
     bounds = (np.array([*lo, *(-end for end in open_)]) - 1e-9, np.array([*hi, *open_]) + 1e-9)
     theta = np.clip(theta, *bounds)
+
+    def r(v: Column) -> Column:
+        return residuals(evidence, *free.unpacked(evidence.p, v))
+
+    def slopes(v: Column) -> Column:
+        at = r(v)
+        return np.stack([(r(v + STEP * one) - at) / STEP for one in np.eye(v.size)], axis=1)
+
     J = np.empty((0, theta.size))
     for _ in range(ROUNDS):
         solved = least_squares(
-            lambda v: residuals(evidence, *free.unpacked(evidence.p, v)),
-            theta, bounds=bounds, jac="2-point", method="trf", x_scale="jac", xtol=evidence.tolerance, ftol=evidence.tolerance,
-            diff_step=1e-6, max_nfev=evidence.evaluations,
+            r, theta, slopes, bounds, method="trf", x_scale="jac",
+            xtol=evidence.tolerance, ftol=evidence.tolerance, max_nfev=evidence.evaluations,
         )  # fmt: skip
         theta, J = solved.x, solved.jac
         before = dict(evidence.scatter)
@@ -159,8 +171,21 @@ def _least_squares(evidence: Evidence, free: _Free, theta: Column) -> tuple[Colu
         moved = [abs(math.log(evidence.scatter[name] / was)) for name, was in before.items()]
         if max(moved) < SETTLED:
             break
-    cov: Column = np.asarray(np.linalg.pinv(J.T @ J), dtype=np.float64)
-    return theta, cov
+    return theta, _variance(J)
+
+
+def _variance(J: Column) -> Column:
+    """Variance of each fitted number, from the Jacobian; infinite where nothing depends on it.
+
+    By singular values of its scaled columns, so that none comes out below nothing.
+    """
+    length = np.linalg.norm(J, axis=0)
+    is_told = length > 0.0
+    found = np.full(length.size, np.inf)
+    _, s, Vt = np.linalg.svd(J[:, is_told] / length[is_told], full_matrices=False)
+    s = np.maximum(s, 1e-12)
+    found[is_told] = ((Vt / s[:, None]) ** 2).sum(axis=0) / length[is_told] ** 2
+    return found
 
 
 def _rescale(evidence: Evidence, p: Column, drifts: Mapping[int, float], free: int) -> None:
@@ -201,7 +226,7 @@ def _told(
     free: _Free,
     left: Sequence[Candidate],
     theta: Column,
-    cov: Column,
+    variance: Column,
     own: int,
 ) -> ProcessFit:
     from scipy.stats import t
@@ -210,7 +235,7 @@ def _told(
     errors = evidence.errors(p, drifts)
     count = max((error.size for error in errors.values()), default=0)
     freedom = max(count - theta.size, 1)
-    half = float(t.ppf(0.975, freedom)) * np.sqrt(np.diag(cov)) if cov.size else np.array([])
+    half = float(t.ppf(0.975, freedom)) * np.sqrt(variance)
     found = []
     for n, one in enumerate(free.chosen):
         if one.at < own:
