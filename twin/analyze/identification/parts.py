@@ -72,7 +72,7 @@ def parts_of(line: Line, e: int, record: Record) -> Parts | None:
     begun, begin_s, is_clear = _beginnings(seen, rows)
     ahead = np.minimum(begun + 1, seen.t.size - 1)
     u, moved = _setpoints(line, e, record, seen, begun, ahead)
-    d = _disturbances(model, line, record, seen, begun, begin_s)
+    d = _disturbances(model, line, record, seen, ahead, begin_s)
     edge = seen.tools[ahead]
     is_clear &= ~moved & np.isfinite(d).all(axis=1) & np.isfinite(u).all(axis=1)
     worked_here = seen.tools[np.maximum(rows - 1, 0)]
@@ -148,17 +148,20 @@ def _disturbances(
     line: Line,
     record: Record,
     seen: _Readings,
-    begun: NDArray[np.intp],
+    ahead: NDArray[np.intp],
     begin_s: Column,
 ) -> Column:
-    """Disturbances as they were when each part was begun; the model's default where none is logged."""
-    d = np.empty((begun.size, len(model.dvs)))
+    """Disturbances as they were when each part was begun; the model's default where there is none.
+
+    What comes into force at the instant of a reading comes after it, and is seen in the next one.
+    """
+    d = np.empty((ahead.size, len(model.dvs)))
     for n, q in enumerate(model.dvs):
         assert q.default is not None
         if q.name == "shift_elapsed_h":
             d[:, n] = np.mod(begin_s / 3600.0, line.plant.shift_h)
         elif q.name in line.plant.disturbances:
-            d[:, n] = record[f"env.{q.name}"][seen.at][begun]
+            d[:, n] = record[f"env.{q.name}"][seen.at][ahead]
         else:
             d[:, n] = q.default
     return d

@@ -95,7 +95,7 @@ def _masses(released: Column, product: Column) -> Column | None:
     found = np.zeros(int(released[-1]) + 1)
     found[1 : int(released[0]) + 1] = product[0]
     for k in np.flatnonzero(np.diff(released) > 0).tolist():
-        found[int(released[k]) + 1 : int(released[k + 1]) + 1] = product[k]
+        found[int(released[k]) + 1 : int(released[k + 1]) + 1] = product[k + 1]
     return found
 
 
