@@ -76,13 +76,16 @@ def command(
         record, source = _recorded(line, of, controller)
     found = _identified(line, record)
     changes, checked = _checked(line, record, found, source, worlds)
+    shown = ""
     if page is not None:
         from twin.cli.identify_page import written_page
 
-        page.write_text(written_page(line, found, checked, source), encoding="utf-8")
-        typer.echo(f"page: {page}", err=True)
+        shown = written_page(line, found, checked, source)
     if write is not None:
         _write(line, place, changes, write)
+    if page is not None:
+        page.write_text(shown, encoding="utf-8")
+        typer.echo(f"page: {page}", err=True)
     if as_json:
         typer.echo(_json(line, found, checked, source))
     else:

@@ -8,15 +8,13 @@ one stop of each mode so that a mode that did not occur stays where it was.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.analyze.identification.finding import UNKNOWN, Finding, Verdict, finding
 from twin.analyze.identification.laws import TimeLaw, between_failures, sigma_of, time_law
-from twin.analyze.identification.record import Column
 from twin.analyze.identification.stays import Stops
 from twin.config.plant import FailureSpec, StationSpec
 
@@ -25,30 +23,19 @@ CV_RANGE = 1.0
 """A scatter of repair times is learned when its interval is narrower than this; assumption."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FailureFindings:
-    """What the stops of one station say, and which stop was taken for which mode."""
-
-    findings: tuple[Finding, ...]
-    laws: Mapping[str, TimeLaw]
-    durations_s: Mapping[str, Column]
-
-
 def failure_findings(
     station: StationSpec, stops: Stops, labels: Sequence[str] | None = None
-) -> FailureFindings:
+) -> tuple[Finding, ...]:
     """Rates and repairs of all modes of a station.
 
     ``labels`` names the mode of each whole stop, where somebody knows it.
     """
     modes = list(station.failures.items())
     if not modes:
-        return FailureFindings((), {}, {})
+        return ()
     of_mode = _given(modes, labels) if labels is not None else split(station, stops)
     counts = _counts(of_mode, len(modes), stops)
     found: list[Finding] = []
-    laws: dict[str, TimeLaw] = {}
-    durations: dict[str, Column] = {}
     for n, (mode, spec) in enumerate(modes):
         at = (station.name, "failures", mode)
         exposure_s = stops.calendar_s if spec.clock == "calendar" else stops.operating_s
@@ -67,8 +54,7 @@ def failure_findings(
         )
         if law.law != "exponential":
             found.append(_scatter((*at, "repair_cv"), spec, law))
-        laws[mode], durations[mode] = law, whole
-    return FailureFindings(tuple(found), laws, durations)
+    return tuple(found)
 
 
 def split(station: StationSpec, stops: Stops) -> NDArray[np.intp]:

@@ -37,11 +37,6 @@ class Interval:
         """Whether estimate and both ends are finite."""
         return all(math.isfinite(number) for number in (self.estimate, self.lo, self.hi))
 
-    def scaled(self, factor: float) -> Interval:
-        """The same in another unit; the factor is above zero."""
-        numbers = (self.estimate * factor, self.lo * factor, self.hi * factor)
-        return Interval(*numbers, self.observations)
-
 
 UNKNOWN = Interval(math.nan, -math.inf, math.inf, 0)
 """Nothing was observed."""

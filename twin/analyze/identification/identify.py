@@ -10,7 +10,7 @@ import numpy as np
 from twin.analyze.identification.cycles import cycle_findings
 from twin.analyze.identification.edges import doubted, edge_findings, edges_of
 from twin.analyze.identification.evidence import ProcessFit
-from twin.analyze.identification.failures import FailureFindings, failure_findings
+from twin.analyze.identification.failures import failure_findings
 from twin.analyze.identification.finding import Finding, Verdict
 from twin.analyze.identification.gains import fit_process
 from twin.analyze.identification.instruments import drifting, instrument_findings
@@ -42,7 +42,6 @@ class StationFit:
 
     name: str
     powers: PowerFindings
-    failures: FailureFindings | None
     process: ProcessFit | None
 
 
@@ -97,7 +96,6 @@ def _station(
     powers = power_findings(station, record)
     findings = [*powers.findings, *time_findings(station, record)]
     seen = stops(record, station.name)
-    failures = None
     if seen is None:
         notes.append(f"{station.name}: without its counters of failures these were not looked at")
     else:
@@ -106,8 +104,7 @@ def _station(
             modes = modes[: seen.durations_s.size]
         elif modes is not None:  # a stop of unknown length: which of them it is cannot be said
             modes = None
-        failures = failure_findings(station, seen, modes)
-        findings += failures.findings
+        findings += failure_findings(station, seen, modes)
     process, parts = None, None
     if element.kind == s.CONVEYOR:
         oven = fit_oven(line, e, record, parameters_of(line, e))
@@ -122,7 +119,7 @@ def _station(
     findings += instrument_findings(station, record, powers, process)
     if drift := drifting(station, powers):
         notes.append(drift)
-    fit = StationFit(station.name, powers, failures, process)
+    fit = StationFit(station.name, powers, process)
     tests = step_tests(line, e, findings, process, parts)
     return findings, fit, tests
 
