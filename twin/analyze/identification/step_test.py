@@ -30,6 +30,8 @@ MOST_PARTS = 60
 """A test may take so many parts at each of its two levels."""
 SPOILT = 0.01
 """A move may raise the share of spoilt parts by this; assumption."""
+REST_S, RUNS_EMPTY_S = 300.0, 3600.0
+"""A rest shorter than this is none; a conveyor runs empty before it rests. Assumptions."""
 SAMPLES = 10
 """Readings in a state that tell its power well enough; assumption."""
 
@@ -78,7 +80,9 @@ def _rests(line: Line, station: StationSpec, mute: set[tuple[str, ...]]) -> list
     ]
     if not asleep or not station.standby:
         return []
-    hold_s = SAMPLES * line.plant.control.period_s
+    hold_s = max(SAMPLES * line.plant.control.period_s, REST_S)
+    if station.step_s is not None:
+        hold_s += RUNS_EMPTY_S
     what = ", ".join(".".join(key) for key in asleep)
     why = f"it was never seen asleep or waking up ({what})"
     return [
