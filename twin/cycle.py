@@ -137,17 +137,32 @@ class Observation:
         return float(self.values[self.index[name]])
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How far the model of one quantity can be believed: ``trust`` from 1, as expected, to 0, an alarm.
+
+    ``doubt`` says in words why there is an alarm. ``least_scatter`` is the share of a quality's scatter that
+    no controller could take away (NaN if it is none, or too few parts were measured).
+    """
+
+    trust: float
+    doubt: str = ""
+    least_scatter: float = math.nan
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """Where the line is: the twin put in step with it, and what the twin had got wrong.
 
     ``disturbance`` holds the estimated offset of each model output against the plant
-    (``"turning.last_energy_kwh": ratio``), ``drift`` the twin's one-step prediction errors.
+    (``"turning.last_energy_kwh": ratio``), ``drift`` the twin's one-step prediction errors, ``health`` how
+    far the model of each of those outputs can be believed.
     """
 
     state: LineState
     disturbance: Mapping[str, float]
     drift: Mapping[str, float]
+    health: Mapping[str, Health] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

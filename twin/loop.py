@@ -15,6 +15,7 @@ from twin.act.guard import FAILED, Guard, GuardMemory, as_asked, stand_in
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory
+from twin.analyze.monitoring import Monitor
 from twin.analyze.synchronise import synchronise
 from twin.analyze.waiting import learned
 from twin.analyze.whatif import Forks, present
@@ -24,6 +25,7 @@ from twin.cycle import (
     Cycle,
     Decision,
     Estimate,
+    Health,
     Mode,
     Observation,
     Reading,
@@ -54,6 +56,8 @@ class LoopMemory:
     forecast: ForecastMemory = field(default_factory=ForecastMemory)
     guard: GuardMemory = field(default_factory=GuardMemory)
     turns: int = 0
+    doubts: tuple[str, ...] = ()
+    """What has come to be doubted of the model in this turn, as the guard is told."""
 
 
 class ControlLoop:
@@ -80,6 +84,7 @@ class ControlLoop:
         self._own = own_course(self.signals)
         self._fusion = Fusion(self.signals, plant.control.stale_after_s)
         self._estimator = OffsetEstimator(line)
+        self._monitor = Monitor(line)
         self._forecaster = Forecaster(plant)
         self._choice = choice
         self._twin = engine(line, held([0.0] * len(plant.disturbances), 0.0), choice)
@@ -97,7 +102,8 @@ class ControlLoop:
         observation = self.sense(reading)
         situation = self.analyze(observation)
         action = self.decide(situation)
-        decision = self.act(action, observation, commands, acknowledged)
+        told = (*commands, *self.memory.doubts)
+        decision = self.act(action, observation, told, acknowledged)
         drift = {} if situation is None else situation.estimate.drift
         self.feedback(reading, drift)
         self.memory.turns += 1
@@ -108,6 +114,12 @@ class ControlLoop:
         """The mode that the last turn ended in."""
         return self.memory.guard.mode
 
+    @property
+    def health(self) -> Mapping[str, Health]:
+        """How far the model of each quantity can be believed by now."""
+        estimate = self.memory.estimate
+        return self._monitor.health(estimate.offsets, estimate.watched)
+
     def sense(self, reading: Reading) -> Observation:
         """What was read, cleaned: every doubtful value replaced or marked."""
         return self._fusion.observe(reading, self.memory.sense)
@@ -115,6 +127,7 @@ class ControlLoop:
     def analyze(self, observation: Observation) -> Situation | None:
         """Where the line is and what comes; None while the line cannot be seen."""
         memory = self.memory
+        memory.doubts = ()
         if (observation.quality[self._critical] & int(UNUSABLE)).any():
             return None
         now_s = observation.time_us / 1e6
@@ -129,6 +142,9 @@ class ControlLoop:
             return None
         memory.twin = twin
         self._estimator.update(observation, twin, memory.estimate)
+        offsets, watched = memory.estimate.offsets, memory.estimate.watched
+        raised = self._monitor.update(observation, offsets, watched)
+        memory.doubts = tuple(f"drift: {doubt}" for doubt in raised.values())
         known = memory.estimate.values
         forks = Forks(learned(self.line, known), self.tags, self._choice)
         active = {name: observation[name] for name in self.mvs}
@@ -136,7 +152,7 @@ class ControlLoop:
             now_s,
             self.signals,
             filled(observation, self._own, lambda: self.tags.read(twin, NO_CONTROL)),
-            Estimate(twin.copy(), known, drift),
+            Estimate(twin.copy(), known, drift, self.health),
             self._forecaster.forecast(observation, memory.forecast),
             active,
             lambda world: forks.fork(twin, world),

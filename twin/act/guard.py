@@ -78,8 +78,8 @@ class Guard:
         """One cycle: settle the mode, then clip what was asked, or refuse it.
 
         ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
-        are the operator's, and what the runtime reports: ``fault: …``, and ``gap: …`` if the line
-        was out of sight since the last reading.
+        are the operator's, and what else is reported: ``fault: …`` and ``gap: …`` by the runtime, the
+        latter if the line was out of sight since the last reading, and ``drift: …`` by the loop's monitor.
         """
         asked = _in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
@@ -124,6 +124,8 @@ class Guard:
             elif verb == "gap":
                 memory.was_lost = True
                 events["transient"] = reason.strip()
+            elif verb == "drift":
+                events["drift"] = f"the model is in doubt: {reason.strip()}"
             elif verb in MV_COMMANDS:
                 self._switch(verb, reason, memory)
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show

@@ -63,6 +63,7 @@ class Inside:
     offset_min: float = 0.0
     variance: NDArray[np.float64] = field(default_factory=lambda: np.diag(START * START))
     innovation: float = 0.0
+    measured: int = 0
     gas_from: tuple[float, float, float] = (math.nan, 0.0, 0.0)
     """Since when heat is summed (s), the gas meter then (kWh), stored heat then (kWh)."""
     heat_kwh: float = 0.0
@@ -220,6 +221,7 @@ class CarrierEstimator:
         variance = float(c @ P @ c) + self._noise_min**2
         error = measured - cure - inside.offset_min
         inside.innovation = error / math.sqrt(variance)
+        inside.measured += 1
         if abs(inside.innovation) > 5.0:
             inside.variance = P  # not to be believed at once; if it stays, the variance grows
             return
@@ -287,10 +289,10 @@ class CarrierEstimator:
             if part:
                 f[self._x_f + self._part_x + place] = float(inside.parts[part][0])
                 f[self._x_f + self._cured_x + place] = float(inside.parts[part][1])
-        P, last = inside.variance, inside.innovation
+        P, last, times = inside.variance, inside.innovation, inside.measured
         factor = math.exp(inside.ln_f)
-        offsets[f"{self.name}.heat_transfer"] = Offset(factor, P[0, 0] * factor**2, last)
-        offsets[f"{self.name}.exit_cured_min"] = Offset(inside.offset_min, P[1, 1], last)
+        offsets[f"{self.name}.heat_transfer"] = Offset(factor, P[0, 0] * factor**2, last, times)
+        offsets[f"{self.name}.exit_cured_min"] = Offset(inside.offset_min, P[1, 1], last, times)
 
 
 def conveyors(line: Line) -> Mapping[str, CarrierEstimator]:

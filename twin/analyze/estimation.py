@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from twin.analyze.carriers import Inside, conveyors
+from twin.analyze.monitoring import Watched
 from twin.analyze.offset import Offset
 from twin.analyze.waiting import Stood, WaitingEstimator
 from twin.cycle import Observation
@@ -39,6 +40,7 @@ class EstimateMemory:
     inputs: dict[str, tuple[float, ...]] = field(default_factory=dict)
     inside: dict[str, Inside] = field(default_factory=dict)
     stood: Stood = field(default_factory=Stood)
+    watched: dict[str, Watched] = field(default_factory=dict)
     awaited: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """What the model says of parts whose measurement is still on its way: when it comes, value."""
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Offset:
-    """One disturbance: its estimate, the variance of that, and the last innovation in sigmas."""
+    """One disturbance: its estimate, the variance of that, the last innovation in sigmas, of how many."""
 
     value: float
     variance: float
     innovation: float = 0.0
+    times: int = 0
 
     def update(self, measured: float, walk: float, noise: float) -> None:
         """One part further: predict, then correct. What was not measured teaches nothing."""
@@ -22,5 +23,6 @@ class Offset:
         gain = variance / (variance + noise * noise)
         error = measured - self.value
         self.innovation = error / math.sqrt(variance + noise * noise)
+        self.times += 1
         self.value += gain * error
         self.variance = (1.0 - gain) * variance

@@ -175,6 +175,8 @@ class Desk:
                 "solver": decision.asked.status,
                 "clips": len(decision.clips),
             }
+        if health := loop.health:
+            found["model_trust"] = {name: round(one.trust, 3) for name, one in health.items()}
         if off := sorted(loop.memory.guard.off_mvs):
             found["switched_off"] = off
         return found

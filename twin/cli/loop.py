@@ -205,6 +205,9 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     ):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")
+    if trust := answer.get("model_trust"):
+        least = min(trust, key=trust.__getitem__)
+        typer.echo(f"  model: {least} is the least believed, {100.0 * trust[least]:.0f} %")
     for name, why in answer.get("why", {}).items():
         typer.echo(f"    {name}: {why}")
     if "plant_time_s" in answer:

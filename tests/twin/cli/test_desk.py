@@ -18,7 +18,7 @@ from twin.cli.desk import SOCKET, Desk, _bound, ask, is_served
 from twin.cli.lease import Lease
 from twin.cli.problems import Problem
 from twin.config import load_plant
-from twin.cycle import Action, Cycle, Decision, Mode, Reading
+from twin.cycle import Action, Cycle, Decision, Health, Mode, Reading
 from twin.kernels.draws import TWIN
 from twin.line.initial import initial_state
 from twin.line.model import build_line
@@ -33,6 +33,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.memory = SimpleNamespace(guard=GuardMemory())
+        self.health: dict[str, Health] = {}
 
 
 class Line:
