@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import begin, children, has_turns, only_run, twin
+from tests.twin.cli.shell import begin, emulator_of, has_turns, only_run, twin
 
 
 @pytest.mark.slow
@@ -21,7 +21,7 @@ def test_a_run_ends_with_its_emulator(tmp_path: Path, pace: tuple[str, ...]) -> 
         folder = only_run(tmp_path / "runs")
         while not has_turns(folder / "rules" / "audit.sqlite", 3):
             assert process.poll() is None
-        (child,) = children(process.pid)
+        child = emulator_of(process.pid)
         os.kill(child, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -101,18 +101,31 @@ class Session:
 
     async def _drive(self, name: str, interrupts: Interrupts) -> Driven:
         """One controller on a line of its own."""
-        # Made before there is a line: it takes seconds, in which a connection would fall silent.
-        loop = self._shift.loop(self._factories[name], self._tuned.point)
-        async with self._line(name) as (equipment, clock, window):
-            return await drive(
-                self._job(name),
-                loop,
-                (equipment, clock),
-                window,
-                (self._stores(name), self._folder.folder),
-                screen_for(is_paced=window.is_paced),
-                interrupts,
-            )
+        with self._controller(name) as factory:
+            # Made before there is a line: it takes seconds, in which a connection would fall silent.
+            loop = self._shift.loop(factory, self._tuned.point)
+            async with self._line(name) as (equipment, clock, window):
+                return await drive(
+                    self._job(name),
+                    loop,
+                    (equipment, clock),
+                    window,
+                    (self._stores(name), self._folder.folder),
+                    screen_for(is_paced=window.is_paced),
+                    interrupts,
+                )
+
+    @contextmanager
+    def _controller(self, name: str) -> Iterator[ControllerFactory]:
+        """The controller, where time does not wait for it in a process that can be ended."""
+        if self._is_lockstep or self._kind == "in-process":
+            yield self._factories[name]
+            return
+        from twin.cli.controller_child import ControllerChild
+
+        patience_s = self._shift.plant.control.deadline_s / self._speed
+        with ControllerChild(self._shift, name, self._tuned.point, patience_s) as child:
+            yield lambda _line, _tuned: child
 
     def _job(self, name: str) -> Job:
         own = self._kind != "endpoint"

@@ -69,3 +69,10 @@ def children(pid: int) -> list[int]:
     """The processes that a process has started."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
+
+
+def emulator_of(pid: int) -> int:
+    """The emulator among the processes that a run has started."""
+    found = [c for c in children(pid) if b"emulate" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    (emulator,) = found
+    return emulator

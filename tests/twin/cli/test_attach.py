@@ -23,7 +23,7 @@ def served(tmp_path: Path, *how: object) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_it_looks_ahead_and_tells_how_it_fared(tmp_path: Path) -> None:
-    with served(tmp_path, "--speed", 500) as endpoint:
+    with served(tmp_path, "--speed", 150) as endpoint:
         arguments = ["attach", "machining_line", "--endpoint", endpoint, "--listen", "5m"]
         code, out, err = twin(*arguments, "--looks", 2, "--every", "5m", "--ahead", "15m", "--json")
         assert code == 0, err
