@@ -66,6 +66,8 @@ class _Memory:
 class Mpc:
     """Line layer and station layer over the per-part stations of a line."""
 
+    worlds = WORLDS
+
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         plant = line.plant
         self._plant = plant
@@ -273,7 +275,7 @@ class Mpc:
         """Mean cost of a plan over the what-if worlds, less the worth of the work done."""
         block_s = self._plant.control.line_period_s
         total = 0.0
-        for world in range(WORLDS):
+        for world in range(self.worlds):
             fork = situation.fork(world)
             before = fork.meters()
             for k in range(BLOCKS):
@@ -291,7 +293,7 @@ class Mpc:
                 ops = after[f"{name}.op_count"] - before[f"{name}.op_count"] - cell.share * lost
                 # Work done is not work to do: it earns the energy beyond standby that it takes.
                 total -= ops * (rates[m].margin_eur + self._busy_eur(cell, prices, after))
-        return total / WORLDS
+        return total / self.worlds
 
     def _busy_eur(self, cell: Cell, prices: Prices, meters: Mapping[str, float]) -> float:
         """Energy of a part beyond what the station would draw waiting for the same time."""

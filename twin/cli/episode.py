@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from twin.cli.ceiling import ALL, BOUND, HINDSIGHT, MPC_TRUE, bound_record, foreseeing, in_hindsight
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
-    from twin.config import TunedPoint
+    from twin.equipment.plc import Plc
+    from twin.line.model import Line
 
-HINDSIGHT = "hindsight"
-"""No controller: the cheapest of many constant plans, chosen with the shift's own luck known."""
-SEARCH = "controllers.hindsight"
-PLANS = 500
-"""Plans that are replayed for each shift in hindsight."""
+NOT_HELD = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
+NO_TIME = {"decision_median_s": 0.0, "decision_longest_s": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +48,23 @@ def play(episode: Episode) -> dict[str, Any]:
     from twin.cli.tuned import baseline
     from twin.plugins import find_controller
 
-    shift = episode.shift
+    shift, name = episode.shift, episode.controller
     tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
-    point, name = tuned.point, episode.controller
-    if name == HINDSIGHT:
-        point, name = _in_hindsight(shift, point), "fixed"
-    record, timing, held = _driven(shift, find_controller(name)(shift.nominal_line, point))
-    controller, scenario, utilisation, variant, seed = episode.key
+    point, doubt, line = tuned.point, tuned.doubt, shift.nominal_line
+    if name == BOUND:
+        record, doubt = bound_record(shift)
+        timing, held = dict(NO_TIME), dict(NOT_HELD)
+    elif name == MPC_TRUE:
+        plc = shift.plc()
+        record, timing, held = _driven(shift, foreseeing(shift, point, plc), plc.line, plc)
+    else:
+        if name == HINDSIGHT:
+            point, name = in_hindsight(shift, point), "fixed"
+        controller = find_controller(name)(line, point)
+        record, timing, held = _driven(shift, controller, line, shift.plc())
+    who, scenario, utilisation, variant, seed = episode.key
     return {
-        "controller": controller,
+        "controller": who,
         "scenario": scenario,
         "utilisation": utilisation,
         "variant": variant,
@@ -68,17 +73,17 @@ def play(episode: Episode) -> dict[str, Any]:
         "plant_hash": shift.plant.config_hash,
         "kpi": record,
         "decisions": held,
-        "setpoints": dict(point.setpoints) if controller == HINDSIGHT else None,
-        "doubt": tuned.doubt,
-        "command": None if controller == HINDSIGHT else episode.command(),
+        "setpoints": dict(point.setpoints) if who == HINDSIGHT else None,
+        "doubt": doubt,
+        "command": None if who in ALL else episode.command(),
         "timing": timing,
     }
 
 
 def _driven(
-    shift: Shift, controller: Any
+    shift: Shift, controller: Any, model: Line, plc: Plc
 ) -> tuple[dict[str, Any], dict[str, float], dict[str, int]]:
-    """The shift with a closed loop: its figures, how long decisions took, how many were held back."""
+    """The shift with a closed loop over ``model``: figures, how long decisions took, which were held back."""
     from twin.cli.results import timing_file
     from twin.cli.shift import TWIN_SEED
     from twin.cycle import Cycle
@@ -87,11 +92,11 @@ def _driven(
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
-    loop = ControlLoop(shift.nominal_line, controller, TWIN_SEED, shift.engine)
-    line = SimulatedEquipment(shift.plc())
+    loop = ControlLoop(model, controller, TWIN_SEED, shift.engine)
+    line = SimulatedEquipment(plc)
     runtime = Runtime(loop, line, EquipmentClock(line))
     runtime.command("close", "evaluation")
-    held = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
+    held = dict(NOT_HELD)
 
     def count(cycle: Cycle) -> None:
         decision = cycle.decision
@@ -104,21 +109,6 @@ def _driven(
     timing = timing_file({"it": runtime.timings})["it"]
     taken = {name: float(timing[name] or 0.0) for name in timing if name.startswith("decision")}
     return kpi_record(evaluate(loop.ledger)), taken, held
-
-
-def _in_hindsight(shift: Shift, point: TunedPoint) -> TunedPoint:
-    """The cheapest of many constant plans for this very shift."""
-    search = importlib.import_module(SEARCH)
-    best: Mapping[str, float] = search.best_plan(
-        shift.place,
-        shift.demanded,
-        shift.variant,
-        shift.scenario,
-        shift.seed,
-        point.setpoints,
-        plans=PLANS,
-    )
-    return point.model_copy(update={"setpoints": dict(best)})
 
 
 def episodes(

@@ -34,7 +34,7 @@ EPISODES = "episodes.jsonl"
 def command(
     plant: options.Plant = None,
     controllers: Annotated[
-        str, typer.Option(metavar="A,B,C", help="Who drives; oracle: the best of all, in hindsight.")
+        str, typer.Option(metavar="A,B,C", help="Who drives; oracle: the best of all, luck known, and a bound.")
     ] = "mpc,fixed,full_pace,always_on",
     scenario: Annotated[
         str, typer.Option(metavar="A,B", help="Scenarios of the plant file.")
@@ -110,15 +110,16 @@ def _split(text: str) -> list[str]:
 
 
 def _controllers(text: str) -> tuple[str, ...]:
-    """The names to run; who asks for the oracle gets the search in hindsight."""
-    from twin.cli.episode import HINDSIGHT
+    """The names to run; who asks for the oracle gets all that makes it, and the bound beside it."""
+    from twin.cli.ceiling import ALL
     from twin.plugins import controller_names
 
-    found = []
+    found: list[str] = []
     for name in _split(text):
-        if name != ORACLE:
-            pick(name, controller_names(), "controller")
-        found.append(HINDSIGHT if name == ORACLE else name)
+        if name == ORACLE:
+            found += ALL
+        else:
+            found.append(pick(name, controller_names(), "controller"))
     return tuple(found)
 
 

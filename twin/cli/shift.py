@@ -77,15 +77,21 @@ class Shift:
         """The true line with its PLC, at plant time 0: for the emulator and for runs in process."""
         from twin.config import load_truth
         from twin.equipment.plc import Plc
-        from twin.kernels import draws
         from twin.line.model import build_line
-        from twin.line.scenario import build_table, scenario_of
+        from twin.line.scenario import scenario_of
 
         self.has_truth()
         truth = load_truth(self.place, self.plant)
         course = scenario_of(self.plant, self.scenario)
         line = build_line(self.plant, truth, self.variant, course.model_mismatch)
-        table = build_table(
+        return Plc(line, self.table(), self.seed, course, self.engine)
+
+    def table(self) -> list[float]:
+        """All that comes to the plant from outside: disturbances, orders, failure rates."""
+        from twin.kernels import draws
+        from twin.line.scenario import build_table
+
+        return build_table(
             self.plant,
             self.seed,
             draws.PLANT,
@@ -94,7 +100,6 @@ class Shift:
             self.utilisation,
             self.recorded(),
         )
-        return Plc(line, table, self.seed, course, self.engine)
 
     def recorded(self) -> dict[str, NDArray[np.float64]] | None:
         """The columns that the plant's recorded disturbances are replayed from, if any."""

@@ -1,21 +1,27 @@
 """Controllers against each other over many paired shifts, so that luck cannot flatter anybody.
 
 In each cell (scenario, utilisation, variant) all have met the same shifts. The *oracle* is not one
-controller: it is, shift by shift, the cheapest of all of them and of a search with the luck known. What
-lies between it and ``fixed`` is the ceiling: what could be saved at all by whoever knew everything.
+controller: it is, shift by shift, the cheapest of all of them, of a search with the luck known, and of the
+MPC with the true plant and its luck known. What lies between it and ``fixed`` is the ceiling: what somebody
+who knew everything has saved. The *bound* is nobody's shift: no course of the line can cost less by the
+objective, so the true ceiling lies between the oracle and it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from twin.feedback.compare import Comparison, compare
 from twin.feedback.kpi import Kpis, kpis_from_record
 from twin.feedback.study.intervals import interval
 
-ORACLE, HINDSIGHT, FIXED = "oracle", "hindsight", "fixed"
+ORACLE, HINDSIGHT, MPC_TRUE, BOUND, FIXED = "oracle", "hindsight", "mpc_true", "bound", "fixed"
+KNOWING = (HINDSIGHT, MPC_TRUE)
+"""Who drives with the luck known; they have no row of their own, but make the oracle."""
+OBJECTIVE = "objective_eur"
 HEADLINE = "energy_kwh_per_good_part"
 COSTS = ("running_cost_eur", "stock_change_eur", "demand_charge_eur")
 """Together they are the objective of a shift."""
@@ -33,10 +39,14 @@ class Shifts:
     fallbacks: int
     decision_ms: tuple[float, float]
     """Median and longest."""
+    cheapest: Mapping[str, int] = field(default_factory=dict)
+    """Of the oracle: who was the cheapest how often."""
 
 
 def objective_eur(kpis: Kpis) -> float:
     """What a shift cost by the objective. Raises ``KeyError`` where a part of it is undefined."""
+    if OBJECTIVE in kpis:  # of the bound nothing else is known
+        return kpis[OBJECTIVE]
     return sum(kpis[name] for name in COSTS)
 
 
@@ -49,9 +59,12 @@ def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shif
     cells = {}
     for cell, runs in found.items():
         held = {name: _shifts(of) for name, of in runs.items()}
+        bound = held.pop(BOUND, None)
         if HINDSIGHT in held:
             held[ORACLE] = _cheapest(held)
-            del held[HINDSIGHT]
+        held = {name: shifts for name, shifts in held.items() if name not in KNOWING}
+        if bound is not None and all(OBJECTIVE in kpis for kpis in bound.kpis.values()):
+            held[BOUND] = bound
         cells[cell] = held
     return cells
 
@@ -70,11 +83,11 @@ def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
 def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
     """Shift by shift the cheapest by the objective; only shifts that all have driven."""
     seeds = sorted(set.intersection(*(set(shifts.kpis) for shifts in held.values())))
-    best = {
-        seed: min((shifts.kpis[seed] for shifts in held.values()), key=objective_eur)
-        for seed in seeds
+    names = {
+        seed: min(held, key=lambda name: objective_eur(held[name].kpis[seed])) for seed in seeds
     }
-    return Shifts(best, 0, 0, (0.0, 0.0))
+    best = {seed: held[name].kpis[seed] for seed, name in names.items()}
+    return Shifts(best, 0, 0, (0.0, 0.0), dict(sorted(Counter(names.values()).items())))
 
 
 def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +95,8 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     ``versus`` has an entry for each rival: the difference in electricity per good part with its 95 %
     interval in per cent of the rival's mean, and the verdict; ``figures`` the same of all others.
-    ``ceiling_share`` is how much of what could be saved against ``fixed`` was saved, by the objective.
+    ``ceiling_share`` is how much of what could be saved against ``fixed`` was saved, by the objective; of the
+    bound, how much there is to be saved at most. The bound has no figure but the objective, and no rival.
     """
     rows = []
     for (scenario, utilisation, variant), held in sorted(cells_of(episodes).items()):
@@ -90,7 +104,7 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             versus = {
                 rival: _versus(name, shifts, rival, other)
                 for rival, other in held.items()
-                if rival != name
+                if rival != name and BOUND not in (rival, name)
             }
             rows.append(
                 {
@@ -102,6 +116,7 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "kpi": _means(shifts),
                     "versus": {rival: found for rival, found in versus.items() if found},
                     "ceiling_share": _ceiling_share(held, name),
+                    "cheapest": dict(shifts.cheapest),
                     "decisions_clipped": shifts.clipped,
                     "fallbacks": shifts.fallbacks,
                     "decision_ms": {
@@ -118,6 +133,8 @@ def _means(shifts: Shifts) -> dict[str, dict[str, float | int | None]]:
     for kpis in shifts.kpis.values():
         for kpi in kpis.values:
             values.setdefault(kpi.name, []).append(kpi.value)
+        if OBJECTIVE not in kpis and all(cost in kpis for cost in COSTS):
+            values.setdefault(OBJECTIVE, []).append(objective_eur(kpis))
     return {name: interval(of).record() for name, of in sorted(values.items())}
 
 

@@ -26,15 +26,21 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_rows_have_means_and_differences_with_intervals(evaluated: tuple[Path, str]) -> None:
     told = json.loads(evaluated[1])
-    assert {row["controller"] for row in told["rows"]} == {"fixed", "full_pace", "oracle"}
+    assert {row["controller"] for row in told["rows"]} == {"fixed", "full_pace", "oracle", "bound"}
+    least = told["rows"].pop()
+    assert least["controller"] == "bound"
     for row in told["rows"]:
+        assert row["kpi"]["objective_eur"]["mean"] > least["kpi"]["objective_eur"]["mean"]
         assert row["shifts"] == 2
         assert row["kpi"]["energy_kwh"]["mean"] > row["kpi"]["energy_kwh"]["half_width"] * 0.0
         for versus in row["versus"].values():
             figure = versus["figures"]["energy_kwh"]
             assert figure["lo_pct"] <= figure["diff_pct"] <= figure["hi_pct"]
             assert figure["verdict"] in {"better", "worse", "equal", "inconclusive"}
-    assert json.loads((evaluated[0] / "evaluation.json").read_text())["rows"] == told["rows"]
+    assert json.loads((evaluated[0] / "evaluation.json").read_text())["rows"] == [
+        *told["rows"],
+        least,
+    ]
     assert (evaluated[0] / "report.md").read_text().startswith("# Evaluation of machining_line")
     assert "<svg" in (evaluated[0] / "report.html").read_text()
 
@@ -56,12 +62,12 @@ def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) ->
         "--out", tmp_path,
     )  # fmt: skip
     assert code == 0, err
-    assert "3 of 6 shifts are there" in err
+    assert "3 of 10 shifts are there" in err
     told, before = json.loads(out), json.loads(evaluated[1])
     for row in (*told["rows"], *before["rows"]):
         del row["decision_ms"]
     assert told == before
-    assert len(path.read_text().splitlines()) == 6
+    assert len(path.read_text().splitlines()) == 10
 
 
 def test_what_is_wrong_is_told(evaluated: tuple[Path, str], tmp_path: Path) -> None:

@@ -98,6 +98,40 @@ def test_without_hindsight_there_is_no_ceiling_and_cells_stay_apart() -> None:
     assert all(one["ceiling_share"] is None for one in rows)
 
 
+def bound(seed: int, eur: float) -> dict[str, Any]:
+    kpis = Kpis((Kpi("objective_eur", eur, "EUR", 0, 1),))
+    return {**episode("bound", seed, 0.0, 0.0), "kpi": kpi_record(kpis)}
+
+
+def test_who_knows_the_luck_makes_the_oracle_and_the_bound_does_not() -> None:
+    knowing = [episode("mpc_true", n, 91.0 if n == 1 else 99.0, 0.8) for n in (1, 2, 3, 4)]
+    bounds = [bound(n, 80.0 + n) for n in (1, 2, 3, 4)]
+    rows = {one["controller"]: one for one in rows_of([*EPISODES, *knowing, *bounds])}
+    assert list(rows) == ["fixed", "mpc", "oracle", "bound"]
+    assert rows["oracle"]["cheapest"] == {"hindsight": 3, "mpc_true": 1}
+    assert rows["oracle"]["kpi"]["objective_eur"]["mean"] == (91.0 + 99.0 + 95.0 + 96.0) / 4.0
+    least = rows["bound"]
+    assert set(least["kpi"]) == {"objective_eur"}
+    assert least["kpi"]["objective_eur"]["mean"] == 82.5
+    assert least["versus"] == {}
+    assert all("bound" not in one["versus"] for one in rows.values())
+    # 20 EUR a shift at most; the oracle saves 10 + 3 + 8 + 8.
+    assert least["ceiling_share"] == pytest.approx(80.0 / 29.0)
+    text = render_markdown({
+        "plant": "p", "plant_hash": "0", "seeds": [1, 4], "shift_h": 8.0, "doubts": [],
+        "rows": list(rows.values()),
+    })  # fmt: skip
+    assert "| bound | – | – | – | – | – | – | 82.5 ± 2.054 | – | 275.9 % | – |" in text
+    assert "No course of the\nline can cost less" in text
+
+
+def test_a_bound_that_does_not_hold_has_no_row() -> None:
+    none = [
+        {**bound(n, 0.0), "kpi": kpi_record(Kpis((), {"objective_eur": "why"}))} for n in (1, 2)
+    ]
+    assert {one["controller"] for one in rows_of([*EPISODES, *none])} == {"fixed", "mpc", "oracle"}
+
+
 def test_reports_say_the_same_in_text_and_on_the_page() -> None:
     report = {
         "plant": "p", "plant_hash": "0123", "seeds": [1, 4], "shift_h": 8.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from twin.feedback.evaluation import BOUND
 from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
 from twin.feedback.report.labels import number
 from twin.feedback.report.tables import Cell
@@ -20,6 +21,7 @@ HEADER = (
     "good parts",
     "scrap",
     "EUR a good part",
+    "EUR a shift",
     "peak kW",
     "of the ceiling",
     "decision ms",
@@ -54,10 +56,15 @@ def _texts(row: Row) -> list[str]:
         _mean(row, "good_parts"),
         _mean(row, "scrap_share"),
         _mean(row, "cost_eur_per_good_part"),
+        _mean(row, "objective_eur"),
         _mean(row, "peak_kw"),
         "–" if share is None else f"{number(100.0 * share)} %",
-        f"{number(row['decision_ms']['median'])} ({number(row['decision_ms']['longest'])})",
+        "–" if row["controller"] == BOUND else _times(row["decision_ms"]),
     ]
+
+
+def _times(ms: Mapping[str, float]) -> str:
+    return f"{number(ms['median'])} ({number(ms['longest'])})"
 
 
 def _mean(row: Row, name: str) -> str:
@@ -93,9 +100,12 @@ NOTES = (
     """Means over paired shifts with Student's 95 % interval. Differences are in electricity per good part, in
 per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
 zero and nothing else has paid for it; *equal*; *inconclusive*.""",
-    """The oracle is, shift by shift, the cheapest by the objective of all controllers and of a search over
-constant plans with the luck of the shift known. *Of the ceiling* is the share of what the oracle saves against
-`fixed` by the objective.""",
+    """The oracle is, shift by shift, the cheapest by the objective of all controllers, of a search over
+constant plans with the luck of the shift known, and of the MPC with the true plant and its luck known. *Of the
+ceiling* is the share of what the oracle saves against `fixed` by the objective.""",
+    """The bound is nobody's shift: a linear relaxation of the true line with all luck known. No course of the
+line can cost less a shift, and none need come near it; what else such a course would show is not known. Its share
+of the ceiling says how much more than the oracle there might be to save.""",
     "Decision times are the median over shifts of their medians, and the longest of all; they depend on the machine.",
 )
 
