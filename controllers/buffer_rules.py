@@ -25,8 +25,12 @@ WITHOUT_WORK = (s.IDLE, s.STANDBY, s.OFF)
 class Upstream(AlwaysOn):
     """Asleep as soon as nothing waits; awake again when so many parts wait."""
 
-    wake_at = 2
-    _why = f"even pace, standby while fewer than {wake_at} parts wait"
+    rule, thresholds = "upstream", ("wake_at",)
+    wake_at = 2.0
+
+    @property
+    def _why(self) -> str:
+        return f"even pace, standby while fewer than {self.wake_at:g} parts wait"
 
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         super().__init__(line, tuned)
@@ -59,16 +63,24 @@ class Upstream(AlwaysOn):
 class NPolicy(Upstream):
     """Asleep as soon as nothing waits; awake again when many parts wait."""
 
-    wake_at = 8
-    _why = f"even pace, standby until {wake_at} parts wait"
+    rule, thresholds = "n_policy", ("wake_at",)
+    wake_at = 8.0
+
+    @property
+    def _why(self) -> str:
+        return f"even pace, standby until {self.wake_at:g} parts wait"
 
 
 class Opportunity(Upstream):
     """Asleep while the bottleneck has enough to do, or enough room, until the station is ready again."""
 
+    rule, thresholds = "opportunity", ("margin",)
     margin = 1.0
     """How many times the break-even time a window has to last; assumption."""
-    _why = "even pace, standby in windows that the bottleneck does not feel"
+
+    @property
+    def _why(self) -> str:
+        return "even pace, standby in windows that the bottleneck does not feel"
 
     def _sleeps(self, station: StationSpec, seen: Observation) -> bool:
         state = int(seen[f"{station.name}.state"])

@@ -1,12 +1,14 @@
 """Rules that plants run on today, by pace and time-out: the rivals of every controller.
 
 All hold the process setpoints that were tuned for the plant, so that what they save or lose against each
-other is pace and standby alone. Rules that look at the buffers are in ``controllers.buffer_rules``.
+other is pace and standby alone. Rules that look at the buffers are in ``controllers.buffer_rules``. Thresholds are
+those that ``twin tune --rules`` has found for the plant, where it has been asked; else the ones named here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation
@@ -25,10 +27,17 @@ SPARE = 0.97
 class AlwaysOn:
     """Machines stay ready; blanks are released evenly over the shift."""
 
+    rule = "always_on"
+    """Under which name its tuned thresholds are kept."""
+    thresholds: ClassVar[tuple[str, ...]] = ()
+    """Attributes that a search may set."""
     time_out_s = NEVER_S
 
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         self._plant = line.plant
+        found = tuned.thresholds.get(self.rule, {})
+        for name in self.thresholds:
+            setattr(self, name, found.get(name, getattr(self, name)))
         self._held = {
             name: value
             for name, value in tuned.setpoints.items()
@@ -44,7 +53,9 @@ class AlwaysOn:
         asked = {**self._held, "line.takt_s": takt_s, **self._time_outs, **standby}
         return Action(asked, self._why)
 
-    _why = "even pace, machines always on"
+    @property
+    def _why(self) -> str:
+        return "even pace, machines always on"
 
     def _takt_s(self, situation: Situation) -> float:
         """An even one."""
@@ -64,15 +75,23 @@ class AlwaysOn:
 class TimeOut(AlwaysOn):
     """Even pace; a station that has been idle for a while goes to standby by itself."""
 
+    rule, thresholds = "timeout", ("time_out_s",)
     time_out_s = TIME_OUT_S
-    _why = f"even pace, standby after {TIME_OUT_S:g} s"
+
+    @property
+    def _why(self) -> str:
+        return f"even pace, standby after {self.time_out_s:g} s"
 
 
 class FullPace(AlwaysOn):
     """Everything at full pace, then standby: the strongest of the simple rules."""
 
+    rule, thresholds = "full_pace", ("time_out_s",)
     time_out_s = FULL_PACE_TIME_OUT_S
-    _why = f"full pace, standby after {FULL_PACE_TIME_OUT_S:g} s"
+
+    @property
+    def _why(self) -> str:
+        return f"full pace, standby after {self.time_out_s:g} s"
 
     def _takt_s(self, situation: Situation) -> float:
         return takt_limits(situation).lo
@@ -85,9 +104,13 @@ Rules = FullPace
 class Pi(AlwaysOn):
     """A takt that follows the schedule: proportional to what is missing, and to its sum so far."""
 
+    rule, thresholds = "pi", ("gain_s", "reset_s")
     gain_s, reset_s = 2.0, 3600.0
     """Seconds of takt a part behind schedule, and the integral's time; assumption."""
-    _why = "takt by PI on the parts behind schedule, machines always on"
+
+    @property
+    def _why(self) -> str:
+        return "takt by PI on the parts behind schedule, machines always on"
 
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         super().__init__(line, tuned)

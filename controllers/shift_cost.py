@@ -1,22 +1,25 @@
-"""What one shift of the true plant costs at constant setpoints: how points of a search are judged."""
+"""What one shift of the true plant costs, at constant setpoints or by a rule: how a search judges."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.config import load_plant, load_truth
+from twin.cycle import Estimate, Forecast, Observation, Situation, Twin
 from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
-from twin.line.engine import engine
+from twin.line.engine import Engine, engine
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table, scenario_of
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.objective import Objective, Stocks, Used
+from twin.protocols import Controller
+from twin.state import LineState
 
 
 class Outcome(NamedTuple):
@@ -32,7 +35,7 @@ class Outcome(NamedTuple):
 
 
 class Shift:
-    """Runs one shift of the true plant at constant setpoints and scores it."""
+    """Runs one shift of the true plant and scores it."""
 
     def __init__(
         self, plant_name: str, utilisation: float, variant: str, scenario: str = "nominal"
@@ -47,7 +50,45 @@ class Shift:
         self.tools = tuple(s.name for s in plant.stations if s.tool is not None)
 
     def outcome(self, seed: int, setpoints: Mapping[str, float]) -> Outcome:
-        """One shift, stocks and demand charge included."""
+        """One shift at constant setpoints, stocks and demand charge included."""
+
+        def held(simulator: Engine, state: LineState, until_s: float) -> None:
+            simulator.advance(state, setpoints if state.now_s == 0.0 else {}, until_s)
+
+        return self._judged(seed, held)
+
+    def driven(self, seed: int, controller: Controller) -> Outcome:
+        """The same with a controller that sees the line once a period, without noise or guard.
+
+        It is shown what is read, and nothing of a twin: for rules, which ask for no more.
+        """
+        period_s, asked = self.plant.control.period_s, dict[str, float]()
+
+        def followed(simulator: Engine, state: LineState, until_s: float) -> None:
+            while state.now_s < until_s:
+                wanted = controller.decide(self._seen(state)).setpoints
+                moves = {name: value for name, value in wanted.items() if asked.get(name) != value}
+                asked.update(moves)
+                simulator.advance(state, moves, min(state.now_s + period_s, until_s))
+
+        return self._judged(seed, followed)
+
+    def _seen(self, state: LineState) -> Situation:
+        values = self.reader.read(state, NO_CONTROL)
+        now_us, well = round(state.now_s * 1e6), np.zeros(values.shape, dtype=np.int64)
+        seen = Observation(now_us, 0, values, well, {}, (), self.reader.index)
+        nothing = Estimate(state, {}, {})
+        return Situation(
+            state.now_s,
+            self.reader.signals,
+            seen,
+            nothing,
+            Forecast(60.0, {}, {}, {}),
+            {},
+            _no_fork,
+        )
+
+    def _judged(self, seed: int, drive: Callable[[Engine, LineState, float], None]) -> Outcome:
         plant, hours = self.plant, self.plant.shift_h
         table = build_table(
             plant, seed, draws.PLANT, hours, self.scenario, utilisation=self.utilisation
@@ -61,8 +102,7 @@ class Shift:
         values = self.reader.read(state, NO_CONTROL)
         for quarter in range(quarters):
             price = values[at["env.price_eur_per_mwh"]]
-            until_s = (quarter + 1) * 900.0
-            simulator.advance(state, setpoints if quarter == 0 else {}, until_s)
+            drive(simulator, state, (quarter + 1) * 900.0)
             values = self.reader.read(state, NO_CONTROL)
             kwh = float(values[at["line.energy_kwh"]])
             energy_eur += (kwh - last_kwh) * price * 1e-3
@@ -106,3 +146,7 @@ class Shift:
             ordered <= good,
             material_eur / max(ordered, 1.0),
         )
+
+
+def _no_fork(_world: int) -> Twin:
+    raise LookupError("a rule asks for no twin")

@@ -30,7 +30,8 @@ class Baseline:
 
     def record(self) -> dict[str, object]:
         """For the manifest of a run: the point without the log of its search."""
-        return self.point.model_dump(mode="json", exclude={"log"})
+        without = {"log"} if self.point.thresholds else {"log", "thresholds"}
+        return self.point.model_dump(mode="json", exclude=without)
 
 
 def tuned_path(plant_file: Path) -> Path:
@@ -38,11 +39,54 @@ def tuned_path(plant_file: Path) -> Path:
     return plant_file.with_name(f"{plant_file.stem}.fixed.json")
 
 
-def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
-    """The tuned point for the nearest utilisation; the recipe where none fits this plant.
+def rules_path(plant_file: Path) -> Path:
+    """Where the thresholds of the rules are."""
+    return plant_file.with_name(f"{plant_file.stem}.rules.json")
 
-    Raises ``Problem`` for a file that cannot be what ``twin tune`` wrote.
+
+def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
+    """The tuned point for the nearest utilisation, with the rules' thresholds where those were tuned.
+
+    The recipe where no point fits this plant. Raises ``Problem`` for a file that cannot be what
+    ``twin tune`` wrote.
     """
+    from twin.config import find_plant
+
+    found, path = _fixed(place, plant, utilisation, variant), rules_path(find_plant(place))
+    if not path.is_file():
+        return found
+    thresholds, doubt = _thresholds(path, place, plant, utilisation, variant)
+    point = found.point.model_copy(update={"thresholds": thresholds})
+    return Baseline(point, "; ".join(one for one in (found.doubt, doubt) if one))
+
+
+def _thresholds(
+    path: Path, place: str, plant: Plant, utilisation: float, variant: str
+) -> tuple[dict[str, dict[str, float]], str]:
+    """The rules' thresholds for the nearest utilisation, and what speaks against them."""
+    from twin.config import PlantError, load_tuned_rules
+    from twin.config.tuned import nearest
+
+    advice = f"to search them: twin tune {shlex.quote(place)} --rules"
+    try:
+        tuned = load_tuned_rules(place, plant)
+        near = nearest(tuned.points, utilisation)
+    except PlantError as error:
+        if isinstance(error.__cause__, PlantError):  # a whole file, but of another plant
+            return {}, f"{path.name}: {error.message}; the rules' own thresholds hold; {advice}"
+        raise Problem("damaged", str(error), f"remove it; {advice}", code=DAMAGED) from error
+    except ValueError as error:
+        msg = f"{path}: holds no tuned thresholds ({error})"
+        raise Problem("damaged", msg, f"remove it; {advice}", code=DAMAGED) from error
+    doubts = [f"for the variant {tuned.variant}"] if tuned.variant != variant else []
+    if abs(float(near) - utilisation) > FAR:
+        doubts.append(f"for a utilisation of {near}")
+    doubt = f"{path.name} was tuned {' and '.join(doubts)}; {advice}" if doubts else ""
+    return tuned.at(utilisation), doubt
+
+
+def _fixed(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
+    """The tuned constant setpoints for the nearest utilisation."""
     from twin.config import PlantError, find_plant, load_tuned, untuned
 
     path = tuned_path(find_plant(place))

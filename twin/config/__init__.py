@@ -6,29 +6,42 @@ from twin.config.load import (
     load_plant,
     load_truth,
     load_tuned,
+    load_tuned_rules,
     plant_folder,
     plant_names,
     plant_schema,
 )
 from twin.config.plant import Plant, SetpointSpec, StationSpec
 from twin.config.truth import Truth
-from twin.config.tuned import Tuned, TunedPoint, TunedTrial, untuned
+from twin.config.tuned import (
+    RuleTrial,
+    Tuned,
+    TunedPoint,
+    TunedRule,
+    TunedRules,
+    TunedTrial,
+    untuned,
+)
 from twin.config.values import Value
 
 __all__ = [
     "Plant",
     "PlantError",
+    "RuleTrial",
     "SetpointSpec",
     "StationSpec",
     "Truth",
     "Tuned",
     "TunedPoint",
+    "TunedRule",
+    "TunedRules",
     "TunedTrial",
     "Value",
     "find_plant",
     "load_plant",
     "load_truth",
     "load_tuned",
+    "load_tuned_rules",
     "plant_folder",
     "plant_names",
     "plant_schema",

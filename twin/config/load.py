@@ -15,7 +15,7 @@ from twin.config.errors import KeyPath, PlantError
 from twin.config.plant import Plant
 from twin.config.source import TRUTH, Source, read_yaml
 from twin.config.truth import Truth
-from twin.config.tuned import Tuned
+from twin.config.tuned import Tuned, TunedRules
 from twin.config.values import Value
 
 if TYPE_CHECKING:
@@ -93,16 +93,30 @@ def load_truth(name_or_path: str, plant: Plant) -> Truth:
 
 def load_tuned(name_or_path: str, plant: Plant) -> Tuned:
     """The tuned setpoints that belong to a plant file: ``X.fixed.json`` beside ``X.yaml``."""
+    return _searched(Tuned, name_or_path, plant, "fixed", "tuned setpoints", "")
+
+
+def load_tuned_rules(name_or_path: str, plant: Plant) -> TunedRules:
+    """The tuned thresholds that belong to a plant file: ``X.rules.json`` beside ``X.yaml``."""
+    return _searched(TunedRules, name_or_path, plant, "rules", "tuned thresholds", " --rules")
+
+
+Found = TypeVar("Found", Tuned, TunedRules)
+
+
+def _searched(
+    model: type[Found], name_or_path: str, plant: Plant, kind: str, what: str, option: str
+) -> Found:
     path = find_plant(name_or_path)
-    tuned_path = path.with_name(f"{path.stem}.fixed.json")
+    tuned_path = path.with_name(f"{path.stem}.{kind}.json")
     try:
-        tuned = Tuned.model_validate_json(tuned_path.read_text(encoding="utf-8"), strict=True)
+        tuned = model.model_validate_json(tuned_path.read_text(encoding="utf-8"), strict=True)
         tuned.check(plant)
     except OSError as error:
         raise PlantError(
             (),
-            f"cannot read the tuned setpoints: {error.strerror}",
-            f"make them: twin tune {plant.name}",
+            f"cannot read the {what}: {error.strerror}",
+            f"make them: twin tune {plant.name}{option}",
             file=str(tuned_path),
         ) from error
     except ValidationError as error:

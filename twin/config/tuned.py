@@ -1,4 +1,8 @@
-"""The best constant setpoints of a plant, as a search found them: ``X.fixed.json`` beside ``X.yaml``."""
+"""What searches have found for a plant: ``X.fixed.json`` and ``X.rules.json`` beside ``X.yaml``.
+
+The one holds the best constant setpoints, the other the best thresholds of each rule. Both keep the log of
+their search.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,28 @@ class TunedPoint(Spec):
     tools_eur_per_part: float
     """Bare price of the edges used, mean over the selection seeds."""
     log: tuple[TunedTrial, ...] = ()
+    thresholds: dict[str, dict[str, float]] = {}
+    """Of the rules, by rule, where those were tuned; they are kept in a file of their own."""
 
 
-class Tuned(Spec):
-    """The tuned setpoints of one plant and variant, by utilisation."""
+class RuleTrial(Spec):
+    """One evaluated choice of a rule's thresholds."""
+
+    thresholds: dict[str, float]
+    eur_per_part: float
+
+
+class TunedRule(Spec):
+    """The winner of one rule at one utilisation, and the log of its search."""
+
+    thresholds: dict[str, float]
+    eur_per_part: float
+    """Mean over the selection seeds."""
+    log: tuple[RuleTrial, ...] = ()
+
+
+class _Searched(Spec):
+    """What a search was done on."""
 
     schema_version: int = Field(default=1, ge=1, le=1)
     plant: Name
@@ -39,15 +61,9 @@ class Tuned(Spec):
     seeds: tuple[int, ...]
     selection_seeds: tuple[int, ...]
     versions: Mapping[str, str]
-    points: dict[str, TunedPoint]
-
-    def at(self, utilisation: float) -> TunedPoint:
-        """The point tuned for the nearest utilisation."""
-        nearest = min(self.points, key=lambda key: (abs(float(key) - utilisation), key))
-        return self.points[nearest]
 
     def check(self, plant: Plant) -> None:
-        """Setpoints tuned for another plant file are no baseline."""
+        """What was tuned for another plant file is no baseline."""
         if self.plant != plant.name:
             raise PlantError(("plant",), f"tuned for {self.plant!r}, not {plant.name!r}")
         if self.plant_hash != plant.config_hash:
@@ -57,6 +73,32 @@ class Tuned(Spec):
                 f"{plant.config_hash}",
                 f"tune again: twin tune {plant.name}",
             )
+
+
+class Tuned(_Searched):
+    """The tuned setpoints of one plant and variant, by utilisation."""
+
+    points: dict[str, TunedPoint]
+
+    def at(self, utilisation: float) -> TunedPoint:
+        """The point tuned for the nearest utilisation."""
+        return self.points[nearest(self.points, utilisation)]
+
+
+class TunedRules(_Searched):
+    """The tuned thresholds of one plant and variant: by utilisation, then by rule."""
+
+    points: dict[str, dict[str, TunedRule]]
+
+    def at(self, utilisation: float) -> dict[str, dict[str, float]]:
+        """Thresholds by rule, each tuned for the nearest utilisation."""
+        point = self.points[nearest(self.points, utilisation)]
+        return {rule: dict(found.thresholds) for rule, found in point.items()}
+
+
+def nearest(points: Mapping[str, object], utilisation: float) -> str:
+    """The key of the nearest utilisation."""
+    return min(points, key=lambda key: (abs(float(key) - utilisation), key))
 
 
 def untuned(plant: Plant) -> TunedPoint:

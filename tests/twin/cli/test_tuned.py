@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+import controllers.rule_tuning as rule_search
 import controllers.tuning as search
 from controllers.shift_cost import Outcome
 from tests.twin.cli.shell import twin
 from twin.cli.problems import Problem
 from twin.cli.tuned import baseline
-from twin.config import load_plant, load_tuned, untuned
+from twin.config import load_plant, load_tuned, load_tuned_rules, untuned
 
 
 @pytest.fixture
@@ -99,6 +100,60 @@ def test_a_damaged_file_ends_with_6(
     record = json.loads(path.read_text())
     record["points"] = {}
     path.write_text(json.dumps(record) if change is None else change)
+    with pytest.raises(Problem) as caught:
+        baseline(str(demo), load_plant(str(demo)), 0.8, "nominal")
+    assert caught.value.code == 6
+
+
+@pytest.fixture
+def quick_rules(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """A search of thresholds that takes no time."""
+    calls: list[tuple[Any, ...]] = []
+
+    def tune_rule(
+        rule: str, place: str, level: float, variant: str, point: Any, **given: Any
+    ) -> Any:
+        calls.append((rule, level, given["evaluations"], len(given["seeds"])))
+        assert point.thresholds == {}
+        names = rule_search.RULES[rule].thresholds
+        found = rule_search.RuleFound(dict.fromkeys(names, level), 1.5)
+        return found, [found]
+
+    monkeypatch.setattr(rule_search, "tune_rule", tune_rule)
+    return calls
+
+
+def test_thresholds_are_kept_beside_the_plant_and_given_to_the_rules(
+    demo: Path, quick_rules: list[tuple[Any, ...]]
+) -> None:
+    plain = baseline(str(demo), load_plant(str(demo)), 0.8, "nominal")
+    assert "thresholds" not in plain.record()
+    code, out, err = twin("tune", demo, "--rules", "--evaluations", 7, "--shifts", 2)
+    assert (code, out) == (0, "")
+    assert str(demo / "plant.rules.json") in err
+    assert len(quick_rules) == 4 * 6
+    assert quick_rules[0] == ("timeout", 0.6, 7, 2)
+    plant = load_plant(str(demo))
+    assert len(load_tuned_rules(str(demo), plant).selection_seeds) == 6
+    found = baseline(str(demo), plant, 0.71, "nominal")
+    assert found.point.setpoints == plain.point.setpoints
+    assert found.point.thresholds["pi"] == {"gain_s": 0.7, "reset_s": 0.7}
+    assert found.record()["thresholds"] == found.point.thresholds
+    assert "variant nominal" in baseline(str(demo), plant, 0.7, "high").doubt
+    twin("tune", demo, "--rules", "--evaluations", 7, "--shifts", 2)  # all is there
+    assert len(quick_rules) == 4 * 6
+
+
+def test_thresholds_of_another_plant_file_are_not_used(
+    demo: Path, quick_rules: list[tuple[Any, ...]]
+) -> None:
+    twin("tune", demo, "--rules", "--utilisation", 0.8)
+    plant_file = demo / "plant.yaml"
+    plant_file.write_text(plant_file.read_text().replace("shift_h: 8", "shift_h: 7"))
+    found = baseline(str(demo), load_plant(str(demo)), 0.8, "nominal")
+    assert found.point.thresholds == {}
+    assert "the rules' own thresholds hold" in found.doubt
+    (demo / "plant.rules.json").write_text("{")
     with pytest.raises(Problem) as caught:
         baseline(str(demo), load_plant(str(demo)), 0.8, "nominal")
     assert caught.value.code == 6

@@ -1,0 +1,140 @@
+"""The best thresholds of each rule, found on the shifts, and by the objective, on which ``fixed`` is tuned.
+
+A rule has one threshold or two, so the search is a grid that grows finer about its best point: it ends
+where its step is a hundredth of the way, or where the evaluations are used up. Each choice drives every
+tuning shift of the true line, seeing it once a control period. The best few, and the rule as it was, are
+then compared on the selection shifts, which the search has not seen. Process setpoints are those tuned for
+``fixed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from controllers.buffer_rules import NPolicy, Opportunity, Upstream
+from controllers.rules import AlwaysOn, FullPace, Pi, TimeOut
+from controllers.shift_cost import Shift
+from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS
+from twin.config import TunedPoint
+from twin.line.model import build_line
+
+RULES: Mapping[str, type[AlwaysOn]] = {
+    rule.rule: rule for rule in (TimeOut, FullPace, Upstream, NPolicy, Opportunity, Pi)
+}
+WAYS: Mapping[str, tuple[float, float]] = {
+    "time_out_s": (30.0, 7200.0),
+    "wake_at": (1.0, 12.0),
+    "margin": (0.2, 50.0),
+    "gain_s": (0.1, 30.0),
+    "reset_s": (300.0, 36000.0),
+}
+"""Between what each threshold is searched, on a logarithmic scale; parts are whole."""
+GRID = {1: 8, 2: 4}
+"""Points of the first grid along each threshold, by how many there are."""
+FINEST = 0.01
+FINALISTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFound:
+    """One evaluated choice and its mean cost."""
+
+    thresholds: Mapping[str, float]
+    eur_per_part: float
+
+
+def threshold_at(name: str, share: float) -> float:
+    """The threshold at a share (0 to 1) of its way."""
+    lo, hi = WAYS[name]
+    value = lo * (hi / lo) ** min(max(share, 0.0), 1.0)
+    return float(round(value)) if name == "wake_at" else round(value, 2)
+
+
+_shift: Shift | None = None
+
+
+def _prepare(plant_name: str, utilisation: float, variant: str) -> None:
+    global _shift  # noqa: PLW0603 - one shift a worker process, made once
+    _shift = Shift(plant_name, utilisation, variant)
+
+
+def cost_eur(task: tuple[str, int, TunedPoint]) -> float:
+    """EUR per good part ordered of one shift under one rule; in a process that was prepared."""
+    assert _shift is not None
+    rule, seed, point = task
+    nominal = build_line(_shift.plant)
+    return float(_shift.driven(seed, RULES[rule](nominal, point)).eur_per_part)
+
+
+def tune_rule(
+    rule: str,
+    plant_name: str,
+    utilisation: float,
+    variant: str,
+    point: TunedPoint,
+    *,
+    evaluations: int = 600,
+    seeds: Sequence[int] = TUNING_SEEDS,
+    selection_seeds: Sequence[int] = SELECTION_SEEDS,
+    workers: int = 2,
+    progress: Callable[[int, float], None] = lambda _n, _best: None,
+) -> tuple[RuleFound, list[RuleFound]]:
+    """The best thresholds of one rule, scored on the selection seeds, and the log. Deterministic."""
+    with ProcessPoolExecutor(
+        workers, initializer=_prepare, initargs=(plant_name, utilisation, variant)
+    ) as pool:
+
+        def mean_eur(thresholds: Mapping[str, float], on: Sequence[int]) -> float:
+            chosen = point.model_copy(update={"thresholds": {rule: dict(thresholds)}})
+            tasks = [(rule, seed, chosen) for seed in on]
+            return float(np.mean(list(pool.map(cost_eur, tasks, chunksize=4))))
+
+        log: list[RuleFound] = []
+
+        def score(thresholds: Mapping[str, float]) -> float:
+            for found in log:
+                if found.thresholds == thresholds:
+                    return found.eur_per_part
+            log.append(RuleFound(thresholds, mean_eur(thresholds, seeds)))
+            progress(len(log), min(found.eur_per_part for found in log))
+            return log[-1].eur_per_part
+
+        own = {name: float(getattr(RULES[rule], name)) for name in RULES[rule].thresholds}
+        score(own)
+        _look(RULES[rule].thresholds, score, lambda: len(log) < evaluations)
+        finalists = [log[0], *sorted(log[1:], key=lambda one: one.eur_per_part)[:FINALISTS]]
+        judged = [
+            RuleFound(one.thresholds, mean_eur(one.thresholds, selection_seeds))
+            for one in finalists
+        ]
+    return min(judged, key=lambda one: one.eur_per_part), log
+
+
+def _look(
+    names: Sequence[str],
+    score: Callable[[Mapping[str, float]], float],
+    has_more: Callable[[], bool],
+) -> None:
+    """A grid over all, then its best point's neighbours, ever nearer."""
+    count = GRID.get(len(names), 3)
+    shares = [
+        tuple(x / (count - 1.0) for x in at) for at in product(range(count), repeat=len(names))
+    ]
+    step, best, least = 0.5 / (count - 1.0), shares[0], np.inf
+    while True:
+        for at in shares:
+            if not has_more():
+                return
+            cost = score({name: threshold_at(name, x) for name, x in zip(names, at, strict=True)})
+            if cost < least:
+                best, least = at, cost
+        if step < FINEST:
+            return
+        steps = product((-step, 0.0, step), repeat=len(names))
+        shares = [tuple(x + dx for x, dx in zip(best, move, strict=True)) for move in steps]
+        step *= 0.5

@@ -1,0 +1,78 @@
+"""The files of searches beside a plant: begun, gone on with, and replaced as a whole."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import typer
+
+from twin.cli.shift import Shift
+
+if TYPE_CHECKING:
+    from twin.config import Tuned, TunedRules
+
+TUNING = "controllers.tuning"
+Search = TypeVar("Search", "Tuned", "TunedRules")
+
+
+def tell(what: str, count: int, least: float) -> None:
+    """How far a search is: in place on a terminal, else now and then a line."""
+    import sys
+
+    if sys.stderr.isatty():
+        typer.echo(f"\r{what}: {count} points, best {least:.4f} EUR a part ", err=True, nl=False)
+    elif count % 50 == 0:
+        typer.echo(f"{what}: {count} points, best {least:.4f} EUR", err=True)
+
+
+def begun(
+    path: Path,
+    shift: Shift,
+    shifts: int | None,
+    kind: type[Search],
+    selection_shifts: int | None = None,
+) -> Search:
+    """What the file holds for this very plant, variant and search; anything else is replaced."""
+    from twin.cli.results import versions
+
+    tuning = importlib.import_module(TUNING)
+    empty = kind(
+        plant=shift.plant.name,
+        plant_hash=shift.plant.config_hash,
+        variant=shift.variant,
+        seeds=tuple(tuning.TUNING_SEEDS[:shifts]),
+        selection_seeds=tuple(tuning.SELECTION_SEEDS[:selection_shifts]),
+        versions=versions(),
+        points={},
+    )
+    if not path.is_file():
+        return empty
+    try:
+        held = kind.model_validate_json(path.read_text("utf-8"))
+    except ValueError:
+        held = empty
+    if held.points and held.model_copy(update={"points": {}}) == empty:
+        return held
+    typer.echo(f"{path} is begun anew", err=True)
+    return empty
+
+
+def write(path: Path, tuned: Tuned | TunedRules) -> None:
+    """Replace the file as a whole."""
+    import os
+
+    from twin.config import Tuned
+    from twin.store.run_folder import stable_json
+
+    # A point's thresholds are kept in a file of their own.
+    without = {"points": {"__all__": {"thresholds"}}} if isinstance(tuned, Tuned) else None
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    record = tuned.model_dump(mode="json", exclude=without)
+    try:
+        draft.write_text(stable_json(record, path.name), encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
