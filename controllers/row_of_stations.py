@@ -81,15 +81,17 @@ def known_shift(
     table = build_table(plant, seed, draws.PLANT, hours, scenario, utilisation=utilisation)
     rows = np.array(table).reshape(-1, len(line.disturbances) + 2)
     until_s = hours * 3600.0
-    rows = rows[np.arange(len(rows)) * ROW_S < until_s]
+    until_then, rows = rows, rows[np.arange(len(rows)) * ROW_S < until_s]
     ends_s = np.append(np.arange(BLOCK_S, until_s - 1e-6, BLOCK_S), until_s)
     lengths_s = np.diff(ends_s, prepend=0.0)
-    prices = _least(plant, line, rows, ends_s, lengths_s, "price_eur_per_mwh") * 1e-3
+    prices = _least(plant, line, until_then, ends_s, lengths_s, "price_eur_per_mwh") * 1e-3
     if (prices < 0.0).any():
         raise NoBoundError("a price of electricity is negative: to draw less would not be cheaper")
     has_site = "site_load_kw" in line.disturbances
     site = (
-        _least(plant, line, rows, ends_s, lengths_s, "site_load_kw") if has_site else 0.0 * prices
+        _least(plant, line, until_then, ends_s, lengths_s, "site_load_kw")
+        if has_site
+        else 0.0 * prices
     )
     quarter = plant.energy.starts_at_h * 4.0
     period_s = plant.control.period_s
