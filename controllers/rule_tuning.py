@@ -34,7 +34,7 @@ WAYS: Mapping[str, tuple[float, float]] = {
     "reset_s": (300.0, 36000.0),
 }
 """Between what each threshold is searched, on a logarithmic scale; parts are whole."""
-GRID = {1: 8, 2: 4}
+GRID = {1: 8, 2: 3}
 """Points of the first grid along each threshold, by how many there are."""
 FINEST = 0.01
 FINALISTS = 3
