@@ -13,23 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.mpc.last_parts import rests
-from controllers.mpc.line_layer import (
-    BLOCKS,
-    LineLayer,
-    LinePlan,
-    Rate,
-    outlook_of,
-)
+from controllers.mpc.line_layer import BLOCKS, LineLayer, Rate
 from controllers.mpc.operating_point import OperatingPoint, Point
+from controllers.mpc.outlook import outlook_of
 from controllers.mpc.oven_layer import ovens_of
+from controllers.mpc.plans import LinePlan, all_ready, distinct, standby_setpoints
 from controllers.mpc.reasons import Course, explained
 from controllers.mpc.station_layer import StationLayer
-from controllers.mpc.stations import Cell, Prices, cells_of, per_part_at, prices_of
+from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of
+from controllers.mpc.tariff import BlockPrices, block_prices
+from controllers.mpc.trial import Trial
 from twin.config import TunedPoint
-from twin.cycle import Action, Situation
+from twin.cycle import Action, Forecast, Situation
 from twin.line import schema as s
 from twin.line.model import Line
 from twin.objective import Objective
@@ -41,8 +38,6 @@ the breakdowns to come; assumption."""
 RESERVE = 1.25
 """When the time left is less than this many times what the open orders need, beside their way
 through the line, an order missed is what counts."""
-WORLDS = 6
-"""What-if worlds in which each plan is driven."""
 EDGE_SAFETY = 0.96
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
 EDGES_MOST = 1.5
@@ -61,17 +56,21 @@ class _Memory:
     plan: LinePlan | None = None
     reason: str = ""
     status: str = "not yet planned"
+    forecast: Forecast | None = None
+    forecast_s: float = 0.0
+    """The forecast that was last seen, and when it was new."""
 
 
 class Mpc:
     """Line layer and station layer over the per-part stations of a line."""
 
-    def __init__(self, line: Line, tuned: TunedPoint) -> None:
+    def __init__(self, line: Line, tuned: TunedPoint, blocks: int = BLOCKS) -> None:
         plant = line.plant
         self._plant = plant
         self._nominal = self._cells = cells_of(line)
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
+        self._block_s, self._blocks = plant.control.line_period_s, blocks
         self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
@@ -100,7 +99,9 @@ class Mpc:
         self._cells = tuple(cell.learned(situation) for cell in self._nominal)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
-        due = situation.time_s - memory.planned_s >= self._plant.control.line_period_s - 1e-6
+        if memory.forecast is not situation.forecast:
+            memory.forecast, memory.forecast_s = situation.forecast, situation.time_s
+        due = situation.time_s - memory.planned_s >= self._block_s - 1e-6
         broke = [a == s.DOWN for a in states] != [b == s.DOWN for b in memory.states]
         if due or broke or memory.plan is None:
             self._plan(situation, prices)
@@ -117,7 +118,7 @@ class Mpc:
         course = Course(
             memory.plan,
             self._block_now(situation),
-            self._plant.control.line_period_s,
+            self._block_s,
             memory.point,
             self._missing(situation),
             self._left_s(situation),
@@ -127,8 +128,8 @@ class Mpc:
 
     def _block_now(self, situation: Situation) -> int:
         """The block of the plan that this moment lies in."""
-        passed = (situation.time_s - self._memory.planned_s) / self._plant.control.line_period_s
-        return min(int(passed + 1e-9), BLOCKS - 1)
+        passed = (situation.time_s - self._memory.planned_s) / self._block_s
+        return min(int(passed + 1e-9), self._blocks - 1)
 
     # --- line layer ----------------------------------------------------------------------------
 
@@ -152,34 +153,23 @@ class Mpc:
                 return
             point = memory.point
         memory.point = point
-        rates = self._rates(situation, prices, point)
+        tariff = self._tariff(situation, prices)
+        rates = self._rates(situation, prices, point, tariff)
         self._steady = self._steady_setpoints(point)
         outlook = outlook_of(
-            self._cells, self._buffers, situation.observation, self._down_blocks(situation)
+            self._cells, self._buffers, situation.observation, situation.time_s, self._block_s
         )
-        fresh = self._line.solve(self._cells, outlook, rates, prices)
-        n = len(self._cells)
-        steady = LinePlan(
-            np.ones((BLOCKS, n), dtype=bool),
-            np.full((BLOCKS, n), np.nan),
-            max(point.pace_s, self._takt_lo_s),
-            "steady pace",
-        )
+        fresh = self._line.solve(self._cells, outlook, rates, prices, tariff)
+        pace_s = max(point.pace_s, self._takt_lo_s)
+        steady = all_ready(self._blocks, len(self._cells), pace_s, "steady pace")
         plans = [fresh, replace(fresh, dozes=True, status="dozing"), steady]
-        late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
+        late = situation.time_s - memory.planned_s > 1.5 * self._block_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
-        different: dict[bytes, LinePlan] = {}
-        for plan in plans:  # those that ask for the same need not be driven
-            key = plan.ready.tobytes() + np.float64(plan.takt_s).tobytes() + bytes([plan.dozes])
-            different.setdefault(key, plan)
-        plans, costs = list(different.values()), [0.0]
-        if len(plans) > 1:
-            costs = [self._driven(situation, prices, plan, rates) for plan in plans]
-        best = int(np.argmin(costs))
-        memory.plan, memory.planned_s = plans[best], situation.time_s
-        memory.status = f"{point.status}; {fresh.status}; kept {plans[best].status}"
-        plan = memory.plan
+        trial = Trial(situation, self._cells, rates, prices, tariff, self._block_s, self._steady)
+        plan = trial.best(distinct(plans))
+        memory.plan, memory.planned_s = plan, situation.time_s
+        memory.status = f"{point.status}; {fresh.status}; kept {plan.status}"
         asleep = (
             []
             if plan.dozes
@@ -232,7 +222,9 @@ class Mpc:
         share = (done + left - used / max(self._tools_eur, 1e-9)) / left
         return self._tuned_part.edges_eur * EDGE_SAFETY * min(max(share, 0.2), EDGES_MOST)
 
-    def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
+    def _rates(
+        self, situation: Situation, prices: Prices, point: Point, tariff: BlockPrices
+    ) -> tuple[Rate, ...]:
         """What a part earns at each station: its own readiness for one pace, and its progress."""
         late = self._is_late(situation, point.pace_s)
         progress = prices.backlog_eur if late else PROGRESS_EUR
@@ -240,90 +232,40 @@ class Mpc:
         for m, cell in enumerate(self._cells):
             own_s = point.pace_s / cell.share
             ready_kw = cell.idle_kw - cell.standby_kw
-            margin = prices.energy_eur_per_kwh * ready_kw * own_s / 3600.0
+            margin = tariff.later * ready_kw * own_s / 3600.0
+            cycle_s, busy_kwh = self._part(situation, m, point)
             if m in self._stations:
                 cycle_s = own_s * cell.availability * FASTEST
-            else:
-                d = cell.disturbances(situation)
-                x = np.zeros(len(cell.model.states))
-                y = cell.model.numbers()(x, np.zeros(0), d, cell.p)
-                cycle_s = y[0] * cell.ratio(situation, "last_cycle_s")
-            rates.append(Rate(cycle_s, margin + progress / len(self._cells)))
+            rates.append(Rate(cycle_s, margin + progress / len(self._cells), busy_kwh))
         return tuple(rates)
 
-    def _down_blocks(self, situation: Situation) -> NDArray[np.float64]:
-        """How long each broken station is expected to stay down, in blocks."""
-        block_s = self._plant.control.line_period_s
-        blocks = np.zeros(len(self._cells))
-        for m, cell in enumerate(self._cells):
-            seen = situation.observation
-            if int(seen[f"{cell.name}.state"]) != s.DOWN:
-                continue
-            since = seen[f"{cell.name}.state_since_s"]
-            blocks[m] = _repair_left_s(cell, situation.time_s - since) / block_s
-        return blocks
+    def _part(self, situation: Situation, m: int, point: Point) -> tuple[float, float]:
+        """Cycle of a part at the steady point, and its electricity beyond waiting for as long, kWh."""
+        cell = self._cells[m]
+        x, z = np.zeros(len(cell.model.states)), point.z[m]
+        u = cell.lo + z * (cell.hi - cell.lo)
+        y = cell.model.numbers()(x, u, cell.disturbances(situation), cell.p)
+        cycle_s = float(y[0] * cell.ratio(situation, "last_cycle_s"))
+        energy_kwh = float(y[1] * cell.ratio(situation, "last_energy_kwh"))
+        return cycle_s, energy_kwh - cell.idle_kw * cycle_s / 3600.0
 
-    def _driven(
-        self,
-        situation: Situation,
-        prices: Prices,
-        plan: LinePlan,
-        rates: tuple[Rate, ...],
-    ) -> float:
-        """Mean cost of a plan over the what-if worlds, less the worth of the work done."""
-        block_s = self._plant.control.line_period_s
-        total = 0.0
-        for world in range(WORLDS):
-            fork = situation.fork(world)
-            before = fork.meters()
-            for k in range(BLOCKS):
-                asked = self._block(plan, k)
-                fork.advance(asked, situation.time_s + (k + 1) * block_s)
-            after = fork.meters()
-            total += prices.energy_eur_per_kwh * (
-                after["line.energy_kwh"] - before["line.energy_kwh"]
-            )
-            # A part that is scrapped has to be made again, at every station.
-            lost = after["line.scrap_count"] - before["line.scrap_count"]
-            total += lost * prices.scrap_eur
-            for m, cell in enumerate(self._cells):
-                name = cell.name
-                ops = after[f"{name}.op_count"] - before[f"{name}.op_count"] - cell.share * lost
-                # Work done is not work to do: it earns the energy beyond standby that it takes.
-                total -= ops * (rates[m].margin_eur + self._busy_eur(cell, prices, after))
-        return total / WORLDS
-
-    def _busy_eur(self, cell: Cell, prices: Prices, meters: Mapping[str, float]) -> float:
-        """Energy of a part beyond what the station would draw waiting for the same time."""
-        cycle_s, energy_kwh = (
-            meters[f"{cell.name}.last_cycle_s"],
-            meters[f"{cell.name}.last_energy_kwh"],
+    def _tariff(self, situation: Situation, prices: Prices) -> BlockPrices:
+        """Prices of the blocks of a plan that begins now."""
+        shift_s = self._plant.shift_h * 3600.0
+        return block_prices(
+            situation.forecast,
+            situation.time_s - self._memory.forecast_s,
+            prices.energy_eur_per_kwh,
+            self._block_s,
+            self._blocks,
+            shift_s - situation.time_s % shift_s,
         )
-        return prices.energy_eur_per_kwh * (energy_kwh - cell.idle_kw * cycle_s / 3600.0)
 
     def _steady_setpoints(self, point: Point) -> dict[str, float]:
         """Process setpoints of the operating point."""
         asked: dict[str, float] = {}
         for cell, z in zip(self._cells, point.z, strict=True):
             asked |= cell.unscaled(z)
-        return asked
-
-    def _block(self, plan: LinePlan, k: int) -> dict[str, float]:
-        """The setpoints of one block of a plan, at the steady pace."""
-        asked = {"line.takt_s": plan.takt_s, **self._steady} if k == 0 else {}
-        return asked | self._sleep(plan, k)
-
-    def _sleep(self, plan: LinePlan, k: int) -> dict[str, float]:
-        """Who sleeps in one block of a plan, and who may doze off."""
-        asked: dict[str, float] = {}
-        for m, cell in enumerate(self._cells):
-            if not cell.spec.standby:
-                continue
-            ready, (soonest_s, never_s) = plan.ready[k, m], cell.spec.standby_after_s.operator
-            after_s = cell.break_even_s if ready else soonest_s
-            after_s = min(max(after_s, soonest_s), never_s) if plan.dozes else never_s
-            asked[f"{cell.name}.standby_after_s"] = after_s
-            asked[f"{cell.name}.standby"] = 0.0 if ready or plan.dozes else 1.0
         return asked
 
     def _target_s(self, m: int) -> float:
@@ -342,7 +284,7 @@ class Mpc:
         if memory.plan is None or memory.point is None:
             return asked
         asked["line.takt_s"] = memory.plan.takt_s
-        asked |= self._sleep(memory.plan, self._block_now(situation))
+        asked |= standby_setpoints(self._cells, memory.plan, self._block_now(situation))
         for m in self._moving:
             move = self._stations[m].solve(
                 situation, self._cells[m], prices, memory.point, self._target_s(m)
@@ -354,18 +296,3 @@ class Mpc:
         asked |= rests(self._cells, self._buffers, situation, memory.point.pace_s)
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
-
-
-def _repair_left_s(cell: Cell, elapsed_s: float) -> float:
-    """Mean time still to go: a mixture of the station's repairs, weighted by what has passed.
-
-    A repair of one kind outlives ``elapsed_s`` about as exp(-elapsed / mean) (assumption: the
-    lognormal's tail is replaced by an exponential one).
-    """
-    total = weights = 0.0
-    for failure in cell.spec.failures.values():
-        mean = float(failure.mean_repair_s)
-        weight = np.exp(-elapsed_s / mean) / float(failure.mean_between_s)
-        total += weight * mean
-        weights += weight
-    return float(total / weights) if weights > 0.0 else 0.0

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controllers.mpc.outlook import Outlook
+from controllers.mpc.plans import LinePlan, all_ready
 from controllers.mpc.stations import Cell, Prices
-from twin.cycle import Observation
-from twin.line import schema as s
+from controllers.mpc.tariff import BlockPrices
 from twin.optim.milp import MilpProblem
 
 BLOCKS = 12
@@ -44,43 +44,8 @@ class Rate:
 
     cycle_s: float
     margin_eur: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinePlan:
-    """Block by block: which stations are ready, how many parts each makes; and the release takt.
-
-    A station that is not ready sleeps whatever comes. In a plan that ``dozes`` it sleeps as soon as
-    it has nothing to do and wakes by itself when it has; those that are ready doze off after their
-    break-even time.
-    """
-
-    ready: NDArray[np.bool_]
-    parts: NDArray[np.float64]
-    takt_s: float
-    status: str
-    dozes: bool = False
-
-    def shifted(self) -> LinePlan:
-        """The same plan, one block later; the last block is repeated."""
-        return LinePlan(
-            np.vstack([self.ready[1:], self.ready[-1:]]),
-            np.vstack([self.parts[1:], self.parts[-1:]]),
-            self.takt_s,
-            "shifted",
-            self.dozes,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outlook:
-    """The line at the start of a plan: who can work from which block on, buffers, open orders."""
-
-    awake: NDArray[np.bool_]
-    blocked_blocks: NDArray[np.float64]
-    """Blocks (with fractions) for which a station is expected to stay down."""
-    levels: Mapping[str, float]
-    open_orders: float
+    busy_kwh: float = 0.0
+    """Electricity of a part beyond what the station draws waiting for as long."""
 
 
 class LineLayer:
@@ -92,24 +57,30 @@ class LineLayer:
         source_to: str,
         takt_lo_s: float,
         block_s: float,
+        blocks: int = BLOCKS,
     ) -> None:
         self._room = dict(room)
         self._source_to = source_to
         self._takt_lo_s = takt_lo_s
         self._block_s = block_s
+        self._blocks = blocks
 
     def solve(
-        self, cells: tuple[Cell, ...], outlook: Outlook, rates: tuple[Rate, ...], prices: Prices
+        self,
+        cells: tuple[Cell, ...],
+        outlook: Outlook,
+        rates: tuple[Rate, ...],
+        prices: Prices,
+        tariff: BlockPrices,
     ) -> LinePlan:
         """The best plan found; its status is HiGHS's own word."""
         milp = MilpProblem()
         hours = self._block_s / 3600.0
-        price = prices.energy_eur_per_kwh
-        n = len(cells)
-        ready = np.zeros((BLOCKS, n), dtype=int)
+        n, blocks = len(cells), self._blocks
+        ready = np.zeros((blocks, n), dtype=int)
         flows: list[list[int]] = []
-        for k in range(BLOCKS):
-            row = []
+        for k in range(blocks):
+            row, price = [], float(tariff.blocks[k])
             for m, cell in enumerate(cells):
                 gap_eur = price * (cell.idle_kw - cell.standby_kw) * hours
                 ready[k, m] = milp.add_variable(0.0, 1.0, gap_eur, integer=k < WHOLE_BLOCKS)
@@ -120,35 +91,28 @@ class LineLayer:
                 asleep = -1.0 if k == 0 and outlook.awake[m] else 0.0
                 milp.add_constraint({wake: 1.0, int(ready[k, m]): -1.0, **before}, lo=asleep)
                 able = min(max(1.0 - (outlook.blocked_blocks[m] - k), 0.0), 1.0)
-                row.append(self._flow(milp, k, cell, able, rates[m], int(ready[k, m]), wake))
+                worth_eur = rates[m].margin_eur * (1.0 - DELAY * k)
+                worth_eur -= (price - tariff.later) * rates[m].busy_kwh
+                most = able * cell.availability * self._block_s / rates[m].cycle_s
+                row.append(self._flow(milp, cell, most, worth_eur, int(ready[k, m]), wake))
             flows.append(row)
         self._buffers(milp, cells, flows, outlook)
         # Costs less worths are near nothing; the gap is to be measured against the hour's energy.
-        hour_eur = price * sum(cell.idle_kw for cell in cells) * hours * BLOCKS
+        hour_eur = tariff.later * sum(cell.idle_kw for cell in cells) * hours * blocks
         milp.add_variable(1.0, 1.0, -hour_eur)
         solution = milp.solve(node_limit=NODES, gap=GAP)
         if not solution.usable:
-            always, none = np.ones((BLOCKS, n), dtype=bool), np.zeros((BLOCKS, n))
-            return LinePlan(always, none, self._takt_lo_s, str(solution.reason))
+            return all_ready(blocks, n, self._takt_lo_s, str(solution.reason))
         parts = solution.x[np.array(flows)]
         status = f"highs: {solution.status}"
         return LinePlan(solution.x[ready] > 0.5, parts, self._takt_lo_s, status)
 
     def _flow(
-        self,
-        milp: MilpProblem,
-        k: int,
-        cell: Cell,
-        able: float,
-        rate: Rate,
-        ready: int,
-        wake: int,
+        self, milp: MilpProblem, cell: Cell, most: float, worth_eur: float, ready: int, wake: int
     ) -> int:
-        """Parts of one station in one block, of which it is repaired for the share ``able``."""
-        h = self._block_s
-        most = able * cell.availability * h / rate.cycle_s
-        parts = milp.add_variable(0.0, most, -rate.margin_eur * (1.0 - DELAY * k))
-        lost = most * min(cell.warm_up_s / h, 1.0)
+        """Parts of one station in one block, ``most`` if it is ready all the time."""
+        parts = milp.add_variable(0.0, most, -worth_eur)
+        lost = most * min(cell.warm_up_s / self._block_s, 1.0)
         milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
         return parts
 
@@ -161,7 +125,7 @@ class LineLayer:
     ) -> None:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
-        for k in range(BLOCKS):
+        for k in range(self._blocks):
             release = milp.add_variable(0.0, self._block_s / self._takt_lo_s, 1e-5 * k)
             source[release] = 1.0
             if self._source_to in levels:
@@ -176,18 +140,3 @@ class LineLayer:
                 start = outlook.levels[name]
                 milp.add_constraint(dict(levels[name]), lo=-start, hi=max(room - start, 0.0))
         milp.add_constraint(source, hi=max(outlook.open_orders, 0.0))
-
-
-def outlook_of(
-    cells: tuple[Cell, ...],
-    buffers: tuple[str, ...],
-    observation: Observation,
-    down_blocks: NDArray[np.float64],
-) -> Outlook:
-    """Where the plan starts from."""
-    states = [int(observation[f"{cell.name}.state"]) for cell in cells]
-    awake = np.array([state not in (s.STANDBY, s.OFF) for state in states])
-    levels = {name: observation[f"{name}.level"] for name in buffers}
-    released = observation["line.released_count"] - observation["line.scrap_count"]
-    open_orders = observation["line.ordered_count"] - released
-    return Outlook(awake, down_blocks, levels, max(open_orders, 0.0))
