@@ -1,8 +1,9 @@
 """The MPC as a controller: when each layer runs, and what is asked of the line.
 
-Every line period, and when a station breaks down or comes back, the line layer plans; its plan, the
-plan before shifted by one block, and running everything at the best steady pace are then driven on
-forks of the twin in the same what-if worlds, and the cheapest one is kept. In between, the station
+Every line period, when a station breaks down or comes back and when a rush order comes, the line layer
+plans; its plan, the plan before shifted by one block, and running everything at the best steady pace or
+as fast as it goes are then driven on forks of the twin in the same what-if worlds, and the cheapest one
+is kept. In between, the station
 layer moves process setpoints. A solve that is not usable changes nothing: the last plan holds.
 """
 
@@ -10,16 +11,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import BLOCKS, LineLayer, Rate
 from controllers.mpc.operating_point import OperatingPoint, Point
 from controllers.mpc.outlook import outlook_of
 from controllers.mpc.oven_layer import ovens_of
-from controllers.mpc.plans import LinePlan, all_ready, distinct, standby_setpoints
+from controllers.mpc.peak import GridMemory, PeakCharge, into_quarter_s, peak_charge
+from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
 from controllers.mpc.reasons import Course, explained
 from controllers.mpc.station_layer import StationLayer
 from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of
@@ -44,6 +47,9 @@ EDGES_MOST = 1.5
 """How many times that share may be planned with after a time of sparing; assumption."""
 FASTEST = 0.82
 """How fast a station may catch up in a plan: share of its steady cycle; assumption."""
+RUSH_BLOCKS = 0.5
+"""Orders that come at once are an event if they take longer than this many blocks at the fastest
+takt; assumption."""
 SPARE = 0.97
 """Share of the time left that the steady pace may use for the open orders."""
 
@@ -57,6 +63,10 @@ class _Memory:
     reason: str = ""
     status: str = "not yet planned"
     forecast: Forecast | None = None
+    ordered: float = 0.0
+    switches: SwitchMemory = field(default_factory=SwitchMemory)
+    holds: Holds = field(default_factory=dict)
+    grid: GridMemory = field(default_factory=GridMemory)
     forecast_s: float = 0.0
     """The forecast that was last seen, and when it was new."""
 
@@ -71,6 +81,7 @@ class Mpc:
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
         self._block_s, self._blocks = plant.control.line_period_s, blocks
+        self._shift_s, self._starts_at_h = plant.shift_h * 3600.0, plant.energy.starts_at_h
         self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
@@ -101,9 +112,20 @@ class Mpc:
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:
             memory.forecast, memory.forecast_s = situation.forecast, situation.time_s
+        memory.grid.book(
+            situation.time_s,
+            situation.observation["line.energy_kwh"],
+            self._site_kw(situation),
+            self._starts_at_h,
+            self._shift_s,
+        )
+        memory.holds = memory.switches.see(self._cells, situation.observation, situation.time_s)
+        ordered = situation.observation["line.ordered_count"]
+        rush = ordered - memory.ordered > RUSH_BLOCKS * self._block_s / self._takt_lo_s
+        memory.ordered = ordered
         due = situation.time_s - memory.planned_s >= self._block_s - 1e-6
         broke = [a == s.DOWN for a in states] != [b == s.DOWN for b in memory.states]
-        if due or broke or memory.plan is None:
+        if due or broke or rush or memory.plan is None:
             self._plan(situation, prices)
         memory.states = states
         setpoints = self._asked(situation, prices)
@@ -156,18 +178,36 @@ class Mpc:
         tariff = self._tariff(situation, prices)
         rates = self._rates(situation, prices, point, tariff)
         self._steady = self._steady_setpoints(point)
+        holds = memory.holds
         outlook = outlook_of(
-            self._cells, self._buffers, situation.observation, situation.time_s, self._block_s
+            self._cells,
+            self._buffers,
+            situation.observation,
+            situation.time_s,
+            self._block_s,
+            holds,
         )
-        fresh = self._line.solve(self._cells, outlook, rates, prices, tariff)
+        peak = self._peak(situation, point, rates)
+        fresh = self._line.solve(
+            self._cells, outlook, rates, prices, tariff, peak, self._other_kw(situation)
+        )
         pace_s = max(point.pace_s, self._takt_lo_s)
-        steady = all_ready(self._blocks, len(self._cells), pace_s, "steady pace")
-        plans = [fresh, replace(fresh, dozes=True, status="dozing"), steady]
+        plans = [
+            fresh,
+            replace(fresh, dozes=True, status="dozing"),
+            all_ready(self._blocks, len(self._cells), pace_s, "steady pace"),
+            all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on"),
+        ]
+        if peak is not None:
+            even = replace(fresh, dozes=True, takt_s=pace_s, status="dozing at the steady pace")
+            plans += [staggered(fresh, outlook.awake), even]
         late = situation.time_s - memory.planned_s > 1.5 * self._block_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
-        trial = Trial(situation, self._cells, rates, prices, tariff, self._block_s, self._steady)
-        plan = trial.best(distinct(plans))
+        trial = Trial(
+            situation, self._cells, rates, prices, tariff, self._block_s, peak, self._steady
+        )
+        plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans))
         memory.plan, memory.planned_s = plan, situation.time_s
         memory.status = f"{point.status}; {fresh.status}; kept {plan.status}"
         asleep = (
@@ -180,8 +220,7 @@ class Mpc:
 
     def _left_s(self, situation: Situation) -> float:
         """Time of this shift that may be used for the open orders."""
-        shift_s = self._plant.shift_h * 3600.0
-        return max(SPARE * shift_s - situation.time_s % shift_s, 60.0)
+        return max(SPARE * self._shift_s - situation.time_s % self._shift_s, 60.0)
 
     def _missing(self, situation: Situation) -> float:
         """Orders that are open."""
@@ -251,15 +290,49 @@ class Mpc:
 
     def _tariff(self, situation: Situation, prices: Prices) -> BlockPrices:
         """Prices of the blocks of a plan that begins now."""
-        shift_s = self._plant.shift_h * 3600.0
         return block_prices(
             situation.forecast,
             situation.time_s - self._memory.forecast_s,
             prices.energy_eur_per_kwh,
             self._block_s,
             self._blocks,
-            shift_s - situation.time_s % shift_s,
+            self._shift_s - situation.time_s % self._shift_s,
         )
+
+    def _peak(
+        self, situation: Situation, point: Point, rates: tuple[Rate, ...]
+    ) -> PeakCharge | None:
+        """The demand charge of a plan that begins now; None where none is charged."""
+        if self._objective.peak_eur_per_kw <= 0.0:
+            return None
+        site_kw, part_kwh = self._site_kw(situation), 0.0
+        base_kw = site_kw + self._other_kw(situation) + sum(c.standby_kw for c in self._cells)
+        for cell, rate in zip(self._cells, rates, strict=True):
+            awake_kwh = (cell.idle_kw - cell.standby_kw) * rate.cycle_s / 3600.0
+            part_kwh += cell.share * (rate.busy_kwh + awake_kwh)
+        pace_s = max(self._pace_most_s(situation), point.pace_s)
+        return peak_charge(
+            self._objective.peak_eur_per_kw,
+            base_kw + part_kwh * 3600.0 / pace_s,
+            self._memory.grid,
+            into_quarter_s(situation.time_s, self._starts_at_h),
+            site_kw,
+            self._block_s,
+            self._blocks,
+        )
+
+    def _site_kw(self, situation: Situation) -> float:
+        """What the rest of the site draws; unknown is taken as nothing, as it is on the bill."""
+        name = "env.site_load_kw"
+        known = situation.observation[name] if name in situation.observation.index else math.nan
+        return 0.0 if math.isnan(known) else known
+
+    def _other_kw(self, situation: Situation) -> float:
+        """What the line draws beside the per-part stations: an oven's fans, for instance."""
+        own = {cell.name for cell in self._cells}
+        names = [f"{st.name}.power_kw" for st in self._plant.stations if st.name not in own]
+        known = [situation.observation[n] for n in names if n in situation.observation.index]
+        return sum(kw for kw in known if not math.isnan(kw))
 
     def _steady_setpoints(self, point: Point) -> dict[str, float]:
         """Process setpoints of the operating point."""
@@ -294,5 +367,7 @@ class Mpc:
             else:
                 memory.status = f"fallback: {self._cells[m].name} {move.status}, setpoints held"
         asked |= rests(self._cells, self._buffers, situation, memory.point.pace_s)
+        for m, hold in memory.holds.items():
+            asked[f"{self._cells[m].name}.standby"] = 0.0 if hold.ready else 1.0
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}

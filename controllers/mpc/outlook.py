@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.holds import Holds
 from controllers.mpc.stations import Cell
 from twin.cycle import Observation
 from twin.line import schema as s
@@ -22,6 +23,8 @@ class Outlook:
     """Blocks (with fractions) for which a station is expected to stay down."""
     levels: Mapping[str, float]
     open_orders: float
+    holds: Holds = field(default_factory=dict)
+    """Who has to stay awake, or asleep, for a while."""
 
 
 def outlook_of(
@@ -30,6 +33,7 @@ def outlook_of(
     observation: Observation,
     time_s: float,
     block_s: float,
+    holds: Holds,
 ) -> Outlook:
     """Where the plan starts from."""
     states = [int(observation[f"{cell.name}.state"]) for cell in cells]
@@ -42,7 +46,7 @@ def outlook_of(
     levels = {name: observation[f"{name}.level"] for name in buffers}
     released = observation["line.released_count"] - observation["line.scrap_count"]
     open_orders = observation["line.ordered_count"] - released
-    return Outlook(awake, down_blocks, levels, max(open_orders, 0.0))
+    return Outlook(awake, down_blocks, levels, max(open_orders, 0.0), holds)
 
 
 def repair_left_s(cell: Cell, elapsed_s: float) -> float:

@@ -48,6 +48,21 @@ def all_ready(blocks: int, stations: int, takt_s: float, status: str) -> LinePla
     return LinePlan(np.ones(shape, dtype=bool), np.full(shape, np.nan), takt_s, status)
 
 
+def staggered(plan: LinePlan, awake: NDArray[np.bool_], at_once: int = 1) -> LinePlan:
+    """The plan with no more than so many stations that wake in one block; the others wait their turn.
+
+    Those that stand further down the line wait, since their parts come later anyway. ``awake`` are
+    the stations that are awake before the plan begins.
+    """
+    ready = plan.ready.copy()
+    for k in range(len(ready)):
+        before = ready[k - 1] if k else awake
+        waking = np.flatnonzero(ready[k] & ~before)
+        ready[k, waking[at_once:]] = False
+    status = f"{plan.status}, staggered"
+    return LinePlan(ready, plan.parts, plan.takt_s, status, plan.dozes)
+
+
 def distinct(plans: Iterable[LinePlan]) -> list[LinePlan]:
     """Those that ask for something else than all before them."""
     different: dict[bytes, LinePlan] = {}
@@ -62,9 +77,10 @@ def standby_setpoints(cells: tuple[Cell, ...], plan: LinePlan, k: int) -> dict[s
     for m, cell in enumerate(cells):
         if not cell.spec.standby:
             continue
+        dozes = plan.dozes and not cell.is_held  # a station's own time-out knows no minimum
         ready, (soonest_s, never_s) = plan.ready[k, m], cell.spec.standby_after_s.operator
         after_s = cell.break_even_s if ready else soonest_s
-        after_s = min(max(after_s, soonest_s), never_s) if plan.dozes else never_s
+        after_s = min(max(after_s, soonest_s), never_s) if dozes else never_s
         asked[f"{cell.name}.standby_after_s"] = after_s
-        asked[f"{cell.name}.standby"] = 0.0 if ready or plan.dozes else 1.0
+        asked[f"{cell.name}.standby"] = 0.0 if ready or dozes else 1.0
     return asked

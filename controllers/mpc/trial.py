@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controllers.mpc.line_layer import Rate
+from controllers.mpc.peak import PeakCharge
 from controllers.mpc.plans import LinePlan, standby_setpoints
 from controllers.mpc.stations import Cell, Prices
 from controllers.mpc.tariff import BlockPrices
@@ -15,6 +16,10 @@ from twin.cycle import Situation
 
 WORLDS = 6
 """What-if worlds in which each plan is driven."""
+FIRST_WORLDS = 2
+"""Worlds for all plans where there are too many for ``DRIVES``; the best ones then see the others."""
+DRIVES = 24
+"""Most drives of an hour in one decision: eight worlds times three plans."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +32,8 @@ class Trial:
     prices: Prices
     tariff: BlockPrices
     block_s: float
+    peak: PeakCharge | None
+    """The demand charge; None where there is none."""
     steady: Mapping[str, float]
     """Process setpoints of the operating point."""
 
@@ -34,11 +41,21 @@ class Trial:
         """The cheapest on the mean of all worlds, the first of them if several are."""
         if len(plans) == 1:
             return plans[0]
-        costs = np.zeros(len(plans))
+        costs, few = np.zeros(len(plans)), range(WORLDS)
+        if len(plans) * WORLDS > DRIVES:
+            few = range(FIRST_WORLDS)
         for n, plan in enumerate(plans):
-            for world in range(WORLDS):
+            for world in few:
                 costs[n] = self._driven(plan, world, float(costs[n]))
-        return plans[int(np.argmin(costs / WORLDS))]
+        if len(few) == WORLDS:
+            return plans[int(np.argmin(costs / WORLDS))]
+        more = range(FIRST_WORLDS, WORLDS)
+        kept = max((DRIVES - len(plans) * FIRST_WORLDS) // len(more), 1)
+        best = np.sort(np.argsort(costs, kind="stable")[:kept])
+        for n in best.tolist():
+            for world in more:
+                costs[n] = self._driven(plans[n], world, float(costs[n]))
+        return plans[int(best[np.argmin(costs[best])])]
 
     def _driven(self, plan: LinePlan, world: int, total: float) -> float:
         """``total`` and the cost of a plan in one what-if world, less the worth of the work done."""
@@ -50,11 +67,13 @@ class Trial:
             asked = {"line.takt_s": plan.takt_s, **self.steady} if k == 0 else {}
             asked |= standby_setpoints(self.cells, plan, k)
             fork.advance(asked, self.situation.time_s + (k + 1) * self.block_s)
-            if not self.tariff.is_flat and k < blocks - 1:
+            if k < blocks - 1 and not (self.tariff.is_flat and self.peak is None):
                 kwh.append(fork.meters()["line.energy_kwh"])
         after = fork.meters()
         kwh += [after["line.energy_kwh"]] * (blocks + 1 - len(kwh))
         total += self.tariff.electricity_eur(np.array(kwh))
+        if self.peak is not None:
+            total += self.peak.charge_eur(np.array(kwh))
         # A part that is scrapped has to be made again, at every station.
         lost = after["line.scrap_count"] - before["line.scrap_count"]
         total += lost * self.prices.scrap_eur
