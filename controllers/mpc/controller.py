@@ -89,7 +89,11 @@ class Mpc:
             name: v for name, v in tuned.setpoints.items() if name.endswith("standby_after_s")
         }
         self._tools_eur = tuned.tools_eur_per_part
-        self._operating = OperatingPoint(self._cells, self._takt_lo_s)
+        self._operating = OperatingPoint(
+            self._cells,
+            self._takt_lo_s,
+            charges_peak=self._objective.peak_eur_per_kw > 0.0,
+        )
         self._stations = {m: StationLayer(self._cells[m], m) for m in self._moving}
         self._ovens = ovens_of(line)
         # What a conveyor empties lies outside the flow model of the per-part stations.
@@ -157,6 +161,7 @@ class Mpc:
 
     def _plan(self, situation: Situation, prices: Prices) -> None:
         memory = self._memory
+        beside_kw = self._site_kw(situation) + self._other_kw(situation)
         point = self._operating.solve(
             self._cells,
             [
@@ -168,6 +173,8 @@ class Mpc:
             self._pace_most_s(situation),
             self._budget_eur(situation),
             self._tuned_part.defects,
+            self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
+            max(memory.grid.highest_kw - beside_kw, 0.0),
         )
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
