@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import BLOCKS, LineLayer, Rate
 from controllers.mpc.operating_point import OperatingPoint, Point
 from controllers.mpc.outlook import outlook_of
 from controllers.mpc.oven_layer import ovens_of
-from controllers.mpc.peak import GridMemory, PeakCharge, into_quarter_s, peak_charge
+from controllers.mpc.peak import GridMemory
 from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
 from controllers.mpc.reasons import Course, explained
 from controllers.mpc.station_layer import StationLayer
@@ -81,7 +82,7 @@ class Mpc:
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
         self._block_s, self._blocks = plant.control.line_period_s, blocks
-        self._shift_s, self._starts_at_h = plant.shift_h * 3600.0, plant.energy.starts_at_h
+        self._shift_s = plant.shift_h * 3600.0
         self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
@@ -94,6 +95,7 @@ class Mpc:
             self._takt_lo_s,
             charges_peak=self._objective.peak_eur_per_kw > 0.0,
         )
+        self._grid = Grid(plant, self._cells, self._objective.peak_eur_per_kw, blocks)
         self._stations = {m: StationLayer(self._cells[m], m) for m in self._moving}
         self._ovens = ovens_of(line)
         # What a conveyor empties lies outside the flow model of the per-part stations.
@@ -116,13 +118,7 @@ class Mpc:
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:
             memory.forecast, memory.forecast_s = situation.forecast, situation.time_s
-        memory.grid.book(
-            situation.time_s,
-            situation.observation["line.energy_kwh"],
-            self._site_kw(situation),
-            self._starts_at_h,
-            self._shift_s,
-        )
+        self._grid.read(situation, memory.grid)
         memory.holds = memory.switches.see(self._cells, situation.observation, situation.time_s)
         ordered = situation.observation["line.ordered_count"]
         rush = ordered - memory.ordered > RUSH_BLOCKS * self._block_s / self._takt_lo_s
@@ -161,7 +157,6 @@ class Mpc:
 
     def _plan(self, situation: Situation, prices: Prices) -> None:
         memory = self._memory
-        beside_kw = self._site_kw(situation) + self._other_kw(situation)
         point = self._operating.solve(
             self._cells,
             [
@@ -174,7 +169,7 @@ class Mpc:
             self._budget_eur(situation),
             self._tuned_part.defects,
             self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
-            max(memory.grid.highest_kw - beside_kw, 0.0),
+            max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
         )
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
@@ -194,9 +189,10 @@ class Mpc:
             self._block_s,
             holds,
         )
-        peak = self._peak(situation, point, rates)
+        pace_most_s = max(self._pace_most_s(situation), point.pace_s)
+        peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
         fresh = self._line.solve(
-            self._cells, outlook, rates, prices, tariff, peak, self._other_kw(situation)
+            self._cells, outlook, rates, prices, tariff, peak, self._grid.other_kw(situation)
         )
         pace_s = max(point.pace_s, self._takt_lo_s)
         plans = [
@@ -305,41 +301,6 @@ class Mpc:
             self._blocks,
             self._shift_s - situation.time_s % self._shift_s,
         )
-
-    def _peak(
-        self, situation: Situation, point: Point, rates: tuple[Rate, ...]
-    ) -> PeakCharge | None:
-        """The demand charge of a plan that begins now; None where none is charged."""
-        if self._objective.peak_eur_per_kw <= 0.0:
-            return None
-        site_kw, part_kwh = self._site_kw(situation), 0.0
-        base_kw = site_kw + self._other_kw(situation) + sum(c.standby_kw for c in self._cells)
-        for cell, rate in zip(self._cells, rates, strict=True):
-            awake_kwh = (cell.idle_kw - cell.standby_kw) * rate.cycle_s / 3600.0
-            part_kwh += cell.share * (rate.busy_kwh + awake_kwh)
-        pace_s = max(self._pace_most_s(situation), point.pace_s)
-        return peak_charge(
-            self._objective.peak_eur_per_kw,
-            base_kw + part_kwh * 3600.0 / pace_s,
-            self._memory.grid,
-            into_quarter_s(situation.time_s, self._starts_at_h),
-            site_kw,
-            self._block_s,
-            self._blocks,
-        )
-
-    def _site_kw(self, situation: Situation) -> float:
-        """What the rest of the site draws; unknown is taken as nothing, as it is on the bill."""
-        name = "env.site_load_kw"
-        known = situation.observation[name] if name in situation.observation.index else math.nan
-        return 0.0 if math.isnan(known) else known
-
-    def _other_kw(self, situation: Situation) -> float:
-        """What the line draws beside the per-part stations: an oven's fans, for instance."""
-        own = {cell.name for cell in self._cells}
-        names = [f"{st.name}.power_kw" for st in self._plant.stations if st.name not in own]
-        known = [situation.observation[n] for n in names if n in situation.observation.index]
-        return sum(kw for kw in known if not math.isnan(kw))
 
     def _steady_setpoints(self, point: Point) -> dict[str, float]:
         """Process setpoints of the operating point."""

@@ -94,7 +94,8 @@ class LineLayer:
             for m, cell in enumerate(cells):
                 gap_eur = price * (cell.idle_kw - cell.standby_kw) * hours
                 lo, hi = self._allowed(outlook, k, m)
-                ready[k, m] = milp.add_variable(lo, hi, gap_eur, integer=k < WHOLE_BLOCKS)
+                whole = k < WHOLE_BLOCKS or cell.is_held  # least times say nothing of half a rest
+                ready[k, m] = milp.add_variable(lo, hi, gap_eur, integer=whole)
                 wake_eur = price * (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
                 wake_eur += cell.spec.restart_scrap_parts * prices.scrap_eur
                 wake = milp.add_variable(0.0, 1.0, max(wake_eur, 1e-4))
