@@ -103,9 +103,7 @@ class Mpc:
         room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
-        self._line = LineLayer(
-            room, plant.source.gives_to, self._takt_lo_s, self._block_s, blocks
-        )
+        self._line = LineLayer(room, plant.source.gives_to, self._takt_lo_s, self._block_s, blocks)
         self._tuned_part = per_part_at(self._cells, tuned.setpoints)
         self._edges_at_start: dict[str, float] = {}
         self._memory = _Memory()
