@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from controllers.mpc.controller import Mpc
+from controllers.mpc.holds import Holds
+from controllers.mpc.outlook import Outlook
 from twin.analyze.whatif import Fork
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation, Twin
@@ -54,12 +53,13 @@ class Foreseeing(Mpc):
     def _fork(self, _world: int) -> Twin:
         return Fork(self._future, self._reader, self._plant_now().copy())
 
-    def _down_blocks(self, situation: Situation) -> NDArray[np.float64]:
-        """How long each broken station will stay down, in blocks."""
+    def _outlook(self, situation: Situation, holds: Holds) -> Outlook:
+        """Where a plan starts from; how long a broken station will stay down is known."""
         state, block_s = self._plant_now(), self._plant.control.line_period_s
-        blocks = np.zeros(len(self._cells))
+        found = super()._outlook(situation, holds)
+        blocks = found.blocked_blocks.copy()
         for m, cell in enumerate(self._cells):
             if state.ints[cell.e * s.E_INTS + s.STATE] == s.DOWN:
                 due_s = state.floats[cell.e * s.E_FLOATS + s.DUE_S]
                 blocks[m] = max(due_s - state.now_s, 0.0) / block_s
-        return blocks
+        return replace(found, blocked_blocks=blocks)

@@ -1,8 +1,9 @@
 """The MPC as a controller: when each layer runs, and what is asked of the line.
 
-Every line period, and when a station breaks down or comes back, the line layer plans; its plan, the
-plan before shifted by one block, and running everything at the best steady pace are then driven on
-forks of the twin in the same what-if worlds, and the cheapest one is kept. In between, the station
+Every line period, when a station breaks down or comes back and when a rush order comes, the line layer
+plans; its plan, the plan before shifted by one block, and running everything at the best steady pace or
+as fast as it goes are then driven on forks of the twin in the same what-if worlds, and the cheapest one
+is kept. In between, the station
 layer moves process setpoints. A solve that is not usable changes nothing: the last plan holds.
 """
 
@@ -10,26 +11,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controllers.mpc.grid import Grid
+from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
-from controllers.mpc.line_layer import (
-    BLOCKS,
-    LineLayer,
-    LinePlan,
-    Rate,
-    outlook_of,
-)
+from controllers.mpc.line_layer import BLOCKS, LineLayer, Rate
 from controllers.mpc.operating_point import OperatingPoint, Point
+from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
+from controllers.mpc.peak import GridMemory
+from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
 from controllers.mpc.reasons import Course, explained
 from controllers.mpc.station_layer import StationLayer
-from controllers.mpc.stations import Cell, Prices, cells_of, per_part_at, prices_of
+from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of
+from controllers.mpc.tariff import BlockPrices, block_prices
+from controllers.mpc.trial import WORLDS, Trial
 from twin.config import TunedPoint
-from twin.cycle import Action, Situation
+from twin.cycle import Action, Forecast, Situation
 from twin.line import schema as s
 from twin.line.model import Line
 from twin.objective import Objective
@@ -41,14 +42,15 @@ the breakdowns to come; assumption."""
 RESERVE = 1.25
 """When the time left is less than this many times what the open orders need, beside their way
 through the line, an order missed is what counts."""
-WORLDS = 6
-"""What-if worlds in which each plan is driven."""
 EDGE_SAFETY = 0.96
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
 EDGES_MOST = 1.5
 """How many times that share may be planned with after a time of sparing; assumption."""
 FASTEST = 0.82
 """How fast a station may catch up in a plan: share of its steady cycle; assumption."""
+RUSH_BLOCKS = 0.5
+"""Orders that come at once are an event if they take longer than this many blocks at the fastest
+takt; assumption."""
 SPARE = 0.97
 """Share of the time left that the steady pace may use for the open orders."""
 
@@ -61,19 +63,29 @@ class _Memory:
     plan: LinePlan | None = None
     reason: str = ""
     status: str = "not yet planned"
+    forecast: Forecast | None = None
+    ordered: float = 0.0
+    switches: SwitchMemory = field(default_factory=SwitchMemory)
+    holds: Holds = field(default_factory=dict)
+    grid: GridMemory = field(default_factory=GridMemory)
+    forecast_s: float = 0.0
+    """The forecast that was last seen, and when it was new."""
 
 
 class Mpc:
     """Line layer and station layer over the per-part stations of a line."""
 
     worlds = WORLDS
+    """What-if worlds in which each plan is driven."""
 
-    def __init__(self, line: Line, tuned: TunedPoint) -> None:
+    def __init__(self, line: Line, tuned: TunedPoint, blocks: int = BLOCKS) -> None:
         plant = line.plant
         self._plant = plant
         self._nominal = self._cells = cells_of(line)
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
+        self._block_s, self._blocks = plant.control.line_period_s, blocks
+        self._shift_s = plant.shift_h * 3600.0
         self._blank_kg = float(plant.source.blank_kg)
         takt = plant.source.takt_s
         self._takt_lo_s = takt.operator[0]
@@ -81,7 +93,12 @@ class Mpc:
             name: v for name, v in tuned.setpoints.items() if name.endswith("standby_after_s")
         }
         self._tools_eur = tuned.tools_eur_per_part
-        self._operating = OperatingPoint(self._cells, self._takt_lo_s)
+        self._operating = OperatingPoint(
+            self._cells,
+            self._takt_lo_s,
+            charges_peak=self._objective.peak_eur_per_kw > 0.0,
+        )
+        self._grid = Grid(plant, self._cells, self._objective.peak_eur_per_kw, blocks)
         self._stations = {m: StationLayer(self._cells[m], m) for m in self._moving}
         self._ovens = ovens_of(line)
         # What a conveyor empties lies outside the flow model of the per-part stations.
@@ -89,9 +106,7 @@ class Mpc:
         room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
-        self._line = LineLayer(
-            room, plant.source.gives_to, self._takt_lo_s, plant.control.line_period_s
-        )
+        self._line = LineLayer(room, plant.source.gives_to, self._takt_lo_s, self._block_s, blocks)
         self._tuned_part = per_part_at(self._cells, tuned.setpoints)
         self._edges_at_start: dict[str, float] = {}
         self._memory = _Memory()
@@ -102,9 +117,16 @@ class Mpc:
         self._cells = tuple(cell.learned(situation) for cell in self._nominal)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
-        due = situation.time_s - memory.planned_s >= self._plant.control.line_period_s - 1e-6
+        if memory.forecast is not situation.forecast:
+            memory.forecast, memory.forecast_s = situation.forecast, situation.time_s
+        self._grid.read(situation, memory.grid)
+        memory.holds = memory.switches.see(self._cells, situation.observation, situation.time_s)
+        ordered = situation.observation["line.ordered_count"]
+        rush = ordered - memory.ordered > RUSH_BLOCKS * self._block_s / self._takt_lo_s
+        memory.ordered = ordered
+        due = situation.time_s - memory.planned_s >= self._block_s - 1e-6
         broke = [a == s.DOWN for a in states] != [b == s.DOWN for b in memory.states]
-        if due or broke or memory.plan is None:
+        if due or broke or rush or memory.plan is None:
             self._plan(situation, prices)
         memory.states = states
         setpoints = self._asked(situation, prices)
@@ -119,7 +141,7 @@ class Mpc:
         course = Course(
             memory.plan,
             self._block_now(situation),
-            self._plant.control.line_period_s,
+            self._block_s,
             memory.point,
             self._missing(situation),
             self._left_s(situation),
@@ -129,8 +151,8 @@ class Mpc:
 
     def _block_now(self, situation: Situation) -> int:
         """The block of the plan that this moment lies in."""
-        passed = (situation.time_s - self._memory.planned_s) / self._plant.control.line_period_s
-        return min(int(passed + 1e-9), BLOCKS - 1)
+        passed = (situation.time_s - self._memory.planned_s) / self._block_s
+        return min(int(passed + 1e-9), self._blocks - 1)
 
     # --- line layer ----------------------------------------------------------------------------
 
@@ -147,6 +169,8 @@ class Mpc:
             self._pace_most_s(situation),
             self._budget_eur(situation),
             self._tuned_part.defects,
+            self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
+            max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
         )
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
@@ -154,34 +178,43 @@ class Mpc:
                 return
             point = memory.point
         memory.point = point
-        rates = self._rates(situation, prices, point)
+        tariff = self._tariff(situation, prices)
+        rates = self._rates(situation, prices, point, tariff)
         self._steady = self._steady_setpoints(point)
-        outlook = outlook_of(
-            self._cells, self._buffers, situation.observation, self._down_blocks(situation)
+        holds = memory.holds
+        outlook = self._outlook(situation, holds)
+        pace_most_s = max(self._pace_most_s(situation), point.pace_s)
+        peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
+        fresh = self._line.solve(
+            self._cells, outlook, rates, prices, tariff, peak, self._grid.other_kw(situation)
         )
-        fresh = self._line.solve(self._cells, outlook, rates, prices)
-        n = len(self._cells)
-        steady = LinePlan(
-            np.ones((BLOCKS, n), dtype=bool),
-            np.full((BLOCKS, n), np.nan),
-            max(point.pace_s, self._takt_lo_s),
-            "steady pace",
-        )
-        plans = [fresh, replace(fresh, dozes=True, status="dozing"), steady]
-        late = situation.time_s - memory.planned_s > 1.5 * self._plant.control.line_period_s
+        pace_s = max(point.pace_s, self._takt_lo_s)
+        plans = [
+            fresh,
+            replace(fresh, dozes=True, status="dozing"),
+            all_ready(self._blocks, len(self._cells), pace_s, "steady pace"),
+            all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on"),
+        ]
+        if peak is not None:
+            even = replace(fresh, dozes=True, takt_s=pace_s, status="dozing at the steady pace")
+            plans += [staggered(fresh, outlook.awake), even]
+        late = situation.time_s - memory.planned_s > 1.5 * self._block_s
         if memory.plan is not None and not late:
             plans.append(memory.plan.shifted())
-        different: dict[bytes, LinePlan] = {}
-        for plan in plans:  # those that ask for the same need not be driven
-            key = plan.ready.tobytes() + np.float64(plan.takt_s).tobytes() + bytes([plan.dozes])
-            different.setdefault(key, plan)
-        plans, costs = list(different.values()), [0.0]
-        if len(plans) > 1:
-            costs = [self._driven(situation, prices, plan, rates) for plan in plans]
-        best = int(np.argmin(costs))
-        memory.plan, memory.planned_s = plans[best], situation.time_s
-        memory.status = f"{point.status}; {fresh.status}; kept {plans[best].status}"
-        plan = memory.plan
+        trial = Trial(
+            situation,
+            self._cells,
+            rates,
+            prices,
+            tariff,
+            self._block_s,
+            peak,
+            self._steady,
+            self.worlds,
+        )
+        plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans))
+        memory.plan, memory.planned_s = plan, situation.time_s
+        memory.status = f"{point.status}; {fresh.status}; kept {plan.status}"
         asleep = (
             []
             if plan.dozes
@@ -192,8 +225,7 @@ class Mpc:
 
     def _left_s(self, situation: Situation) -> float:
         """Time of this shift that may be used for the open orders."""
-        shift_s = self._plant.shift_h * 3600.0
-        return max(SPARE * shift_s - situation.time_s % shift_s, 60.0)
+        return max(SPARE * self._shift_s - situation.time_s % self._shift_s, 60.0)
 
     def _missing(self, situation: Situation) -> float:
         """Orders that are open."""
@@ -234,7 +266,9 @@ class Mpc:
         share = (done + left - used / max(self._tools_eur, 1e-9)) / left
         return self._tuned_part.edges_eur * EDGE_SAFETY * min(max(share, 0.2), EDGES_MOST)
 
-    def _rates(self, situation: Situation, prices: Prices, point: Point) -> tuple[Rate, ...]:
+    def _rates(
+        self, situation: Situation, prices: Prices, point: Point, tariff: BlockPrices
+    ) -> tuple[Rate, ...]:
         """What a part earns at each station: its own readiness for one pace, and its progress."""
         late = self._is_late(situation, point.pace_s)
         progress = prices.backlog_eur if late else PROGRESS_EUR
@@ -242,90 +276,44 @@ class Mpc:
         for m, cell in enumerate(self._cells):
             own_s = point.pace_s / cell.share
             ready_kw = cell.idle_kw - cell.standby_kw
-            margin = prices.energy_eur_per_kwh * ready_kw * own_s / 3600.0
+            margin = tariff.later * ready_kw * own_s / 3600.0
+            cycle_s, busy_kwh = self._part(situation, m, point)
             if m in self._stations:
                 cycle_s = own_s * cell.availability * FASTEST
-            else:
-                d = cell.disturbances(situation)
-                x = np.zeros(len(cell.model.states))
-                y = cell.model.numbers()(x, np.zeros(0), d, cell.p)
-                cycle_s = y[0] * cell.ratio(situation, "last_cycle_s")
-            rates.append(Rate(cycle_s, margin + progress / len(self._cells)))
+            rates.append(Rate(cycle_s, margin + progress / len(self._cells), busy_kwh))
         return tuple(rates)
 
-    def _down_blocks(self, situation: Situation) -> NDArray[np.float64]:
-        """How long each broken station is expected to stay down, in blocks."""
-        block_s = self._plant.control.line_period_s
-        blocks = np.zeros(len(self._cells))
-        for m, cell in enumerate(self._cells):
-            seen = situation.observation
-            if int(seen[f"{cell.name}.state"]) != s.DOWN:
-                continue
-            since = seen[f"{cell.name}.state_since_s"]
-            blocks[m] = _repair_left_s(cell, situation.time_s - since) / block_s
-        return blocks
+    def _part(self, situation: Situation, m: int, point: Point) -> tuple[float, float]:
+        """Cycle of a part at the steady point, and its electricity beyond waiting for as long, kWh."""
+        cell = self._cells[m]
+        x, z = np.zeros(len(cell.model.states)), point.z[m]
+        u = cell.lo + z * (cell.hi - cell.lo)
+        y = cell.model.numbers()(x, u, cell.disturbances(situation), cell.p)
+        cycle_s = float(y[0] * cell.ratio(situation, "last_cycle_s"))
+        energy_kwh = float(y[1] * cell.ratio(situation, "last_energy_kwh"))
+        return cycle_s, energy_kwh - cell.idle_kw * cycle_s / 3600.0
 
-    def _driven(
-        self,
-        situation: Situation,
-        prices: Prices,
-        plan: LinePlan,
-        rates: tuple[Rate, ...],
-    ) -> float:
-        """Mean cost of a plan over the what-if worlds, less the worth of the work done."""
-        block_s = self._plant.control.line_period_s
-        total = 0.0
-        for world in range(self.worlds):
-            fork = situation.fork(world)
-            before = fork.meters()
-            for k in range(BLOCKS):
-                asked = self._block(plan, k)
-                fork.advance(asked, situation.time_s + (k + 1) * block_s)
-            after = fork.meters()
-            total += prices.energy_eur_per_kwh * (
-                after["line.energy_kwh"] - before["line.energy_kwh"]
-            )
-            # A part that is scrapped has to be made again, at every station.
-            lost = after["line.scrap_count"] - before["line.scrap_count"]
-            total += lost * prices.scrap_eur
-            for m, cell in enumerate(self._cells):
-                name = cell.name
-                ops = after[f"{name}.op_count"] - before[f"{name}.op_count"] - cell.share * lost
-                # Work done is not work to do: it earns the energy beyond standby that it takes.
-                total -= ops * (rates[m].margin_eur + self._busy_eur(cell, prices, after))
-        return total / self.worlds
+    def _outlook(self, situation: Situation, holds: Holds) -> Outlook:
+        """Where a plan starts from."""
+        seen, now_s = situation.observation, situation.time_s
+        return outlook_of(self._cells, self._buffers, seen, now_s, self._block_s, holds)
 
-    def _busy_eur(self, cell: Cell, prices: Prices, meters: Mapping[str, float]) -> float:
-        """Energy of a part beyond what the station would draw waiting for the same time."""
-        cycle_s, energy_kwh = (
-            meters[f"{cell.name}.last_cycle_s"],
-            meters[f"{cell.name}.last_energy_kwh"],
+    def _tariff(self, situation: Situation, prices: Prices) -> BlockPrices:
+        """Prices of the blocks of a plan that begins now."""
+        return block_prices(
+            situation.forecast,
+            situation.time_s - self._memory.forecast_s,
+            prices.energy_eur_per_kwh,
+            self._block_s,
+            self._blocks,
+            self._shift_s - situation.time_s % self._shift_s,
         )
-        return prices.energy_eur_per_kwh * (energy_kwh - cell.idle_kw * cycle_s / 3600.0)
 
     def _steady_setpoints(self, point: Point) -> dict[str, float]:
         """Process setpoints of the operating point."""
         asked: dict[str, float] = {}
         for cell, z in zip(self._cells, point.z, strict=True):
             asked |= cell.unscaled(z)
-        return asked
-
-    def _block(self, plan: LinePlan, k: int) -> dict[str, float]:
-        """The setpoints of one block of a plan, at the steady pace."""
-        asked = {"line.takt_s": plan.takt_s, **self._steady} if k == 0 else {}
-        return asked | self._sleep(plan, k)
-
-    def _sleep(self, plan: LinePlan, k: int) -> dict[str, float]:
-        """Who sleeps in one block of a plan, and who may doze off."""
-        asked: dict[str, float] = {}
-        for m, cell in enumerate(self._cells):
-            if not cell.spec.standby:
-                continue
-            ready, (soonest_s, never_s) = plan.ready[k, m], cell.spec.standby_after_s.operator
-            after_s = cell.break_even_s if ready else soonest_s
-            after_s = min(max(after_s, soonest_s), never_s) if plan.dozes else never_s
-            asked[f"{cell.name}.standby_after_s"] = after_s
-            asked[f"{cell.name}.standby"] = 0.0 if ready or plan.dozes else 1.0
         return asked
 
     def _target_s(self, m: int) -> float:
@@ -344,7 +332,7 @@ class Mpc:
         if memory.plan is None or memory.point is None:
             return asked
         asked["line.takt_s"] = memory.plan.takt_s
-        asked |= self._sleep(memory.plan, self._block_now(situation))
+        asked |= standby_setpoints(self._cells, memory.plan, self._block_now(situation))
         for m in self._moving:
             move = self._stations[m].solve(
                 situation, self._cells[m], prices, memory.point, self._target_s(m)
@@ -354,20 +342,7 @@ class Mpc:
             else:
                 memory.status = f"fallback: {self._cells[m].name} {move.status}, setpoints held"
         asked |= rests(self._cells, self._buffers, situation, memory.point.pace_s)
+        for m, hold in memory.holds.items():
+            asked[f"{self._cells[m].name}.standby"] = 0.0 if hold.ready else 1.0
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
-
-
-def _repair_left_s(cell: Cell, elapsed_s: float) -> float:
-    """Mean time still to go: a mixture of the station's repairs, weighted by what has passed.
-
-    A repair of one kind outlives ``elapsed_s`` about as exp(-elapsed / mean) (assumption: the
-    lognormal's tail is replaced by an exponential one).
-    """
-    total = weights = 0.0
-    for failure in cell.spec.failures.values():
-        mean = float(failure.mean_repair_s)
-        weight = np.exp(-elapsed_s / mean) / float(failure.mean_between_s)
-        total += weight * mean
-        weights += weight
-    return float(total / weights) if weights > 0.0 else 0.0

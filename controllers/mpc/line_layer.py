@@ -6,10 +6,12 @@ A flow model on blocks of the line period, solved as a mixed-integer program by 
     q_m(k)  <= ready_m(k) q_max - what a warm-up takes   flow needs a station that is awake
     wake_m(k) >= ready_m(k) - ready_m(k-1)
     sum_k q_source(k) <= open orders
+    4 sum_k in quarter E(k) <= base + excess            E: what a block takes from the grid, kWh
 
-    min  sum  price (standby power + (idle - standby) ready + warm-ups) - worth_m q_m
+    min  sum  price(k) (standby power + (idle - standby) ready + warm-ups) - worth_m(k) q_m
+         + demand charge * excess
 
-What a part itself costs is paid whenever it is made, and drops out. ``worth_m`` is what having that
+What a part itself costs is paid whenever it is made: only how much dearer that is than later counts. ``worth_m`` is what having that
 work done now saves later: the station's own readiness for one pace. So a station that gets work runs, one that has
 none for long enough sleeps, and when nothing is left to do everything sleeps. How fast a station
 runs is not decided here but by the steady pace, see ``controllers.mpc.operating_point``.
@@ -17,15 +19,17 @@ runs is not decided here but by the steady pace, see ``controllers.mpc.operating
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controllers.mpc.outlook import Outlook
+from controllers.mpc.peak import PER_HOUR, PeakCharge
+from controllers.mpc.plans import LinePlan, all_ready
 from controllers.mpc.stations import Cell, Prices
-from twin.cycle import Observation
-from twin.line import schema as s
+from controllers.mpc.tariff import BlockPrices
 from twin.optim.milp import MilpProblem
 
 BLOCKS = 12
@@ -44,43 +48,8 @@ class Rate:
 
     cycle_s: float
     margin_eur: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LinePlan:
-    """Block by block: which stations are ready, how many parts each makes; and the release takt.
-
-    A station that is not ready sleeps whatever comes. In a plan that ``dozes`` it sleeps as soon as
-    it has nothing to do and wakes by itself when it has; those that are ready doze off after their
-    break-even time.
-    """
-
-    ready: NDArray[np.bool_]
-    parts: NDArray[np.float64]
-    takt_s: float
-    status: str
-    dozes: bool = False
-
-    def shifted(self) -> LinePlan:
-        """The same plan, one block later; the last block is repeated."""
-        return LinePlan(
-            np.vstack([self.ready[1:], self.ready[-1:]]),
-            np.vstack([self.parts[1:], self.parts[-1:]]),
-            self.takt_s,
-            "shifted",
-            self.dozes,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Outlook:
-    """The line at the start of a plan: who can work from which block on, buffers, open orders."""
-
-    awake: NDArray[np.bool_]
-    blocked_blocks: NDArray[np.float64]
-    """Blocks (with fractions) for which a station is expected to stay down."""
-    levels: Mapping[str, float]
-    open_orders: float
+    busy_kwh: float = 0.0
+    """Electricity of a part beyond what the station draws waiting for as long."""
 
 
 class LineLayer:
@@ -92,27 +61,41 @@ class LineLayer:
         source_to: str,
         takt_lo_s: float,
         block_s: float,
+        blocks: int = BLOCKS,
     ) -> None:
         self._room = dict(room)
         self._source_to = source_to
         self._takt_lo_s = takt_lo_s
         self._block_s = block_s
+        self._blocks = blocks
 
     def solve(
-        self, cells: tuple[Cell, ...], outlook: Outlook, rates: tuple[Rate, ...], prices: Prices
+        self,
+        cells: tuple[Cell, ...],
+        outlook: Outlook,
+        rates: tuple[Rate, ...],
+        prices: Prices,
+        tariff: BlockPrices,
+        peak: PeakCharge | None = None,
+        other_kw: float = 0.0,
     ) -> LinePlan:
-        """The best plan found; its status is HiGHS's own word."""
+        """The best plan found; its status is HiGHS's own word.
+
+        ``other_kw`` is what the line draws beside these stations: it counts for the peak.
+        """
         milp = MilpProblem()
         hours = self._block_s / 3600.0
-        price = prices.energy_eur_per_kwh
-        n = len(cells)
-        ready = np.zeros((BLOCKS, n), dtype=int)
+        n, blocks = len(cells), self._blocks
+        ready = np.zeros((blocks, n), dtype=int)
         flows: list[list[int]] = []
-        for k in range(BLOCKS):
-            row = []
+        drawn_kwh: list[dict[int, float]] = [{} for _ in range(blocks)]
+        for k in range(blocks):
+            row, price = [], float(tariff.blocks[k])
             for m, cell in enumerate(cells):
                 gap_eur = price * (cell.idle_kw - cell.standby_kw) * hours
-                ready[k, m] = milp.add_variable(0.0, 1.0, gap_eur, integer=k < WHOLE_BLOCKS)
+                lo, hi = self._allowed(outlook, k, m)
+                whole = k < WHOLE_BLOCKS or cell.is_held  # least times say nothing of half a rest
+                ready[k, m] = milp.add_variable(lo, hi, gap_eur, integer=whole)
                 wake_eur = price * (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
                 wake_eur += cell.spec.restart_scrap_parts * prices.scrap_eur
                 wake = milp.add_variable(0.0, 1.0, max(wake_eur, 1e-4))
@@ -120,35 +103,65 @@ class LineLayer:
                 asleep = -1.0 if k == 0 and outlook.awake[m] else 0.0
                 milp.add_constraint({wake: 1.0, int(ready[k, m]): -1.0, **before}, lo=asleep)
                 able = min(max(1.0 - (outlook.blocked_blocks[m] - k), 0.0), 1.0)
-                row.append(self._flow(milp, k, cell, able, rates[m], int(ready[k, m]), wake))
+                worth_eur = rates[m].margin_eur * (1.0 - DELAY * k)
+                worth_eur -= (price - tariff.later) * rates[m].busy_kwh
+                most = able * cell.availability * self._block_s / rates[m].cycle_s
+                flow = self._flow(milp, cell, most, worth_eur, int(ready[k, m]), wake)
+                row.append(flow)
+                drawn_kwh[k] |= {
+                    int(ready[k, m]): (cell.idle_kw - cell.standby_kw) * hours,
+                    wake: (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0,
+                    flow: rates[m].busy_kwh,
+                }
             flows.append(row)
+        for m, cell in enumerate(cells):
+            if cell.is_held:
+                self._hold(milp, cell, ready[:, m].tolist(), bool(outlook.awake[m]))
         self._buffers(milp, cells, flows, outlook)
+        if peak is not None:
+            rest_kw = sum(cell.standby_kw for cell in cells) + other_kw
+            _charge_peak(milp, peak, drawn_kwh, rest_kw * hours)
         # Costs less worths are near nothing; the gap is to be measured against the hour's energy.
-        hour_eur = price * sum(cell.idle_kw for cell in cells) * hours * BLOCKS
+        hour_eur = tariff.later * sum(cell.idle_kw for cell in cells) * hours * blocks
         milp.add_variable(1.0, 1.0, -hour_eur)
         solution = milp.solve(node_limit=NODES, gap=GAP)
         if not solution.usable:
-            always, none = np.ones((BLOCKS, n), dtype=bool), np.zeros((BLOCKS, n))
-            return LinePlan(always, none, self._takt_lo_s, str(solution.reason))
+            return all_ready(blocks, n, self._takt_lo_s, str(solution.reason))
         parts = solution.x[np.array(flows)]
-        status = f"highs: {solution.status}"
+        gap_percent = math.ceil(100.0 * min(solution.gap or 0.0, 9.99) - 1e-6)
+        status = f"highs: {solution.status}, within {gap_percent} % of the bound"
         return LinePlan(solution.x[ready] > 0.5, parts, self._takt_lo_s, status)
 
+    def _allowed(self, outlook: Outlook, k: int, m: int) -> tuple[float, float]:
+        """Bounds of a station's readiness in a block."""
+        hold = outlook.holds.get(m)
+        if hold is None or k >= hold.blocks(self._block_s):
+            return 0.0, 1.0
+        return (1.0, 1.0) if hold.ready else (0.0, 0.0)
+
+    def _hold(self, milp: MilpProblem, cell: Cell, ready: list[int], awake: bool) -> None:
+        """Minimum up and down times: a change in block k binds the blocks after it.
+
+        ready(i) >= ready(k) - ready(k-1) for up times, ready(i) <= 1 - (ready(k-1) - ready(k)) for
+        down times.
+        """
+        for least_s, sign in ((cell.spec.min_ready_s, 1.0), (cell.spec.min_standby_s, -1.0)):
+            reach = math.ceil(least_s / self._block_s - 1e-9)
+            for k, column in enumerate(ready):
+                before = {} if k == 0 else {ready[k - 1]: -1.0}
+                start = 1.0 if k == 0 and awake else 0.0
+                for later in ready[k + 1 : k + reach]:
+                    # sign * (ready(k) - ready(k-1)) <= ready(later), or 1 - ready(later)
+                    terms = {c: sign * v for c, v in ({column: 1.0} | before).items()}
+                    room = sign * start + (0.0 if sign > 0.0 else 1.0)
+                    milp.add_constraint(terms | {later: -sign}, hi=room)
+
     def _flow(
-        self,
-        milp: MilpProblem,
-        k: int,
-        cell: Cell,
-        able: float,
-        rate: Rate,
-        ready: int,
-        wake: int,
+        self, milp: MilpProblem, cell: Cell, most: float, worth_eur: float, ready: int, wake: int
     ) -> int:
-        """Parts of one station in one block, of which it is repaired for the share ``able``."""
-        h = self._block_s
-        most = able * cell.availability * h / rate.cycle_s
-        parts = milp.add_variable(0.0, most, -rate.margin_eur * (1.0 - DELAY * k))
-        lost = most * min(cell.warm_up_s / h, 1.0)
+        """Parts of one station in one block, ``most`` if it is ready all the time."""
+        parts = milp.add_variable(0.0, most, -worth_eur)
+        lost = most * min(cell.warm_up_s / self._block_s, 1.0)
         milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
         return parts
 
@@ -161,7 +174,7 @@ class LineLayer:
     ) -> None:
         levels: dict[str, dict[int, float]] = {name: {} for name in self._room}
         source: dict[int, float] = {}
-        for k in range(BLOCKS):
+        for k in range(self._blocks):
             release = milp.add_variable(0.0, self._block_s / self._takt_lo_s, 1e-5 * k)
             source[release] = 1.0
             if self._source_to in levels:
@@ -178,16 +191,18 @@ class LineLayer:
         milp.add_constraint(source, hi=max(outlook.open_orders, 0.0))
 
 
-def outlook_of(
-    cells: tuple[Cell, ...],
-    buffers: tuple[str, ...],
-    observation: Observation,
-    down_blocks: NDArray[np.float64],
-) -> Outlook:
-    """Where the plan starts from."""
-    states = [int(observation[f"{cell.name}.state"]) for cell in cells]
-    awake = np.array([state not in (s.STANDBY, s.OFF) for state in states])
-    levels = {name: observation[f"{name}.level"] for name in buffers}
-    released = observation["line.released_count"] - observation["line.scrap_count"]
-    open_orders = observation["line.ordered_count"] - released
-    return Outlook(awake, down_blocks, levels, max(open_orders, 0.0))
+def _charge_peak(
+    milp: MilpProblem, peak: PeakCharge, drawn_kwh: list[dict[int, float]], rest_kwh: float
+) -> None:
+    """One variable for the highest quarter above the base, and a row for each quarter.
+
+    ``drawn_kwh`` is what each block takes by variable, beyond ``rest_kwh`` that it takes anyway.
+    """
+    excess_kw = milp.add_variable(0.0, math.inf, peak.eur_per_kw)
+    for shares, begun_kwh in zip(peak.shares, peak.begun_kwh, strict=True):
+        terms = {excess_kw: -1.0}
+        for share, drawn in zip(shares.tolist(), drawn_kwh, strict=True):
+            if share > 0.0:
+                terms |= {column: PER_HOUR * share * kwh for column, kwh in drawn.items()}
+        fixed_kwh = float(begun_kwh) + rest_kwh * float(shares.sum())
+        milp.add_constraint(terms, hi=peak.base_kw - PER_HOUR * fixed_kwh)

@@ -5,10 +5,12 @@ the pace T (seconds a part) and all setpoints u. Scrap and edges are limits, not
 is paid for with them would be none.
 
     min    price sum_m  share_m e_m(u) + idle_m (T - share_m c_m(u)) - standby_m T   + slack
+           + demand charge a part * excess
     s.t.   share_m c_m(u) <= availability_m T
            T (1 + defects) <= time left / parts left           (soft: a missed order)
            sum_m share_m defect_m(u)       <= defect limit     (soft; multiplier: EUR a defect)
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
+           sum_m idle_m + share_m (e_m(u) - idle_m c_m(u)) / T <= highest power so far + excess
 
 The limits are those of the tuned constant setpoints under the same model, so that point is always
 feasible and the optimum is never worse than it. The station layer takes the two multipliers as its
@@ -28,8 +30,10 @@ from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
 
-HEAD = 5
+HEAD = 7
 """Parameters of a solve that stand before those of the stations."""
+POWER_SCALE_KW, HIGHEST = 10.0, 1e4
+"""Scale of the power above the highest so far, and its bound in that scale: far above any line."""
 OVER_FACTOR, BAD_EUR = 200.0, 300.0
 """Prices of an EUR of edges and of a defect beyond their limits. Both are far above what an order
 missed is worth, so that a late line is not caught up with on the cost of tools and scrap; assumption."""
@@ -53,18 +57,22 @@ class Point:
 class OperatingPoint:
     """Built once for a line, solved at every turn of the line layer."""
 
-    def __init__(self, cells: tuple[Cell, ...], takt_lo_s: float) -> None:
+    def __init__(
+        self, cells: tuple[Cell, ...], takt_lo_s: float, *, charges_peak: bool = False
+    ) -> None:
         self._cells = cells
         self._scale_s = max(takt_lo_s, 1.0)
         self._warm: Solution | None = None
         n_u = sum(len(cell.mvs) for cell in cells)
         n_d = sum(len(cell.d) for cell in cells)
-        x = unknowns("x", 4 + n_u)
+        x = unknowns("x", 4 + n_u + charges_peak)
         p = unknowns("p", HEAD + 4 * len(cells) + n_d)
         pace, late, over, bad = x[0] * self._scale_s, x[1], x[2], x[3]
-        price, backlog_eur, pace_most, budget, defect_most = (p[n] for n in range(HEAD))
+        price, backlog_eur, pace_most, budget, defect_most, peak_eur, highest_kw = (
+            p[n] for n in range(HEAD)
+        )
         cost = backlog_eur * late + OVER_FACTOR * over + BAD_EUR * bad
-        pace_rows, edges_eur, defects = [], over * 0.0, over * 0.0
+        pace_rows, edges_eur, defects, power_kw = [], over * 0.0, over * 0.0, over * 0.0
         at_u, at_d = 4, HEAD + 4 * len(cells)
         for m, cell in enumerate(cells):
             z = x[at_u : at_u + len(cell.mvs)]
@@ -80,24 +88,32 @@ class OperatingPoint:
             waits_s = pace - cell.share * c
             gap_kw = idle_kw * waits_s - standby_kw * pace
             cost += price * (cell.share * e + gap_kw / 3600.0)
+            power_kw += idle_kw + cell.share * (3600.0 * e - idle_kw * c) / pace
             defects += cell.share * defect
             pace_rows.append((cell.share * c / cell.availability - pace) / self._scale_s)
             edges_eur += cell.share * cell.edge_eur * edges
         self._rows = len(pace_rows)
+        peak_rows = []
+        if charges_peak:  # all awake: what a quarter of an hour takes while the line keeps the pace
+            excess = x[4 + n_u] * POWER_SCALE_KW
+            cost += peak_eur * excess
+            peak_rows.append((power_kw - highest_kw - excess) / POWER_SCALE_KW)
         g = column(
             *pace_rows,
             pace * (1.0 + defects) / pace_most - 1.0 - late,
             edges_eur - budget - over,
             10.0 * (defects - defect_most - bad),
+            *peak_rows,
         )
-        self._n_u = n_u
+        tail = [*[1.0] * n_u, *[HIGHEST] * charges_peak]
+        self._middle = [*[0.5] * n_u, *[1.0] * charges_peak]
         self._problem = NlpProblem(
             x,
             100.0 * cost,  # EUR cents: a part is worth cents, and IPOPT likes numbers near one
             g,
             p,
-            x_lo=[0.2, 0.0, 0.0, 0.0, *[0.0] * n_u],
-            x_hi=[20.0, 50.0, 5.0, 1.0, *[1.0] * n_u],
+            x_lo=[0.2, 0.0, 0.0, 0.0, *[0.0] * len(tail)],
+            x_hi=[20.0, 50.0, 5.0, 1.0, *tail],
             g_lo=-np.inf,
             g_hi=0.0,
         )
@@ -111,11 +127,14 @@ class OperatingPoint:
         pace_most_s: float,
         budget_eur: float,
         defect_most: float,
+        peak_eur_per_kw: float = 0.0,
+        highest_kw: float = 0.0,
     ) -> Point:
         """The point for this moment.
 
         ``cells`` are the stations as they are known by now, ``factors`` the learned ones for cycle
-        time and energy, ``disturbances`` the model's, all by station.
+        time and energy, ``disturbances`` the model's, all by station. ``peak_eur_per_kw`` is what each
+        of the parts to come carries of the demand charge, for power above ``highest_kw``.
         """
         p = [
             prices.energy_eur_per_kwh,
@@ -123,12 +142,14 @@ class OperatingPoint:
             max(pace_most_s, 1.0),
             budget_eur,
             defect_most,
+            peak_eur_per_kw,
+            highest_kw,
         ]
         for cell, (cycle, energy) in zip(cells, factors, strict=True):
             p += [cycle, energy, cell.idle_kw, cell.standby_kw]
         for d in disturbances:
             p += d.tolist()
-        start = [1.2, 0.0, 0.0, 0.0, *[0.5] * self._n_u]
+        start = [1.2, 0.0, 0.0, 0.0, *self._middle]
         solution = self._problem.solve(start, p, self._warm)
         if not solution.usable:
             solution = self._problem.solve(start, p)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.mpc.line_layer import LinePlan
 from controllers.mpc.operating_point import Point
 from controllers.mpc.oven_layer import OvenLayer
+from controllers.mpc.plans import LinePlan
 from controllers.mpc.station_layer import BACK_OFF
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell
 from twin.cycle import Situation

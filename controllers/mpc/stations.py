@@ -82,6 +82,11 @@ class Cell:
         )
 
     @property
+    def is_held(self) -> bool:
+        """Whether it may not sleep and wake as often as one likes."""
+        return self.spec.standby and max(self.spec.min_ready_s, self.spec.min_standby_s) > 0.0
+
+    @property
     def break_even_s(self) -> float:
         """A rest as long as this takes as much energy asleep, warm-up included, as ready to work."""
         saved_kw = self.idle_kw - self.standby_kw

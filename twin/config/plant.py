@@ -137,6 +137,10 @@ class StationSpec(Spec):
     setpoints: dict[Name, SetpointSpec] = {}
     standby_after_s: SetpointSpec
     standby: bool = True
+    min_ready_s: NotNegative = 0.0
+    """Once woken, the station is to stay awake for so long: a spindle that must warm through, say."""
+    min_standby_s: NotNegative = 0.0
+    """Once asleep, it is to stay so for so long: a compressor that must not start too often, say."""
     failures: dict[Name, FailureSpec] = {}
     tool: ToolSpec | None = None
     inspects: bool = False

@@ -1,0 +1,94 @@
+"""Plans driven on forks of the twin: what each would cost, before one of them is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from controllers.mpc.line_layer import Rate
+from controllers.mpc.peak import PeakCharge
+from controllers.mpc.plans import LinePlan, standby_setpoints
+from controllers.mpc.stations import Cell, Prices
+from controllers.mpc.tariff import BlockPrices
+from twin.cycle import Situation
+
+WORLDS = 6
+"""What-if worlds in which each plan is driven."""
+FIRST_WORLDS = 2
+"""Worlds for all plans where there are too many for ``DRIVES``; the best ones then see the others."""
+DRIVES = 24
+"""Most drives of an hour in one decision: eight worlds times three plans."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """All that the plans of one moment have in common."""
+
+    situation: Situation
+    cells: tuple[Cell, ...]
+    rates: tuple[Rate, ...]
+    prices: Prices
+    tariff: BlockPrices
+    block_s: float
+    peak: PeakCharge | None
+    """The demand charge; None where there is none."""
+    steady: Mapping[str, float]
+    """Process setpoints of the operating point."""
+    worlds: int = WORLDS
+
+    def best(self, plans: list[LinePlan]) -> LinePlan:
+        """The cheapest on the mean of all worlds, the first of them if several are."""
+        if len(plans) == 1:
+            return plans[0]
+        costs, few = np.zeros(len(plans)), range(self.worlds)
+        if len(plans) * self.worlds > DRIVES:
+            few = range(FIRST_WORLDS)
+        for n, plan in enumerate(plans):
+            for world in few:
+                costs[n] = self._driven(plan, world, float(costs[n]))
+        if len(few) == self.worlds:
+            return plans[int(np.argmin(costs / self.worlds))]
+        more = range(FIRST_WORLDS, self.worlds)
+        kept = max((DRIVES - len(plans) * FIRST_WORLDS) // len(more), 1)
+        best = np.sort(np.argsort(costs, kind="stable")[:kept])
+        for n in best.tolist():
+            for world in more:
+                costs[n] = self._driven(plans[n], world, float(costs[n]))
+        return plans[int(best[np.argmin(costs[best])])]
+
+    def _driven(self, plan: LinePlan, world: int, total: float) -> float:
+        """``total`` and the cost of a plan in one what-if world, less the worth of the work done."""
+        fork = self.situation.fork(world)
+        before = fork.meters()
+        kwh = [before["line.energy_kwh"]]
+        blocks = len(plan.ready)
+        for k in range(blocks):
+            asked = {"line.takt_s": plan.takt_s, **self.steady} if k == 0 else {}
+            asked |= standby_setpoints(self.cells, plan, k)
+            fork.advance(asked, self.situation.time_s + (k + 1) * self.block_s)
+            if k < blocks - 1 and not (self.tariff.is_flat and self.peak is None):
+                kwh.append(fork.meters()["line.energy_kwh"])
+        after = fork.meters()
+        kwh += [after["line.energy_kwh"]] * (blocks + 1 - len(kwh))
+        total += self.tariff.electricity_eur(np.array(kwh))
+        if self.peak is not None:
+            total += self.peak.charge_eur(np.array(kwh))
+        # A part that is scrapped has to be made again, at every station.
+        lost = after["line.scrap_count"] - before["line.scrap_count"]
+        total += lost * self.prices.scrap_eur
+        for m, cell in enumerate(self.cells):
+            name = cell.name
+            ops = after[f"{name}.op_count"] - before[f"{name}.op_count"] - cell.share * lost
+            # Work done is not work to do: it earns the energy beyond standby that it takes.
+            total -= ops * (self.rates[m].margin_eur + self._busy_eur(cell, after))
+        return total
+
+    def _busy_eur(self, cell: Cell, meters: Mapping[str, float]) -> float:
+        """Energy of a part beyond what the station would draw waiting for the same time, later."""
+        cycle_s, energy_kwh = (
+            meters[f"{cell.name}.last_cycle_s"],
+            meters[f"{cell.name}.last_energy_kwh"],
+        )
+        return self.tariff.later * (energy_kwh - cell.idle_kw * cycle_s / 3600.0)
