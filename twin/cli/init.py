@@ -42,7 +42,7 @@ def command(
     draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
     draft.mkdir()
     try:
-        for kind in ("yaml", "truth.yaml", "fixed.json"):
+        for kind in ("yaml", "truth.yaml", "fixed.json", "rules.json"):
             source = plant_folder() / f"{template}.{kind}"
             if source.is_file():
                 shutil.copyfile(source, draft / f"plant.{kind}")
