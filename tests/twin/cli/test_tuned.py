@@ -19,7 +19,8 @@ from twin.config import load_plant, load_tuned, load_tuned_rules, untuned
 def demo(tmp_path: Path) -> Path:
     folder = tmp_path / "demo"
     assert twin("init", folder)[0] == 0
-    (folder / "plant.fixed.json").unlink(missing_ok=True)
+    for kind in ("fixed", "rules"):
+        (folder / f"plant.{kind}.json").unlink(missing_ok=True)
     return folder
 
 
