@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 
 import pytest
 
@@ -44,16 +45,14 @@ def situation_of() -> Situation:
     return seen[-1]
 
 
-def until_there(child: ControllerChild, situation: Situation) -> tuple[Action, int]:
-    """Ask turn after turn, as a loop does, until there is an answer; and how often there was none."""
-    began, late = time.monotonic(), 0
-    while time.monotonic() - began < START_S:
+def until_there(child: ControllerChild, situation: Situation) -> Action:
+    """Ask again whenever the new process has said something, as a loop asks turn after turn."""
+    while True:
         try:
-            return child.decide(situation), late
+            return child.decide(situation)
         except ControllerLate:
-            late += 1
-            time.sleep(0.05)  # a turn takes its time
-    raise AssertionError("it never came back")
+            assert child._pipe is not None
+            assert wait([child._pipe], START_S), "it never came back"
 
 
 def test_it_decides_as_it_does_at_home() -> None:
@@ -81,7 +80,7 @@ def test_one_that_dies_or_hangs_is_replaced(how: signal.Signals) -> None:
         with pytest.raises(ControllerLate, match="anew"):
             child.decide(situation)
         assert time.monotonic() - began < 5.0
-        after, _ = until_there(child, situation)
+        after = until_there(child, situation)
         assert child.pid != first
         assert dict(after.setpoints) == dict(before.setpoints)
 
@@ -107,12 +106,10 @@ class Murdered:
         self.turn += 1
         if self.at(self.turn) and self.child.pid is not None:
             os.kill(self.child.pid, signal.SIGKILL)
-            time.sleep(0.01)
         try:
-            if (
-                self.turn - 1 in self.late
-            ):  # the next turn of a real line comes later than that of a test
-                return until_there(self.child, situation)[0]
+            if self.turn - 1 in self.late:
+                # The next turn of a real line comes later than that of a test.
+                return until_there(self.child, situation)
             return self.child.decide(situation)
         except ControllerLate:
             self.late.append(self.turn)

@@ -9,6 +9,7 @@ from twin.analyze.join_stations import copy_status
 from twin.analyze.joining import Joining
 from twin.line import schema as s
 from twin.line.columns import customs
+from twin.line.conveyor import book
 from twin.line.element_tags import ARRIVALS
 from twin.line.flow import nth
 from twin.line.people import ANY, first_free, is_on_duty, next_change_s
@@ -30,7 +31,7 @@ def join_buffers(join: Joining) -> None:
         i[at + s.LEVEL], i[at + s.HEAD] = len(parts), 0
         for place, part in enumerate(parts):
             product = join.guess.product(part, fresh)
-            i[ring + place] = join.place(part, join.mass_in(name), product)
+            i[ring + place] = join.place(part, name, product)
         if belt := k[k[s.K_BUFFER_K] + s.BK * b + s.BELT_AT]:
             _join_belt(join, b, belt)
 
@@ -67,7 +68,7 @@ def join_conveyor(join: Joining, e: int) -> None:
     copy_status(join, e)
     places, first = k[ek + s.PLACES], k[ek + s.PLACES_I]
     for place, part in enumerate(seen.part_ids.get(name, (0,) * places)[:places]):
-        i[first + place] = join.place(part, join.mass_at(name)) if part else -1
+        i[first + place] = join.place(part, name) if part else -1
     f[a + s.PHASE] = join.told(f"{name}.conveyor_phase", f[a + s.PHASE])
     zone = 0
     while f"{name}.zone_temp_{zone + 1}_c" in seen.index:
@@ -123,10 +124,7 @@ def join_customs(join: Joining) -> None:
     for e, spec in customs(line.plant):
         kind, a, b = line.elements[e].custom, e * s.E_FLOATS, e * s.E_INTS
         assert kind is not None
-        own = f[a + s.POWER_KW] * (now - f[a + s.BOOKED_S])
-        f[a + s.TIME_S + i[b + s.STATE]] += now - f[a + s.BOOKED_S]
-        f[a + s.ENERGY_KWH + i[b + s.STATE]] += own / 3600.0
-        f[a + s.BOOKED_S] = now
+        book(e, now, f, i)
         state = int(join.told(f"{spec.name}.state", i[b + s.STATE]))
         i[b + s.STATE] = state if state in range(s.N_STATES) else i[b + s.STATE]
         f[a + s.SINCE_S] = join.told(f"{spec.name}.state_since_s", f[a + s.SINCE_S])
@@ -135,7 +133,7 @@ def join_customs(join: Joining) -> None:
             f[own_f + n] = join.told(f"{spec.name}.{column}", f[own_f + n])
         own_part = join.held[e].parts[0] if join.held[e].parts else 0
         part = int(join.told(f"{spec.name}.part_id", own_part))
-        i[b + s.SLOT] = join.place(part, join.mass_in(spec.takes_from)) if part > 0 else -1
+        i[b + s.SLOT] = join.place(part, spec.name) if part > 0 else -1
         if kind.due is not None:
             due_s, pending = kind.due(e, now, f, i, line.c, line.k)
             f[a + s.DUE_S], i[b + s.PENDING] = max(due_s, now), pending

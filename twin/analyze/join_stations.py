@@ -120,7 +120,7 @@ def _parts_inside(join: Joining, e: int) -> int:
             parts = listed
         elif own[:1] == parts:
             parts = own
-    slots = [join.place(one, join.mass_at(name)) for one in parts]
+    slots = [join.place(one, name) for one in parts]
     i[b + s.SLOT] = slots[0] if slots else -1
     if most > 1:
         i[b + s.IN_HAND] = len(slots)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from twin.analyze.guess import STRANGER, Guess
 from twin.cycle import Observation
 from twin.line import schema as s
-from twin.line.element_tags import ARRIVALS, COMPONENTS, REWORK
-from twin.line.masses import inside_kg, usual_masses_kg
+from twin.line.element_tags import ARRIVALS, COMPONENTS, REWORK, has_components, has_rework
+from twin.line.masses import usual_masses_kg
 from twin.line.model import Line
 from twin.line.tags import is_unbegun
 from twin.state import LineState
@@ -50,16 +50,16 @@ class Joining:
     known: dict[int, _Known]
     held: list[Held]
     marks: dict[int, int]
-    masses_kg: dict[str, float]
-    used: int = field(default=0)
+    used: int = 0
+    _masses_kg: dict[str, float] = field(default_factory=dict)
+    """Of parts that are new to the twin; worked out for the first of them."""
 
     @classmethod
     def of(cls, line: Line, seen: Observation, state: LineState, ticket: int) -> Joining:
         """Look at what the state holds before it is overwritten."""
         guess = Guess(line, state, ticket)
         known, held = _known(line, state), _held(line, state)
-        marks, masses_kg = _told_marks(seen, line, state), usual_masses_kg(line.plant)
-        return cls(line, seen, state, ticket, guess, known, held, marks, masses_kg)
+        return cls(line, seen, state, ticket, guess, known, held, _told_marks(seen, line, state))
 
     @property
     def now_s(self) -> float:
@@ -84,17 +84,18 @@ class Joining:
             return None
         return listed if all(0 < part < STRANGER for part in listed) else None
 
-    def place(self, part: int, usual_kg: float, product: float | None = None) -> int:
+    def place(self, part: int, where: str, product: float | None = None) -> int:
         """The record of a part of the line, filled with what is known of it.
 
-        ``usual_kg`` and ``product`` are what it is taken for if it is new to the twin; without a product,
-        as what enters the line now.
+        One that is new to the twin weighs what is usual ``where`` it is, a buffer, station or element, and is
+        taken for ``product``; without that, for what enters the line now.
         """
         f, i, k = self.state.floats, self.state.ints, self.line.k
         slot, self.used = self.used, self.used + 1
         known = self.known.get(part)
         if known is None:
-            known = _Known(self.product_now if product is None else product, usual_kg, 0.0)
+            fresh = self.product_now if product is None else product
+            known = _Known(fresh, self._usual_kg(where), 0.0)
         at = k[s.K_PART_I] + slot * s.P_INTS
         i[at + s.PART_ID] = part
         i[at + s.PART_MARKS] = self.marks.get(part, 0)
@@ -103,13 +104,10 @@ class Joining:
         f[at + s.PART_ENERGY_KWH], f[at + s.ARRIVES_S] = 0.0, known.arrives_s
         return slot
 
-    def mass_in(self, buffer: str) -> float:
-        """What a part in a buffer usually weighs."""
-        return self.masses_kg.get(buffer, self.state.floats[s.MATERIAL_KG])
-
-    def mass_at(self, station: str) -> float:
-        """What a part in work at a station usually weighs."""
-        return inside_kg(self.line.plant, station, self.masses_kg)
+    def _usual_kg(self, where: str) -> float:
+        if not self._masses_kg:
+            self._masses_kg = usual_masses_kg(self.line.plant)
+        return self._masses_kg.get(where, self.state.floats[s.MATERIAL_KG])
 
     @property
     def product_now(self) -> float:
@@ -162,6 +160,8 @@ def _held(line: Line, state: LineState) -> list[Held]:
 
 def _told_marks(seen: Observation, line: Line, state: LineState) -> dict[int, int]:
     """By part, what is told of it: a component, sent back so often. Not told: as the twin has it."""
+    if not (has_components(line) or has_rework(line)):
+        return {}
     i, k = state.ints, line.k
     own = {}
     for slot in range(k[s.K_SLOTS]):

@@ -39,13 +39,17 @@ REMEMBERED, ORDER = 100, 3
 
 @dataclass(slots=True)
 class Watched:
-    """What is remembered of one quantity: both sums, parts so far, the newest values of a quality."""
+    """What is remembered of one quantity: both sums, parts so far, the newest values of a quality.
+
+    ``least_scatter`` is that of those values; it is worked out a part, not a turn.
+    """
 
     above_sd: float = 0.0
     below_sd: float = 0.0
     times: int = 0
     doubt: str = ""
     values: list[float] = field(default_factory=list)
+    least_scatter: float = math.nan
 
     def note(self, innovation_sd: float) -> None:
         """Take in one part."""
@@ -84,6 +88,7 @@ class Monitor:
                 watched.note(offset.innovation)
                 if name in self._bands and math.isfinite(seen[name]):
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]
+                    watched.least_scatter = least_scatter(watched.values)
             doubt = self._doubt(name, offset, watched)
             if doubt and not watched.doubt:
                 raised[name] = doubt
@@ -100,7 +105,7 @@ class Monitor:
         for name, watched in memory.items():
             correction = self._share_of_reason(name, offsets[name].value)
             trust = max(0.0, 1.0 - max(watched.sum_sd / ALARM_SD, correction))
-            found[name] = Health(trust, watched.doubt, least_scatter(watched.values))
+            found[name] = Health(trust, watched.doubt, watched.least_scatter)
         return found
 
     def _doubt(self, name: str, offset: Offset, watched: Watched) -> str:

@@ -141,7 +141,8 @@ def test_disturbances_that_cannot_be_told_apart_are_named(
 
 
 def test_two_disturbances_with_effects_of_their_own_are_told_apart() -> None:
-    tank({"inlet_c": 0.1, "bias.outlet_c": 0.1})
+    belief, _ = course(tank({"inlet_c": 0.1, "bias.outlet_c": 0.1}), 400, inlet_c=23.0)
+    assert belief.w == pytest.approx([3.0, 0.0], abs=0.5)
 
 
 @pytest.mark.parametrize(
