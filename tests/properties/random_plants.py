@@ -42,9 +42,9 @@ def stations(draw: st.DrawFn, n: int, last: bool, luck: bool) -> dict[str, Any]:
     """What one station may have beyond its cycle; without ``luck`` nothing that is drawn.
 
     Nor is anything where rounding may say what comes of two events at one moment: who gets the one
-    who is needed at two places, or which part is the newest.
+    who is needed at two places, which part is the newest, or which of two machines side by side is free.
     """
-    found: dict[str, Any] = {"servers": draw(st.integers(1, 2)), "needs": {}}
+    found: dict[str, Any] = {"servers": draw(st.integers(1, 2)) if luck else 1, "needs": {}}
     kind = draw(st.sampled_from(["plain", "batch", "assembly", "disassembly"]))
     if kind == "batch":
         parts = draw(st.integers(2, 3))

