@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from twin.act.modes import MV_COMMANDS, OPERATOR_EVENTS, next_mode
+from twin.act.limit_change import FIRST, LimitChange
+from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
-from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
+from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
@@ -27,6 +28,7 @@ FAILED = "failed"
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
+_MOVES_A_FROZEN = ("off", "open", "hard", "freeze")
 INIT_PERIODS = 5
 
 
@@ -47,6 +49,11 @@ class GuardMemory:
     read_back_sequence: int = 0
     off_mvs: set[str] = field(default_factory=set)
     """MVs that an operator has switched off."""
+    limits: dict[str, Limits] = field(default_factory=dict)
+    """What an operator has set as limits of MVs, in the place of the plant file's."""
+    limits_version: int = FIRST
+    is_frozen: bool = False
+    """Whether an operator holds all setpoints where they are."""
     bad_reads: int = 0
     mismatches: int = 0
     holds_us: list[int] = field(default_factory=list)
@@ -116,20 +123,7 @@ class Guard:
     ) -> None:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
-        for command in commands:
-            verb, _, reason = command.partition(":")
-            if verb == "fault":
-                conditions["audit"] = reason.strip()
-                events["hard"] = reason.strip()
-            elif verb == "gap":
-                memory.was_lost = True
-                events["transient"] = reason.strip()
-            elif verb == "drift":
-                events["drift"] = f"the model is in doubt: {reason.strip()}"
-            elif verb in MV_COMMANDS:
-                self._switch(verb, reason, memory)
-            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
-                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+        self._told(commands, memory, events, conditions)
         if action.status == FAILED:
             events["transient"] = conditions["controller"] = action.reason
         self._inputs(observation, memory, events, conditions)
@@ -137,9 +131,12 @@ class Guard:
         self._answers(acknowledged, memory, events)
         self._waiting(observation, memory, events, conditions)
         self._flapping(observation.time_us, memory, events)
+        if memory.is_frozen:  # no doubt in the model, and no inputs that are good again, move it
+            events = {name: why for name, why in events.items() if name in _MOVES_A_FROZEN}
         mode, why = next_mode(memory.mode, events, conditions)
+        memory.is_frozen = mode is Mode.HOLD and (memory.is_frozen or "freeze" in events)
         if mode is not memory.mode:
-            if (memory.mode, mode) == (Mode.CLOSED, Mode.HOLD):
+            if (memory.mode, mode) == (Mode.CLOSED, Mode.HOLD) and not memory.is_frozen:
                 memory.holds_us.append(observation.time_us)
             elif mode is Mode.INIT:
                 memory.holds_us.clear()
@@ -152,10 +149,46 @@ class Guard:
         shed = observation["control.shed"] > 0.0
         memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
 
+    def _told(
+        self,
+        commands: tuple[str, ...],
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        """What operators order, and what else was reported since the last turn."""
+        for command in commands:
+            verb, _, reason = command.partition(":")
+            if verb == "fault":
+                conditions["audit"] = reason.strip()
+                events["hard"] = reason.strip()
+            elif verb == "gap":
+                memory.was_lost = True
+                events["transient"] = reason.strip()
+            elif verb == "drift":
+                events["drift"] = f"the model is in doubt: {reason.strip()}"
+            elif verb in MV_COMMANDS:
+                self._switch(verb, reason, memory)
+            elif verb == LIMITS:
+                self._limit(reason, memory)
+            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
+                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+
     def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
         """An operator's word on the MV that it names first; without one of ours it means nothing."""
         named = self._mvs.keys() & set(reason.split()[:1])
         memory.off_mvs = memory.off_mvs | named if verb == "mv_off" else memory.off_mvs - named
+
+    def _limit(self, reason: str, memory: GuardMemory) -> None:
+        """An operator's new limits for the MV that is named; what cannot be is passed over."""
+        try:
+            change = LimitChange.parse(reason.strip())
+        except ValueError:
+            return
+        signal = self._mvs.get(change.signal)
+        if signal is not None and not change.refusal(signal, memory.limits_version):
+            memory.limits = memory.limits | {change.signal: change.limits}
+            memory.limits_version += 1
 
     def _waiting(
         self,
@@ -289,7 +322,7 @@ class Guard:
     def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
         mode, plc = memory.mode, observation["control.mode"]
-        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO:
+        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO and not memory.is_frozen:
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
             return "ReleaseRemote"
@@ -334,7 +367,7 @@ class Guard:
         if signal.discrete:
             value = float(round(value))
         for limits, name in (
-            (signal.operator, "operator"),
+            (memory.limits.get(signal.name, signal.operator), "operator"),
             (signal.engineering, "engineering"),
             (signal.validity, "validity"),
         ):

@@ -10,6 +10,7 @@ from twin.cli import options
 from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
+from twin.cli.trust import Trust, client_security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,7 @@ def command(
     variant: options.Variant = "nominal",
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
+    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Put a twin in step with a running line, in the middle of whatever it does, and look ahead.
@@ -76,15 +78,14 @@ def command(
     import asyncio
 
     from twin.cli.interrupt import Interrupts
-    from twin.cli.session import client_security
     from twin.store.run_folder import stable_json
 
     if endpoint is None:
-        hint = "serve one to try: twin emulate machining_line --speed 60 --insecure"
+        hint = "serve one to try: twin emulate machining_line --speed 60"
         raise Problem("usage", "which line? --endpoint is missing", hint)
     shift = Shift(options.chosen_plant(plant), variant=variant)
     shift.check()
-    security = client_security((pki, server_certificate))
+    security = client_security(Trust(pki, server_certificate, insecure))
     watch = _Watch(
         shift, (listen * 3600.0, every * 3600.0, ahead * 3600.0), looks, worlds, as_json=as_json
     )

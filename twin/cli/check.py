@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from twin.cli import options
 from twin.cli.problems import NEGATIVE
 from twin.cli.shift import Shift
+from twin.cli.trust import Trust, client_security
 
 NAME = "check"
 NEEDS_ARGUMENTS = False
@@ -36,6 +36,7 @@ def command(
     ] = False,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
+    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
     """Validate a plant file with its truth, and build the line."""
@@ -50,7 +51,7 @@ def command(
     shift = Shift(options.chosen_plant(plant))
     found = _described(shift)
     if against is not None:
-        trust = (pki, server_certificate)
+        trust = Trust(pki, server_certificate, insecure)
         found["against"] = against
         found["problems"] = asyncio.run(_compared(shift, against, trust))
     if as_json:
@@ -97,9 +98,8 @@ def _described(shift: Shift) -> dict[str, Any]:
     }
 
 
-async def _compared(shift: Shift, url: str, trust: tuple[Path | None, Path | None]) -> list[str]:
+async def _compared(shift: Shift, url: str, trust: Trust) -> list[str]:
     """What is wrong with the live line: another plant file, missing or unreadable nodes."""
-    from twin.cli.session import client_security
     from twin.equipment.opcua import OpcUaEquipment, WrongServer
     from twin.line.tags import line_signals
     from twin.signals import Quality

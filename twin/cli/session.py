@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from twin.cli.problems import REFUSED, Problem
 from twin.cli.results import kpi_file, orders_note, show_kpis, timing_file, versions
 from twin.cli.screen import screen_for
 from twin.cli.shift import Shift
+from twin.cli.trust import OPEN, Trust, client_security, introduced
 from twin.cli.tuned import baseline
 from twin.config import find_plant
 from twin.plugins import ControllerFactory, find_controller
@@ -29,15 +30,12 @@ from twin.store.run_folder import RunFolder, create, stable_json
 
 if TYPE_CHECKING:
     from twin.equipment.opcua import OpcUaEquipment
-    from twin.equipment.opcua_security import ClientSecurity
     from twin.protocols import Clock, Equipment
 
 SHORT_S = 0.5
 """Wall time in which a solver and a write over the network may not be through."""
 FOREVER_US = 2**62
 """Until when a run on real equipment goes that nobody limited."""
-Trust = tuple[Path | None, Path | None]
-"""Folder of certificates, and the server's certificate."""
 
 
 class Session:
@@ -67,6 +65,7 @@ class Session:
         # Nobody is asked in lockstep: without a decision no time passes there.
         self._is_closed = kind != "endpoint" and (is_closed or is_lockstep)
         self._trust, self._as_json = trust, as_json
+        self._keys = Path()
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
         self._tuned = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
@@ -78,10 +77,14 @@ class Session:
         if untold := unseen(self._shift.nominal_line):
             msg = f"readings do not tell what is due at {', '.join(untold)}: the loop's twin is not in step there"
             typer.echo(f"note: {msg}, and what it forecasts is not to be relied on", err=True)
+        if self._warning:
+            typer.echo(f"warning: {self._warning}", err=True)
         interrupts = Interrupts()
         driven: list[Driven] = []
         try:
-            with interrupts.watched():
+            with interrupts.watched(), ExitStack() as stack:
+                if self._kind == "emulate":
+                    self._keys, self._trust = stack.enter_context(introduced())
                 for name in self._names:
                     driven.append(await self._drive(name, interrupts))
                     if interrupts.number:
@@ -111,7 +114,7 @@ class Session:
                     (equipment, clock),
                     window,
                     (self._stores(name), self._folder.folder),
-                    screen_for(is_paced=window.is_paced),
+                    screen_for(is_paced=window.is_paced, warning=self._warning),
                     interrupts,
                 )
 
@@ -127,9 +130,16 @@ class Session:
         with ControllerChild(self._shift, name, self._tuned.point, patience_s) as child:
             yield lambda _line, _tuned: child
 
+    @property
+    def _warning(self) -> str:
+        """What stands on the screen as long as the run goes on; empty if all is well."""
+        return f"LINK: {OPEN}" if self._trust.insecure else ""
+
     def _job(self, name: str) -> Job:
         own = self._kind != "endpoint"
         facts = {"run": self._folder.run_id, "endpoint": self._endpoint or self._kind}
+        if self._kind != "in-process":
+            facts["link"] = OPEN if self._trust.insecure else "encrypted, both sides known"
         return Job(
             name,
             "the emulator is this command's own" if self._is_closed else "",
@@ -153,6 +163,7 @@ class Session:
             arguments += ["--lockstep"] if self._is_lockstep else []
             folder = self._stores(name).folder
             arguments += ["--write-log", str(folder / "received.jsonl")]
+            arguments += ["--pki", str(self._keys), "--audit", str(folder / "access.sqlite")]
             log = folder / "emulator.log"
             async with emulator(arguments, log) as endpoint, self._reached(endpoint) as found:
                 from_us = 0 if self._is_lockstep else found.clock().now_us()
@@ -271,24 +282,6 @@ class Session:
                 typer.echo(f"note: {doubt}", err=True)
         page = self._folder.write_text("report.html", render(data))
         typer.echo(f"report: {page}", err=True)
-
-
-def client_security(trust: Trust) -> ClientSecurity | None:
-    """What is needed to talk to a line that encrypts; the user comes from the environment."""
-    from twin.equipment.opcua_security import ClientSecurity, users_from_environment
-
-    pki, certificate = trust
-    if pki is None and certificate is None:
-        return None
-    if pki is None or certificate is None:
-        msg = "--pki and --server-certificate belong together"
-        raise Problem("usage", msg, "give both, or neither on this machine alone")
-    users = users_from_environment()
-    if not users:
-        hint = "set TAKTTWIN_USER and TAKTTWIN_PASSWORD in the environment"
-        raise Problem("refused", "no user is named", hint, code=REFUSED)
-    ((user, password),) = users.items()
-    return ClientSecurity(pki, certificate, user, password)
 
 
 def _factory(name: str) -> ControllerFactory:

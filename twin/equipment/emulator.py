@@ -24,9 +24,10 @@ from asyncua.common.callback import CallbackType
 from twin.clock import WallClock, utc_now
 from twin.equipment import address_space as nodes
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.gate import Gate
 from twin.equipment.image import Image
 from twin.equipment.opcua_security import (
-    SERVER_URI,
+    INSECURE_URI,
     ServerSecurity,
     certify,
     closed_server,
@@ -36,6 +37,7 @@ from twin.equipment.opcua_security import (
 from twin.equipment.plc import Plc
 from twin.equipment.served_plc import ServedPlc
 from twin.equipment.server import add_nodes
+from twin.equipment.write_rules import least_roles
 
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 """The Monday on which plant time begins in lockstep; the hour is the plant file's."""
@@ -79,6 +81,7 @@ class Emulated:
         self._lockstep, self._speed, self._scan_s = lockstep, speed, scan_s
         self._security, self._write_log = security, write_log
         self._server: Server
+        self._gate: Gate | None = None
         self._served: ServedPlc
         self._scanning: asyncio.Task[None] | None = None
 
@@ -90,14 +93,18 @@ class Emulated:
 
     async def __aenter__(self) -> Self:
         quiet_asyncua()
-        server = open_server() if self._security is None else closed_server(self._security)
-        self._server = server
+        if self._security is None:
+            self._server = server = open_server()
+        else:
+            self._server, self._gate = closed_server(self._security)
+            server = self._server
         await server.init()
         server.set_server_name("takttwin emulator")
         server.set_endpoint(self._url(self._port))
-        await server.set_application_uri(SERVER_URI)
-        if self._security is not None:
-            await certify(server, self._security)
+        if self._security is None:
+            await server.set_application_uri(INSECURE_URI)
+        else:
+            await certify(server, self._security.pki)
         server.disable_clock()  # it would delay every stop by up to a second; see _scan
         self._served = ServedPlc(self.plc, self._write_log, lockstep=self._lockstep)
         try:
@@ -122,6 +129,8 @@ class Emulated:
                 await self._scanning
         await self._server.stop()
         self._served.close()
+        if self._gate is not None:
+            self._gate.close()
 
     async def closed(self) -> None:
         """Wait as long as the line runs; raises what stopped a paced one."""
@@ -135,6 +144,9 @@ class Emulated:
         plc, server, served = self.plc, self._server, self._served
         space = nodes.line_nodes(plc.line, plc.signals)
         found = await add_nodes(server, space, served.actions())
+        if self._gate is not None:
+            least = least_roles(space)
+            self._gate.rules = {found[path]: (path, role) for path, role in least.items()}
         if self._lockstep:
             epoch = FIRST_DAY + timedelta(hours=plc.line.plant.energy.starts_at_h)
         else:
