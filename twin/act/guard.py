@@ -11,10 +11,9 @@ The guard is a pure function over a small record of memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
+from twin.act.asked import in_numbers, is_number
 from twin.act.limit_change import FIRST, LimitChange
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
@@ -88,7 +87,7 @@ class Guard:
         are the operator's, and what else is reported: ``fault: …`` and ``gap: …`` by the runtime, the
         latter if the line was out of sight since the last reading, and ``drift: …`` by the loop's monitor.
         """
-        asked = _in_numbers(action)
+        asked = in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
         command = self._request(memory, observation)
@@ -339,7 +338,7 @@ class Guard:
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
-            if not _is_number(asked):
+            if not is_number(asked):
                 clips.append(Clip(name, 0.0, None, "not a finite number"))
                 continue
             if signal is None:
@@ -384,36 +383,3 @@ class Guard:
                 value = signal.validity.clip(value)  # rounding must not carry it over the edge
             why = why or f"rate limit {signal.rate_per_s:g}/s"
         return value, why
-
-
-def as_asked(action: object) -> Action:
-    """The answer of a controller as an action in plain numbers. Raises ``TypeError`` for another."""
-    if not isinstance(action, Action):
-        msg = f"decide() returned {type(action).__name__}, not an Action"
-        raise TypeError(msg)
-    asked: Mapping[Any, Any] = action.setpoints
-    for name, value in asked.items():
-        if not isinstance(name, str) or not isinstance(value, float | int):
-            msg = f"{name!r} = {value!r} is not a setpoint"
-            raise TypeError(msg)
-    return action
-
-
-def _in_numbers(action: Action) -> Action:
-    """The action as it goes on record: what is not a number stands in the clips alone."""
-    if all(map(_is_number, action.setpoints.values())):
-        return action
-    asked = {name: value for name, value in action.setpoints.items() if _is_number(value)}
-    return replace(action, setpoints=asked)
-
-
-def _is_number(asked: float) -> bool:
-    try:
-        return math.isfinite(asked)
-    except OverflowError:  # an integer too large for any setpoint
-        return False
-
-
-def stand_in(active: Mapping[str, float], reason: str, status: str = "held") -> Action:
-    """The action of no action: everything stays where it is."""
-    return Action(dict(active), reason, status)

@@ -10,18 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
-import socket
-import struct
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twin.act.limit_change import LimitChange
 from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
 from twin.cli.lease import Lease
+from twin.cli.local_socket import ANSWER_S, SOCKET, Peer, bound, peer_of
 from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
 from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
@@ -33,16 +30,9 @@ if TYPE_CHECKING:
     from twin.runtime import Runtime
     from twin.store.audit import Audit
 
-SOCKET = "loop.sock"
 LOOKING = ("status", "snapshot", "limits?")
 """What may be asked and is no command."""
-_CREDENTIALS = struct.Struct("3i")
-"""Process, user and group, as Linux tells them (``unix(7)``, SO_PEERCRED)."""
-ANSWER_S = 120.0
-"""A turn may take its time when the line is lost; then the client is told to look again."""
 REASONED = ("close", "ack", LIMITS)
-STATUS_S = 10.0
-"""A loop that lives says at once where it stands."""
 WRONG_MODE = {
     ("close", Mode.OFF): (REFUSED, "the loop is off", "first: twin loop start"),
     ("close", Mode.SHED): (REFUSED, "the loop has shed", "first: twin loop ack --reason …"),
@@ -117,8 +107,8 @@ class Desk:
     @asynccontextmanager
     async def open(self, folder: Path) -> AsyncIterator[None]:
         """Take commands at the folder's socket for a while."""
-        bound = _bound(folder)
-        server = await asyncio.start_unix_server(self._serve, sock=bound)
+        taken = bound(folder)
+        server = await asyncio.start_unix_server(self._serve, sock=taken)
         try:
             yield
         finally:
@@ -154,7 +144,7 @@ class Desk:
         except Problem as problem:
             with suppress(StoreError):  # what is refused stays refused
                 why = f"{problem.message}; asked: {reason}" if reason else problem.message
-                self._audit.command(f"refused: {verb}", who.name, why, utc_now())
+                self._audit.command(f"refused: {verb[:40]}", who.name, why, utc_now())
             raise
 
     async def _heard(
@@ -282,87 +272,5 @@ class Desk:
                 return cycle
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end of a local socket, by the kernel's word."""
-
-    name: str
-    is_owner: bool
-
-
-def peer_of(connection: socket.socket) -> Peer:
-    """Who has opened a connection to us."""
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(told)
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # an account of another machine, or of none
-        name = f"uid {uid}"
-    return Peer(name, uid in (0, os.geteuid()))
-
-
 def _ends(limits: Limits | None) -> list[float] | None:
     return None if limits is None else [limits.lo, limits.hi]
-
-
-def _bound(folder: Path) -> socket.socket:
-    """A socket in the folder, its owner's alone. The way over /proc holds for long paths too."""
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    handle = os.open(folder, os.O_RDONLY)
-    mask = os.umask(0o177)
-    try:
-        found.bind(short(folder, handle))
-    except OSError:
-        found.close()
-        raise
-    finally:
-        os.umask(mask)
-        os.close(handle)
-    return found
-
-
-def short(folder: Path, handle: int) -> str:
-    """A path of the socket that fits into the 108 bytes that the kernel allows for it."""
-    path = str(folder / SOCKET)
-    if len(path.encode()) < 100:
-        return path
-    return f"/proc/self/fd/{handle}/{SOCKET}"
-
-
-def ask(folder: Path, request: Mapping[str, object]) -> dict[str, Any]:
-    """The client's side: one request to the loop of a run folder. ``OSError`` if nobody answers.
-
-    A command waits for a turn of the loop, but not for a process that does not even tell its status.
-    """
-    if request.get("verb") != "status":
-        ask(folder, {"verb": "status"})
-    patience_s = STATUS_S if request.get("verb") == "status" else 2.0 * ANSWER_S + 5.0
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
-            found.settimeout(patience_s)
-            found.connect(short(folder, handle))
-            found.sendall(json.dumps(request).encode() + b"\n")
-            with found.makefile("rb") as lines:
-                answer = json.loads(lines.readline() or b"null")
-    finally:
-        os.close(handle)
-    if not isinstance(answer, dict):
-        raise ConnectionError("the loop went away without an answer")
-    return answer
-
-
-def is_served(folder: Path) -> bool:
-    """Whether a loop answers in this folder; a socket that a killed one left behind does not."""
-    if not (folder / SOCKET).exists():
-        return False
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
-            found.settimeout(STATUS_S)
-            found.connect(short(folder, handle))
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True

@@ -154,7 +154,7 @@ def asked(
     verb: str, reason: str, run: str | None, out: Path, mv: str = "", **more: object
 ) -> dict[str, Any]:
     """The answer of the loop; ``Problem`` with its exit code where it refuses."""
-    from twin.cli.desk import ask
+    from twin.cli.local_socket import ask
 
     if verb in ("close", "ack") and not reason.strip():
         raise Problem("usage", f"{verb} needs a reason", "--reason TEXT")
@@ -174,7 +174,7 @@ def asked(
 
 def _running(run: str | None, out: Path) -> Path:
     """The folder of the one loop that runs."""
-    from twin.cli.desk import SOCKET, is_served
+    from twin.cli.local_socket import SOCKET, is_served
 
     if run is not None:
         folder = Path(run) if (Path(run) / "manifest.json").is_file() else out / run

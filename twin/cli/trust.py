@@ -1,7 +1,7 @@
 """Where this account keeps its keys, and what they make of a link: the default is a secure one.
 
 ``~/.config/takttwin/server`` belongs to the emulators that this account starts, ``…/client`` to its loops;
-``XDG_CONFIG_HOME`` moves both. The first emulator that is started introduces the two to each other.
+``TAKTTWIN_KEYS`` names another folder for both. The first emulator that is started introduces the two to each other.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OPEN = "none: no encryption and no user (--insecure)"
 """How a link without protection is called, wherever it is shown."""
+KEYS = "TAKTTWIN_KEYS"
 USER, PASSWORD = "TAKTTWIN_USER", "TAKTTWIN_PASSWORD"
 
 
@@ -40,6 +41,8 @@ class Trust:
 
 def home() -> Path:
     """The folder of this account's keys."""
+    if named := os.environ.get(KEYS):
+        return Path(named)
     configured = os.environ.get("XDG_CONFIG_HOME")
     return (Path(configured) if configured else Path.home() / ".config") / "takttwin"
 

@@ -63,7 +63,10 @@ class Gate:
     def admit(self, der: bytes | None, application: ua.ApplicationDescription) -> None:
         """Whether an application may ask for a session. Raises ``ServiceError``."""
         if not der:
-            raise self._no(ua.StatusCodes.BadSecurityPolicyRejected, "the channel is not encrypted")
+            raise self._no(
+                ua.StatusCodes.BadSecurityPolicyRejected,
+                "no certificate was shown, as over a channel in the clear",
+            )
         try:
             shown = parsed(der)
         except CertificateError:
