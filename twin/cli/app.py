@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from twin.cli import (
     attach,
     check,
+    discover,
     emulate,
     evaluate,
     identify,
@@ -84,6 +85,7 @@ def twin(
 for verb in (
     init,
     check,
+    discover,
     simulate,
     sweep,
     whatif,

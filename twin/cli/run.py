@@ -78,6 +78,7 @@ def command(
         bool,
         typer.Option("--close", help="Close the loop on an own paced emulator at the start."),
     ] = False,
+    mapping: options.Mapping = None,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
     as_json: options.Json = False,
@@ -102,6 +103,9 @@ def command(
     if speed is not None and (kind != "emulate" or lockstep):
         msg = "--speed is the pace of this command's own emulator, and not in lockstep"
         raise Problem("usage", msg, "leave it out, or add --emulate and leave out --lockstep")
+    if mapping is not None and (kind != "endpoint" or lockstep):
+        msg = "--mapping is for a line behind a foreign server, which goes by its own clock"
+        raise Problem("usage", msg, "give --endpoint, and leave out --lockstep")
     names = [name.strip() for name in compare.split(",")] if compare else [controller]
     for name in names:
         pick(name, controller_names(), "controller")
@@ -127,6 +131,7 @@ def command(
         speed=speed or 1.0,
         out=out,
         trust=(pki, server_certificate),
+        mapping=mapping,
         as_json=as_json,
     )
     code = asyncio.run(session.run())

@@ -2,7 +2,7 @@
 
 Every manipulated variable, every critical signal and each part of the handshake is either bound to a
 node or said to be absent, with the reason. A draft by ``twin discover`` carries guesses, each with
-its score, and what it could not tell under ``open``; no loop runs by a guess.
+its score, and leaves out what it could not tell; no loop runs by a guess.
 """
 
 from __future__ import annotations
@@ -118,6 +118,12 @@ class SignalSpec(NodeSpec):
         return self
 
 
+class ListSpec(NodeSpec):
+    """Where part numbers are listed: of a buffer oldest first, of a conveyor by place."""
+
+    guess: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
 class ActSpec(Spec):
     """A part of the handshake: a value written to a node, a method called, or its absence and why."""
 
@@ -150,13 +156,16 @@ class ActSpec(Spec):
 
 
 class HandshakeSpec(Spec):
-    """How the PLC knows of us and we ask of it. ``heartbeat`` and ``sequence`` are counters."""
+    """How the PLC knows of us and we ask of it. ``heartbeat`` and ``sequence`` are counters.
 
-    heartbeat: ActSpec
-    sequence: ActSpec
-    request_remote: ActSpec
-    release_remote: ActSpec
-    reset_shed: ActSpec
+    A part that is left out is not decided yet.
+    """
+
+    heartbeat: ActSpec | None = None
+    sequence: ActSpec | None = None
+    request_remote: ActSpec | None = None
+    release_remote: ActSpec | None = None
+    reset_shed: ActSpec | None = None
 
 
 class ServerSpec(Spec):
@@ -197,10 +206,9 @@ class Mapping(Document):
     server: ServerSpec
     status: StatusSpec = StatusSpec()
     signals: dict[str, SignalSpec]
-    lists: dict[str, NodeSpec] = {}
-    handshake: HandshakeSpec
+    lists: dict[str, ListSpec] = {}
+    handshake: HandshakeSpec = HandshakeSpec()
     absent: tuple[AbsentSpec, ...] = ()
-    open: tuple[str, ...] = ()
 
     def check(self, plant: str, signals: Sequence[Signal]) -> None:
         """Names must be the plant's, words of namespaces declared, and what a loop needs decided."""
@@ -221,9 +229,23 @@ class Mapping(Document):
                     raise PlantError(path, f"there is no namespace {word!r}", hint)
 
     def undecided(self, signals: Sequence[Signal]) -> tuple[str, ...]:
-        """Signals that the file neither binds nor calls absent, in the plant's order."""
-        return tuple(
+        """What the file neither binds nor calls absent: signals, then parts of the handshake."""
+        open_signals = [
             s.name for s in signals if s.name not in self.signals and not self.why_absent(s.name)
+        ]
+        acts = self.acts()
+        return (
+            *open_signals,
+            *(f"handshake.{name}" for name in HandshakeSpec.model_fields if name not in acts),
+        )
+
+    def needed(self, signals: Sequence[Signal]) -> tuple[str, ...]:
+        """Of those, what no loop can run without a word about."""
+        needs = {s.name for s in signals if s.critical or s.role is Role.MV}
+        return tuple(
+            name
+            for name in self.undecided(signals)
+            if name in needs or name.startswith(("control.", "handshake."))
         )
 
     def why_absent(self, name: str) -> str:
@@ -233,12 +255,14 @@ class Mapping(Document):
     def guesses(self) -> dict[str, float]:
         """The entries that nobody has confirmed, with their scores."""
         acts = {f"handshake.{name}": act.guess for name, act in self.acts().items()}
-        found = {name: spec.guess for name, spec in self.signals.items()} | acts
+        lists = {f"lists.{name}": spec.guess for name, spec in self.lists.items()}
+        found = {name: spec.guess for name, spec in self.signals.items()} | lists | acts
         return {name: guess for name, guess in found.items() if guess is not None}
 
     def acts(self) -> dict[str, ActSpec]:
-        """The parts of the handshake by name."""
-        return {name: getattr(self.handshake, name) for name in HandshakeSpec.model_fields}
+        """The parts of the handshake that the file speaks of, by name."""
+        parts = {name: getattr(self.handshake, name) for name in HandshakeSpec.model_fields}
+        return {name: act for name, act in parts.items() if act is not None}
 
     def nodes(self) -> Iterator[tuple[KeyPath, NodeSpec]]:
         """Every node that the file names, with its place in the file."""

@@ -91,8 +91,8 @@ def epoch_before(now: datetime, starts_at_h: float, utc_offset_h: float) -> date
     return (begin if begin <= local else begin - timedelta(days=1)) - shift
 
 
-async def server_times(client: Client) -> tuple[datetime | None, datetime]:
-    """When the server was started, where it says so, and what time it is there."""
+async def server_times(client: Client) -> tuple[datetime | None, datetime | None]:
+    """When the server was started and what time it is there, as far as it says so."""
     ids = (ua.ObjectIds.Server_ServerStatus_StartTime, ua.ObjectIds.Server_ServerStatus_CurrentTime)
     parameters = ua.ReadParameters()
     parameters.NodesToRead = [
@@ -102,12 +102,11 @@ async def server_times(client: Client) -> tuple[datetime | None, datetime]:
         answer.Value.Value if answer.Value is not None else None
         for answer in await client.uaclient.read(parameters)
     )
-    if not isinstance(now, datetime):
-        raise ConnectionError("the server does not tell its time")
-    return (
-        started.replace(tzinfo=UTC) if isinstance(started, datetime) else None,
-        now.replace(tzinfo=UTC),
-    )
+    return _utc(started), _utc(now)
+
+
+def _utc(told: object) -> datetime | None:
+    return told.replace(tzinfo=UTC) if isinstance(told, datetime) else None
 
 
 def _interpretation(

@@ -60,6 +60,8 @@ class ForeignLine:
             more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
             raise LackingNodes(f"the server does not have {', '.join(named[:_NAMED])}{more}")
         started, now = await server_times(client)
+        if now is None:
+            raise LackingNodes("the server does not tell its time, by which plant time goes")
         if self._epoch is None:
             self._epoch = epoch_before(now, self._starts_at_h, mapping.server.utc_offset_h)
         epoch_us = ua.datetime_to_win_epoch(self._epoch) // 10
@@ -92,7 +94,7 @@ class ForeignLine:
             msg = f"the line has no method {verb!r}"
             raise ValueError(msg)
         bound = self._bound
-        await writing.act(bound, client, self._mapping.acts()[_VERBS[verb]], timeout_s)
+        await writing.act(bound, client, self._mapping.acts().get(_VERBS[verb]), timeout_s)
         own, place = bound.interpretation.stand_ins, bound.place["control.mode"]
         if place in own and verb != "ResetShed":
             own[place] = float(PlcMode.REMOTE if verb == "RequestRemote" else PlcMode.AUTO)

@@ -116,10 +116,9 @@ class Encoding:
 
     def holds(self, shown: float, asked: float) -> bool:
         """Whether what is shown is what was asked, as closely as the type can say it."""
-        near = 0.5 * self.step * (1.0 + 1e-9)
-        if self.type == "Float":
-            near = max(near, 10.0**-_FLOAT_DIGITS * 2.0 * max(abs(asked), abs(self.offset)))
-        return abs(shown - asked) <= max(near, 1e-12 * abs(asked))
+        share = 2.0 * 10.0**-_FLOAT_DIGITS if self.type == "Float" else 1e-12
+        rounding = share * max(abs(asked), abs(self.offset))
+        return abs(shown - asked) <= max(0.5 * self.step * (1.0 + 1e-9), rounding)
 
 
 def fitted(value: Scalar, kind: str) -> Scalar:

@@ -39,10 +39,10 @@ async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) ->
         sent = [_encoded(bound, setpoint) for setpoint in written]
     except NotWritable as error:
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, str(error))
-    for act, number in _counters(bound, batch):
-        if act.target is not None:
-            kind = _kind(bound, act, "UInt32")
-            sent.append(bare(bound.node(act.target), counted(number, kind), kind))
+    for counter, number in _counters(bound, batch):
+        if counter is not None and counter.target is not None:
+            kind = _kind(bound, counter, "UInt32")
+            sent.append(bare(bound.node(counter.target), counted(number, kind), kind))
     bad = await write_values(client, sent, timeout_s)
     told = [setpoint.signal for setpoint in written] + ["a counter"] * len(sent)
     said = [f"{told[at]}: {name_of(code)}" for at, code in bad.items()]
@@ -60,8 +60,10 @@ async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) ->
     return await _read_back(bound, client, batch, said)
 
 
-async def act(bound: Bound, client: Client, part: ActSpec, timeout_s: float) -> None:
+async def act(bound: Bound, client: Client, part: ActSpec | None, timeout_s: float) -> None:
     """A part of the handshake, unless it is absent. Raises ``UaStatusCodeError`` if refused."""
+    if part is None:
+        return
     if part.call is not None and part.of is not None:
         await call_method(client, bound.node(part.of), bound.node(part.call), [], timeout_s)
     elif part.target is not None:
@@ -111,10 +113,10 @@ def _encoded(bound: Bound, setpoint: Setpoint) -> ua.WriteValue:
     return bare(bound.node(spec), encoding.raw(setpoint.value), encoding.type)
 
 
-def _counters(bound: Bound, batch: Batch) -> list[tuple[ActSpec, int]]:
+def _counters(bound: Bound, batch: Batch) -> list[tuple[ActSpec | None, int]]:
     shake = bound.mapping.handshake
-    counted_up = [(shake.heartbeat, batch.heartbeat)]
-    return [*counted_up, (shake.sequence, batch.sequence)] if batch.setpoints else counted_up
+    beat = (shake.heartbeat, batch.heartbeat)
+    return [beat, (shake.sequence, batch.sequence)] if batch.setpoints else [beat]
 
 
 def _kind(bound: Bound, part: ActSpec, otherwise: str) -> str:
