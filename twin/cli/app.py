@@ -13,6 +13,7 @@ from twin.cli import (
     audit,
     cert,
     check,
+    discover,
     emulate,
     evaluate,
     identify,
@@ -88,6 +89,7 @@ def twin(
 for verb in (
     init,
     check,
+    discover,
     simulate,
     sweep,
     whatif,

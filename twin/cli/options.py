@@ -201,6 +201,16 @@ Disturbances = Annotated[
         help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable.",
     ),
 ]
+Mapping = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="How a foreign server's nodes are the plant's signals; see twin discover.",
+    ),
+]
 Run = Annotated[
     str | None,
     typer.Argument(

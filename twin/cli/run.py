@@ -79,6 +79,7 @@ def command(
         bool,
         typer.Option("--close", help="Close the loop on an own paced emulator at the start."),
     ] = False,
+    mapping: options.Mapping = None,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
     insecure: options.Insecure = False,
@@ -108,6 +109,9 @@ def command(
     if kind != "endpoint" and trust != Trust():
         msg = "--pki, --server-certificate and --insecure are for a line that is there already"
         raise Problem("usage", msg, "leave them out: a run's own emulator is trusted by itself")
+    if mapping is not None and (kind != "endpoint" or lockstep):
+        msg = "--mapping is for a line behind a foreign server, which goes by its own clock"
+        raise Problem("usage", msg, "give --endpoint, and leave out --lockstep")
     names = [name.strip() for name in compare.split(",")] if compare else [controller]
     for name in names:
         pick(name, controller_names(), "controller")
@@ -133,6 +137,7 @@ def command(
         speed=speed or 1.0,
         out=out,
         trust=trust,
+        mapping=mapping,
         as_json=as_json,
     )
     code = asyncio.run(session.run())

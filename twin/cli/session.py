@@ -29,6 +29,7 @@ from twin.runtime import EquipmentClock
 from twin.store.run_folder import RunFolder, create, stable_json
 
 if TYPE_CHECKING:
+    from twin.equipment.foreign.line import ForeignLine
     from twin.equipment.opcua import OpcUaEquipment
     from twin.protocols import Clock, Equipment
 
@@ -55,6 +56,7 @@ class Session:
         out: Path,
         trust: Trust,
         as_json: bool,
+        mapping: Path | None = None,
     ) -> None:
         if kind != "endpoint" and hours is None:
             hours = shift.plant.shift_h
@@ -66,6 +68,8 @@ class Session:
         self._is_closed = kind != "endpoint" and (is_closed or is_lockstep)
         self._trust, self._as_json = trust, as_json
         self._keys = Path()
+        self._mapping = mapping
+        self._binding = None if mapping is None else foreign_line(self._shift, mapping)
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
         self._tuned = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
@@ -187,6 +191,7 @@ class Session:
             signals,
             plant_hash=plant.config_hash,
             security=client_security(self._trust),
+            binding=self._binding,
         ) as found:
             if found.lockstep and not self._is_lockstep:
                 msg = f"the line at {endpoint} stands still between steps"
@@ -239,6 +244,8 @@ class Session:
             arguments=arguments,
         )
         folder.write_text("plant.yaml", self._plant_file.read_text("utf-8"))
+        if self._mapping is not None:
+            folder.write_text("mapping.yaml", self._mapping.read_text("utf-8"))
         typer.echo(f"run {folder.folder}", err=True)
         if self._kind == "endpoint":
             typer.echo(
@@ -282,6 +289,30 @@ class Session:
                 typer.echo(f"note: {doubt}", err=True)
         page = self._folder.write_text("report.html", render(data))
         typer.echo(f"report: {page}", err=True)
+
+
+def foreign_line(shift: Shift, path: Path) -> ForeignLine:
+    """The line by a mapping file. ``Problem`` for one that nobody has gone through to the end."""
+    from twin.config import load_mapping
+    from twin.equipment.foreign.line import ForeignLine
+    from twin.line.tags import line_signals
+
+    signals = line_signals(shift.nominal_line)
+    mapping = load_mapping(path, shift.plant, signals)
+    check = f"twin check {shift.place} --against URL --mapping {path} shows what to do"
+    if guesses := mapping.guesses():
+        msg = f"{len(guesses)} entries of {path} are guesses, {next(iter(guesses))} first"
+        hint = f"look at each and delete its guess; {check}"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    if needed := mapping.needed(signals):
+        msg = f"{path} does not say where {', '.join(needed[:5])} are"
+        msg += f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+        hint = f"bind them, or call them absent and say why; {check}"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    if critical := [s.name for s in signals if s.critical and mapping.why_absent(s.name)]:
+        msg = f"{path} calls {', '.join(critical)} absent, without which no loop can see the line"
+        raise Problem("refused", msg, "bind it", code=REFUSED)
+    return ForeignLine(mapping, shift.plant, signals)
 
 
 def _factory(name: str) -> ControllerFactory:

@@ -182,17 +182,6 @@ async def find_line(client: Client, signals: Sequence[Signal], plant_hash: str |
     )
 
 
-async def same_server(client: Client, found: Found, plant_hash: str | None) -> bool:
-    """Whether what we found is still there, after the connection was lost and came back."""
-    start = client.get_node(node_id(ua.ObjectIds.Server_ServerStatus_StartTime))
-    names = await client.get_namespace_array()
-    index = found.root.NamespaceIndex
-    if len(names) <= index or names[index] != nodes.NAMESPACE:
-        return False
-    hashed = await client.get_node(found.others[nodes.CONFIG_HASH]).read_value()
-    return await start.read_value() == found.started and plant_hash in (None, hashed)
-
-
 async def _root(client: Client, index: int, plant_hash: str | None) -> ua.NodeId:
     """The line object whose ConfigHash is ours, among all lines of the namespace."""
     level = [client.nodes.objects]
