@@ -21,8 +21,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from asyncua import Client, Server, ua
+from asyncua import Client, ua
 
+from benchmarks.tag_server import found_at, signals_of, tag_server
 from twin.clock import cpu_s, wall_s
 from twin.config import load_plant, untuned
 from twin.cycle import Action, Situation
@@ -30,14 +31,12 @@ from twin.equipment.address_space import NAMESPACE, value_path
 from twin.equipment.asyncua_log import quiet_asyncua
 from twin.equipment.last_values import LastValues
 from twin.equipment.opcua import OpcUaEquipment
-from twin.equipment.opcua_link import Found
 from twin.equipment.subscriptions import Subscriptions
-from twin.equipment.wire import FILETIME_UNIX_US
 from twin.line.model import build_line
 from twin.line.tags import line_signals
 from twin.loop import ControlLoop
 from twin.runtime import EquipmentClock, Runtime
-from twin.signals import Role, Signal
+from twin.signals import Role
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 
@@ -203,34 +202,6 @@ async def overhead(rounds: int, folder: Path) -> dict[str, Any]:
     }
 
 
-async def serve_tags() -> None:
-    """A server of many tags, for a process of its own; prints its endpoint."""
-    quiet_asyncua()
-    server = Server()
-    await server.init()
-    server.set_endpoint("opc.tcp://127.0.0.1:0/tags")
-    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-    space = await server.register_namespace("urn:takttwin:benchmark")
-    variables = []
-    for group in range(TAGS // 100):
-        folder = await server.nodes.objects.add_object(space, f"group_{group}")
-        for n in range(100):
-            name = f"tag_{100 * group + n}"
-            variables.append(await folder.add_variable(ua.NodeId(name, space), name, 0.0))
-    async with server:
-        port = server.bserver._server.sockets[0].getsockname()[1]  # noqa: SLF001
-        sys.stdout.write(f"opc.tcp://127.0.0.1:{port}/tags\n")
-        sys.stdout.flush()
-        value, began = 0.0, wall_s()
-        while True:
-            value += 1.0
-            for n, variable in enumerate(variables):
-                await server.write_attribute_value(variable.nodeid, ua.DataValue(value))
-                if n % 200 == 199:
-                    await asyncio.sleep(0)
-            await asyncio.sleep(max(0.0, began + value / RATE_HZ - wall_s()))
-
-
 class CountedValues(LastValues):
     """The client's table, which also counts what it is told."""
 
@@ -244,41 +215,21 @@ class CountedValues(LastValues):
 
 async def subscription() -> dict[str, float]:
     """The client's share of a core at 1,000 tags and 10 Hz, by the loop's own subscriptions."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "benchmarks.loop", "--serve-tags"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    try:
-        url = (await process.stdout.readline()).decode().strip()
-        async with Client(url, timeout=60, watchdog_intervall=60) as client:
-            space = await client.get_namespace_index("urn:takttwin:benchmark")
-            tags = tuple(ua.NodeId(f"tag_{n}", space) for n in range(TAGS))
-            found = Found(
-                *(ua.NodeId(), tags, {}, {}, (), FILETIME_UNIX_US, 1.0),
-                lockstep=False,
-                started=None,
-            )
-            table = CountedValues(found, TAGS)
-            subscriptions = Subscriptions(client, table, PUBLISH_MS)
-            await subscriptions.open(
-                [
-                    Signal(f"tag_{n}", "1", Role.PV, f"Line/Process/{n}", sampled_s=1.0 / RATE_HZ)
-                    for n in range(TAGS)
-                ]
-            )
-            await asyncio.sleep(2.0)
-            before, began, from_count = cpu_s(), wall_s(), table.count
-            await asyncio.sleep(WATCH_S)
-            elapsed = wall_s() - began
-            share, got = (cpu_s() - before) / elapsed, table.count - from_count
-            await subscriptions.close()
-        return {"client_cpu_share": share, "notifications_per_s": got / elapsed}
-    finally:
-        process.terminate()
-        await process.wait()
+    async with (
+        tag_server("--tags", str(TAGS), "--hz", str(RATE_HZ)) as tags,
+        Client(tags.endpoint, timeout=60, watchdog_intervall=60) as client,
+    ):
+        space = await client.get_namespace_index(NAMESPACE)
+        table = CountedValues(found_at(space, TAGS), TAGS)
+        subscriptions = Subscriptions(client, table, PUBLISH_MS)
+        await subscriptions.open(signals_of(TAGS, hz=RATE_HZ))
+        await asyncio.sleep(2.0)
+        before, began, from_count = cpu_s(), wall_s(), table.count
+        await asyncio.sleep(WATCH_S)
+        elapsed = wall_s() - began
+        share, got = (cpu_s() - before) / elapsed, table.count - from_count
+        await subscriptions.close()
+    return {"client_cpu_share": share, "notifications_per_s": got / elapsed}
 
 
 async def measure(rounds: int) -> dict[str, Any]:
@@ -295,11 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.loop", description=__doc__.split("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON (the only format)")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--serve-tags", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.serve_tags:
-        asyncio.run(serve_tags())
-        return
     sys.stdout.write(json.dumps(asyncio.run(measure(arguments.rounds)), indent=2) + "\n")
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
 from twin.clock import cpu_s, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
+from twin.logs import TURN, facts
 from twin.loop import ControlLoop
 from twin.protocols import Clock, Equipment
 from twin.signals import Quality, Signal
@@ -189,6 +190,7 @@ class Runtime:
 
     async def turn(self, time_us: int) -> Cycle:
         """One turn of the loop at a plant time that has come."""
+        TURN.set(self.loop.memory.turns + 1)
         reading = await self._read(time_us)
         self._keep(reading)
         commands = tuple(self._commands)
@@ -207,6 +209,7 @@ class Runtime:
             record = self._record
             self._timed("audit", lambda: record.record_cycle(cycle))
         self.latest = cycle
+        _log.info("decided", extra=facts(_in_short(cycle)))
         await self.execute(cycle.decision)
         return cycle
 
@@ -239,6 +242,8 @@ class Runtime:
     def _answered(self, answer: Acknowledgement) -> None:
         """What became of a batch with setpoints: for the next turn, and on record."""
         self._acknowledged = answer
+        told = {"sequence": answer.sequence, "outcome": str(answer.outcome), "why": answer.detail}
+        _log.info("written", extra=facts(told))
         if self._record is not None:
             record = self._record
             self._timed("audit", lambda: record.conclude(answer, utc_now()))
@@ -361,6 +366,19 @@ class Runtime:
         began_cpu, began = cpu_s(), wall_s()
         work()
         self.timings.add(stage, cpu_s() - began_cpu, wall_s() - began)
+
+
+def _in_short(cycle: Cycle) -> dict[str, object]:
+    """A turn as one line of a log has it."""
+    decision, batch = cycle.decision, cycle.decision.batch
+    return {
+        "plant_time_s": decision.time_us / 1e6,
+        "mode": str(decision.mode),
+        "reasons": list(decision.reasons),
+        "solver": decision.asked.status,
+        "setpoints": {} if batch is None else {s.signal: s.value for s in batch.setpoints},
+        "clips": len(decision.clips),
+    }
 
 
 def lost_reading(signals: tuple[Signal, ...], time_us: int) -> Reading:

@@ -24,6 +24,7 @@ from twin.cli import (
     report,
     run,
     simulate,
+    store,
     sweep,
     tune,
     user,
@@ -109,5 +110,6 @@ for group, verbs in (
     ("audit", audit.verbs),
     ("cert", cert.verbs),
     ("user", user.verbs),
+    ("store", store.verbs),
 ):
     app.add_typer(verbs, name=group)

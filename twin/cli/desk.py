@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from twin.runtime import Runtime
     from twin.store.audit import Audit
 
-LOOKING = ("status", "snapshot", "limits?")
-"""What may be asked and is no command."""
+LOOKING = ("status", "snapshot", "limits?", "segment")
+"""What may be asked and is no command: it changes nothing on the line."""
 REASONED = ("close", "ack", LIMITS)
 WRONG_MODE = {
     ("close", Mode.OFF): (REFUSED, "the loop is off", "first: twin loop start"),
@@ -64,7 +64,9 @@ _REACHED = {
 class Desk:
     """Takes the operator's commands for one loop.
 
-    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything.
+    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything. ``segment``
+    closes a segment of samples for whoever reads while the loop runs, and gives the plant time up to
+    which they now reach.
     """
 
     def __init__(
@@ -74,9 +76,10 @@ class Desk:
         facts: Mapping[str, object],
         lease: Lease | None,
         trouble: Callable[[], str],
+        segment: Callable[[], float],
     ) -> None:
-        self._runtime, self._audit, self._facts, self._lease = runtime, audit, facts, lease
-        self._trouble = trouble
+        self._runtime, self._audit, self._facts, self._lease = runtime, audit, dict(facts), lease
+        self._trouble, self._segment = trouble, segment
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._closing = ""
         """The command to close that waits for its turn."""
@@ -91,6 +94,10 @@ class Desk:
             if verb not in GIVING_UP:  # it is never refused
                 raise
         return self._runtime.command(verb, reason)
+
+    def tell(self, name: str, fact: object) -> None:
+        """Show one more fact with the status."""
+        self._facts[name] = fact
 
     def turned(self, cycle: Cycle) -> None:
         """Tell those who wait that a turn is over; who has given up authority frees the line."""
@@ -168,6 +175,8 @@ class Desk:
         if verb == "snapshot":
             loop = self._runtime.loop
             return {"snapshot": to_json(loop.line, loop.memory.twin)}
+        if verb == "segment":
+            return {"segments_until_s": self._segment()}
         return self.limits() if verb == "limits?" else self.status()
 
     async def _commanded(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import typer
 
@@ -14,6 +14,8 @@ from twin.cli.desk import Desk
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
 from twin.cli.locked import locked_text
+from twin.cli.logbook import LogFormat, logged
+from twin.cli.monitor import Monitor, Pulse
 from twin.clock import utc_now
 from twin.cycle import Cycle
 from twin.feedback import Kpis, evaluate
@@ -44,6 +46,35 @@ class Window:
     from_us: int
     until_us: int
     is_paced: bool
+    speed: float = 1.0
+    """Plant seconds in a wall second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """How a run that goes on for long is looked after: its log, its monitor, its stores.
+
+    ``monitor_port`` is that of the pages to look at, 0 for any, None for none. ``keep_h`` is how
+    long samples are kept, plant time; None: for ever.
+    """
+
+    shown: LogFormat = LogFormat.text
+    monitor_port: int | None = None
+    keep_h: float | None = None
+
+
+NO_UPKEEP = Upkeep()
+"""Of a run that nobody looks after."""
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """Equipment that knows which setpoints its server does not let us write."""
+
+    @property
+    def barred(self) -> Mapping[str, str]:
+        """These, and why."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +85,7 @@ class Job:
     close_reason: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     lease: Lease | None = None
+    upkeep: Upkeep = NO_UPKEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +110,7 @@ async def drive(
 
     Everything that was read and decided is durable when this returns, whatever ended the run.
     """
-    folder, root = run
+    folder, _ = run
     path = "/".join(loop.line.plant.path)
     with (
         Historian(
@@ -91,10 +123,21 @@ async def drive(
             loop, equipment, clock, samples=historian, record=audit, paced=window.is_paced
         )
         facts = {**job.facts, "controller": job.name}
-        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble)
+
+        def segment() -> float:
+            historian.flush()
+            historian.export_parquet(folder.segments)
+            return historian.acknowledged_us / 1e6
+
+        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble, segment)
+        for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
+            typer.echo(f"note: {name} is switched off: {why}", err=True)
+            desk.command("mv_off", "twin run", f"{name} {why}")
         if job.close_reason:
             desk.command("close", "twin run", job.close_reason)
-        watch = _Watch(audit, historian, folder, desk, screen, window)
+        period_s = loop.line.plant.control.period_s / window.speed
+        monitor = Monitor(runtime, equipment, historian, audit, Pulse(period_s))
+        watch = _Watch(audit, historian, folder, (desk, screen, monitor), window, job.upkeep)
 
         def leave() -> None:
             desk.command("open", "twin run", "interrupted")
@@ -104,7 +147,7 @@ async def drive(
         screen.begin(job.name, loop, window.from_us, window.until_us)
         try:
             # In lockstep the shift is over before anybody could say a word.
-            async with desk.open(root) if window.is_paced else nullcontext():
+            async with _open(desk, monitor, job, run) if window.is_paced else nullcontext():
                 await runtime.run(window.from_us, window.until_us, watch)
         finally:
             interrupts.leave = None
@@ -118,6 +161,25 @@ async def drive(
     return Driven(job.name, kpis, runtime.timings)
 
 
+@asynccontextmanager
+async def _open(
+    desk: Desk, monitor: Monitor, job: Job, run: tuple[RunFolder, Path]
+) -> AsyncIterator[None]:
+    """What a run by the wall clock has for those around it: a log, a desk, pages to look at."""
+    folder, root = run
+    upkeep = job.upkeep
+    always = {"run": root.name, "controller": job.name}
+    with logged(folder.folder, upkeep.shown, always):
+        async with desk.open(root):
+            if upkeep.monitor_port is None:
+                yield
+                return
+            async with monitor.open(upkeep.monitor_port) as address:
+                desk.tell("monitor", address)
+                typer.echo(f"monitor: {address}/metrics, /healthz, /readyz", err=True)
+                yield
+
+
 @dataclass(slots=True)
 class _Watch:
     """What is done with each turn beside recording it."""
@@ -125,9 +187,9 @@ class _Watch:
     audit: Audit
     historian: Historian
     folder: RunFolder
-    desk: Desk
-    screen: Screen
+    told: tuple[Desk, Screen, Monitor]
     window: Window
+    upkeep: Upkeep
     mode: str = ""
     exported_us: int = -1
 
@@ -138,13 +200,18 @@ class _Watch:
             self.audit.note(decision.time_us, decision.mode, decision.reasons, utc_now())
         if self.window.is_paced and decision.time_us - self.exported_us >= SEGMENT_US:
             self.exported_us = decision.time_us
-            self._export()
-        self.desk.turned(cycle)
-        self.screen.turned(cycle)
+            self._roll()
+        for one in self.told:
+            one.turned(cycle)
 
-    def _export(self) -> None:
-        """Close a segment. A store that cannot is no reason to leave the line alone."""
+    def _roll(self) -> None:
+        """Close a segment, and let go of what is too old to be kept.
+
+        A store that cannot is no reason to leave the line alone.
+        """
         try:
             self.historian.export_parquet(self.folder.segments)
+            if self.upkeep.keep_h is not None:
+                self.historian.retire(self.folder.segments, round(self.upkeep.keep_h * 3.6e9))
         except (StoreError, OSError) as error:
             _log.warning("no segment: %s", error)

@@ -210,6 +210,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         "controller",
         "endpoint",
         "link",
+        "monitor",
         "turns",
         "asked",
         "solver",

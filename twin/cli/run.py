@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli import options
+from twin.cli.logbook import LogFormat
 from twin.cli.problems import REFUSED, Problem, pick
 from twin.cli.shift import Shift
 from twin.cli.trust import Trust
+
+if TYPE_CHECKING:
+    from twin.cli.drive import Upkeep
 
 NAME = "run"
 NEEDS_ARGUMENTS = True
@@ -83,6 +87,29 @@ def command(
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
     insecure: options.Insecure = False,
+    monitor: Annotated[
+        int | None,
+        typer.Option(
+            "--monitor",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            show_default=False,
+            help="Serve metrics and health at this port of this machine; 0: a free one.",
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="How log lines look on standard error.")
+    ] = LogFormat.text,
+    keep: Annotated[
+        float | None,
+        typer.Option(
+            parser=options.hours,
+            metavar="DURATION",
+            show_default="for ever",
+            help="How long samples are kept, plant time: 30d.",
+        ),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Run the loop on a line, and say what came of it."""
@@ -138,11 +165,25 @@ def command(
         out=out,
         trust=trust,
         mapping=mapping,
+        upkeep=_upkeep(log_format, monitor, keep, is_paced=kind != "in-process" and not lockstep),
         as_json=as_json,
     )
     code = asyncio.run(session.run())
     if code:
         raise typer.Exit(code)
+
+
+def _upkeep(shown: LogFormat, port: int | None, keep_h: float | None, *, is_paced: bool) -> Upkeep:
+    from twin.cli.drive import NO_UPKEEP, Upkeep
+
+    upkeep = Upkeep(shown, port, keep_h)
+    if upkeep != NO_UPKEEP and not is_paced:
+        msg = "--monitor, --log-format and --keep are for a run that goes on by the clock"
+        raise Problem("usage", msg, "leave them out: a run in lockstep is over soon")
+    if keep_h is not None and keep_h < 1.0:
+        msg = "--keep is at least 1h: samples leave in segments of a quarter of an hour"
+        raise Problem("usage", msg, "give a longer time")
+    return upkeep
 
 
 def _kind(*, emulate: bool, in_process: bool, endpoint: str | None) -> str:

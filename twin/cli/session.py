@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from twin.analyze.seen import unseen
-from twin.cli.drive import Driven, Job, Window, drive
+from twin.cli.drive import NO_UPKEEP, Driven, Job, Upkeep, Window, drive
 from twin.cli.emulator_child import emulator
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
@@ -57,6 +57,7 @@ class Session:
         trust: Trust,
         as_json: bool,
         mapping: Path | None = None,
+        upkeep: Upkeep = NO_UPKEEP,
     ) -> None:
         if kind != "endpoint" and hours is None:
             hours = shift.plant.shift_h
@@ -68,7 +69,7 @@ class Session:
         self._is_closed = kind != "endpoint" and (is_closed or is_lockstep)
         self._trust, self._as_json = trust, as_json
         self._keys = Path()
-        self._mapping = mapping
+        self._mapping, self._upkeep = mapping, upkeep
         self._binding = None if mapping is None else foreign_line(self._shift, mapping)
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
@@ -149,6 +150,7 @@ class Session:
             "the emulator is this command's own" if self._is_closed else "",
             {**self._facts(), **facts},
             None if own else Lease(self._endpoint),
+            self._upkeep,
         )
 
     # --- the line ------------------------------------------------------------------------------
@@ -171,12 +173,16 @@ class Session:
             log = folder / "emulator.log"
             async with emulator(arguments, log) as endpoint, self._reached(endpoint) as found:
                 from_us = 0 if self._is_lockstep else found.clock().now_us()
-                window = Window(from_us, until_us, is_paced=not self._is_lockstep)
+                window = Window(
+                    from_us, until_us, is_paced=not self._is_lockstep, speed=found.speed
+                )
                 yield found, self._clock(found), window
         else:
             async with self._reached(self._endpoint) as found:
                 now_us = found.clock().now_us()
-                window = Window(now_us, now_us + until_us, is_paced=not found.lockstep)
+                window = Window(
+                    now_us, now_us + until_us, is_paced=not found.lockstep, speed=found.speed
+                )
                 yield found, self._clock(found), window
 
     @asynccontextmanager

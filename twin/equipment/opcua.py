@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -18,6 +19,7 @@ from twin.equipment.asyncua_log import quiet_asyncua
 from twin.equipment.binding import Binding
 from twin.equipment.ending import end
 from twin.equipment.line_clock import LineClock
+from twin.equipment.link_state import LinkCounts, LinkState, is_hard
 from twin.equipment.lockstep_read import OutOfStep
 from twin.equipment.opcua_link import WrongServer, dial
 from twin.equipment.opcua_security import ClientSecurity
@@ -30,7 +32,10 @@ __all__ = ["OpcUaEquipment", "OutOfStep", "WrongServer"]
 
 RETURN_S = 10.0
 """How long the library may try to bring a session back before we begin a new one."""
-SHORTEST_DELAY_S, LONGEST_DELAY_S = 0.2, 2.0
+BEGIN_S = 60.0
+"""A new session that is not there after this time never comes: its client is thrown away."""
+SHORTEST_DELAY_S, LONGEST_DELAY_S, HARD_DELAY_S = 0.2, 2.0, 30.0
+"""Between two attempts; the last where a person has to do something first, whom no haste helps."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +67,8 @@ class OpcUaEquipment:
         self._online = False
         self._why = f"not connected to {url}"
         self._refused: WrongServer | None = None
+        self._is_hard = False
+        self._counts = LinkCounts(sessions=1)
         self._change = asyncio.Condition()
         self._gaps: list[Gap] = []
         self._drained_us = self._dropped = 0
@@ -129,6 +136,29 @@ class OpcUaEquipment:
         """Values and events that the server reported to have dropped, in this session."""
         table = self._session.table
         return 0 if table is None else table.overflows + table.inbox.lost
+
+    @property
+    def barred(self) -> Mapping[str, str]:
+        """MVs that the server does not let us write, and why."""
+        return self._session.found.barred
+
+    @property
+    def state(self) -> LinkState:
+        """The connection now, for those who watch over it."""
+        session, counts = self._session, self._counts
+        table, is_up = session.table, self.connected
+        return LinkState(
+            is_up,
+            "" if is_up else session.trouble if self._online else self._why,
+            self._is_hard,
+            counts.sessions,
+            counts.losses,
+            counts.dropped + self.lost_notifications,
+            counts.late + (0 if table is None else table.late),
+            counts.heard + Counter(session.heard),
+            session.silent_s,
+            session.ages_s,
+        )
 
     def drain_gaps(self) -> tuple[Gap, ...]:
         """The gaps that have ended since the last call, oldest first.
@@ -198,6 +228,7 @@ class OpcUaEquipment:
 
     async def _lose_and_find(self, reason: str) -> None:
         lost_us = self._session.time_us
+        self._counts.losses += 1
         self._why = f"{self._url}: {reason}"
         await self._turn(online=False)
         _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
@@ -206,7 +237,9 @@ class OpcUaEquipment:
             await self._session.end()
             session = await self._begin_anew()
             session.carry_on(self._session, self._clock.now_us())
+            self._retire()
             self._session, self._dropped = session, 0
+            self._counts.sessions += 1
             reason += ", new session"
         self._gaps.append(Gap(lost_us, self._session.time_us, reason))
         await self._turn(online=True)
@@ -220,21 +253,33 @@ class OpcUaEquipment:
             )
         self._drained_us, self._dropped = now_us, dropped
 
+    def _retire(self) -> None:
+        """Take over the counts of a session that will not be asked again."""
+        session, counts = self._session, self._counts
+        counts.dropped += self.lost_notifications
+        counts.heard.update(session.heard)
+        if session.table is not None:
+            counts.late += session.table.late
+
     async def _begin_anew(self) -> LineSession:
-        delay_s = SHORTEST_DELAY_S
+        """A new client and all that hangs on it, however long it takes."""
+        delay_s, told = SHORTEST_DELAY_S, ""
         while True:
             try:
-                session = await self._begin()
-            except WrongServer as error:
-                self._refused = error
+                async with asyncio.timeout(BEGIN_S):
+                    session = await self._begin()
             except Exception as error:  # noqa: BLE001  (no foreign server may end our attempts)
-                known = isinstance(error, ConnectionError)
-                self._refused, self._why = None, str(error) if known else repr(error)
+                self._refused = error if isinstance(error, WrongServer) else None
+                self._is_hard = is_hard(error)
+                self._why = str(error) if isinstance(error, ConnectionError) else repr(error)
             else:
-                self._refused = None
+                self._refused, self._is_hard = None, False
                 return session
+            if self._is_hard and self._why != told:
+                told = self._why
+                _log.error("%s: somebody has to see to it", told)
             await asyncio.sleep(delay_s)
-            delay_s = min(2.0 * delay_s, LONGEST_DELAY_S)
+            delay_s = min(2.0 * delay_s, HARD_DELAY_S if self._is_hard else LONGEST_DELAY_S)
 
     async def _turn(self, *, online: bool) -> None:
         async with self._change:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlparse
@@ -77,6 +77,8 @@ class Found:
     speed: float
     lockstep: bool
     started: datetime | None
+    barred: Mapping[str, str] = field(default_factory=dict)
+    """MVs that cannot be written here, and why: as far as the server tells it without a write."""
 
 
 async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> Client:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
 from asyncua import Client, ua
 from asyncua.client.ua_client import StateSubscription, UaClientState
 
@@ -22,7 +23,7 @@ from twin.equipment.lockstep_read import StepReader
 from twin.equipment.opcua_link import Found, call, unless
 from twin.equipment.opcua_types import name_of, scalar
 from twin.equipment.subscriptions import Subscriptions
-from twin.signals import Signal
+from twin.signals import Quality, Signal
 
 ADVANCE_TIMEOUT_S = 3600.0
 """A long step may take its time; whether the server is alive is watched beside it."""
@@ -135,6 +136,29 @@ class LineSession:
         return ""
 
     @property
+    def heard(self) -> Mapping[str, int]:
+        """Notifications by subscription, since this session began."""
+        return {} if self._subscriptions is None else self._subscriptions.heard
+
+    @property
+    def silent_s(self) -> Mapping[str, float]:
+        """How long each subscription has not given a sign of life."""
+        return {} if self._subscriptions is None else self._subscriptions.silent_s
+
+    @property
+    def ages_s(self) -> Mapping[str, float]:
+        """How old each sampled signal is by plant time; NaN for one that was never heard of."""
+        table = self.table
+        if table is None:
+            return {}
+        passed_us = (monotonic_us() - table.heard_us) * self.found.speed
+        ages_us = table.time_us + passed_us - table.source_us
+        unheard = table.status & int(Quality.MISSING) != 0
+        ages_s = np.where(unheard, np.nan, np.maximum(ages_us, 0) / 1e6).tolist()
+        pairs = zip(self._signals, ages_s, strict=True)
+        return {signal.name: age_s for signal, age_s in pairs if signal.sampled_s}
+
+    @property
     def time_us(self) -> int:
         """The newest plant time known."""
         if self._steps is not None:
@@ -194,12 +218,18 @@ class LineSession:
         return later(reading, self._began_us, self._instants)
 
     async def write(self, batch: Batch) -> Acknowledgement:
-        """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again."""
+        """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again.
+
+        A refusal counts as one only in a session that stands: while it is renewed, a server denies
+        what it grants a moment later, and what else was under way is not known.
+        """
         theirs = replace(batch, deadline_us=batch.deadline_us - self._began_us)
         try:
             return await self._binding.write(self.client, self.found, theirs, self._timeout_s)
         except ua.UaStatusCodeError as error:
-            result = Outcome.REJECTED if error.code in REFUSALS else Outcome.UNKNOWN
+            stands = self.client.state is UaClientState.CONNECTED
+            refused = stands and error.code in REFUSALS
+            result = Outcome.REJECTED if refused else Outcome.UNKNOWN
             return Acknowledgement(batch.sequence, result, {}, name_of(error.code))
         except Exception as error:  # noqa: BLE001  (it has left: what it did is not known)
             return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, repr(error))

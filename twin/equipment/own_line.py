@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from asyncua import Client
 
@@ -13,7 +14,7 @@ from twin.equipment.address_space import DataType
 from twin.equipment.binding import AsServed
 from twin.equipment.opcua_link import Found, call, find_line
 from twin.equipment.opcua_types import array, scalar
-from twin.signals import Signal
+from twin.signals import Role, Signal
 
 
 class OwnLine:
@@ -24,7 +25,12 @@ class OwnLine:
 
     async def find(self, client: Client, signals: Sequence[Signal]) -> tuple[Found, AsServed]:
         """Look the line up by namespace URI and path."""
-        return await find_line(client, signals, self._plant_hash), AsServed()
+        found = await find_line(client, signals, self._plant_hash)
+        if nodes.APPLY not in found.others:
+            why = f"the server has no method {nodes.APPLY}"
+            barred = {signal.name: why for signal in signals if signal.role is Role.MV}
+            found = replace(found, barred=barred)
+        return found, AsServed()
 
     async def write(
         self, client: Client, found: Found, batch: Batch, timeout_s: float

@@ -14,6 +14,7 @@ from asyncua.common.subscription import (
     Subscription,
 )
 
+from twin.clock import monotonic_us
 from twin.equipment import address_space as nodes
 from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
@@ -34,10 +35,10 @@ class _Class:
 
 
 class Subscriptions:
-    """Three subscriptions: fast and slow bring the newest value, audit all of them, in their order.
+    """A subscription a class: fast and slow bring the newest value, audit and events all of them.
 
     Fast are process values and setpoints, slow the meters and the environment, audit states,
-    counters, parts and the journal. A reading shows the newest value of each signal. The changes of
+    counters and parts, events the journal of transitions. A reading shows the newest value of each signal. The changes of
     state since the one before are its events; what else lay between two readings is not kept: of a
     counter nothing is lost by that, of a process value its course. Intervals are of wall time, shorter where plant time is faster.
     If one of them ends that was not closed, the table grows old: ``trouble`` tells.
@@ -50,9 +51,12 @@ class Subscriptions:
             "fast": _Class(fast_ms, 1),
             "slow": _Class(max(fast_ms, 1000.0 / speed), 1),
             "audit": _Class(max(fast_ms, 500.0 / speed), 1000),
+            "events": _Class(max(fast_ms, 500.0 / speed), 1000),
         }
+        self.heard = dict.fromkeys(self._classes, 0)
+        """Notifications that each has brought."""
         self._tasks: list[asyncio.Task[None]] = []
-        self._open: list[Subscription] = []
+        self._open: dict[str, Subscription] = {}
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, signals: Sequence[Signal]) -> None:
@@ -67,19 +71,29 @@ class Subscriptions:
         if nodes.SIM_TIME in found.others:
             items["fast"].append((self._table.time_place, found.others[nodes.SIM_TIME], False))
         if nodes.LATEST in found.others:
-            items["audit"].append((self._table.time_place + 1, found.others[nodes.LATEST], False))
+            items["events"].append((self._table.time_place + 1, found.others[nodes.LATEST], False))
         self._table.expect([place for wanted in items.values() for place, _, _ in wanted])
         for name, wanted in items.items():
             if wanted:
-                await self._subscribe(self._classes[name], wanted)
+                await self._subscribe(name, wanted)
 
     @property
     def trouble(self) -> str:
         """Why the table cannot be relied on; empty if it can."""
         if self._ended.done():
             return self._ended.result()
-        overdue = any(subscription.is_stale(_SLACK) for subscription in self._open)
+        overdue = any(subscription.is_stale(_SLACK) for subscription in self._open.values())
         return "a subscription fell silent" if overdue else ""
+
+    @property
+    def silent_s(self) -> dict[str, float]:
+        """How long each has not given a sign of life; nothing of those that never did."""
+        now_s = monotonic_us() / 1e6
+        return {
+            name: now_s - subscription.last_publish_at
+            for name, subscription in self._open.items()
+            if subscription.last_publish_at is not None
+        }
 
     async def lost(self) -> str:
         """Return when one of them ended: why."""
@@ -91,7 +105,8 @@ class Subscriptions:
             self._ended.set_result("closed")
         await end(*self._tasks)
 
-    async def _subscribe(self, kind: _Class, wanted: list[tuple[int, ua.NodeId, bool]]) -> None:
+    async def _subscribe(self, name: str, wanted: list[tuple[int, ua.NodeId, bool]]) -> None:
+        kind = self._classes[name]
         alive = max(1, int(_KEEP_ALIVE_MS / kind.interval_ms))
         subscription = await self._client.create_subscription(
             ua.CreateSubscriptionParameters(
@@ -105,10 +120,10 @@ class Subscriptions:
             queue_maxsize=_PENDING,
             overflow=OverflowPolicy.DISCONNECT,
         )
-        task = asyncio.create_task(self._listen(subscription))
+        task = asyncio.create_task(self._listen(name, subscription))
         task.add_done_callback(self._has_ended)
         self._tasks.append(task)
-        self._open.append(subscription)
+        self._open[name] = subscription
         created = await subscription.create_monitored_items(
             [_item(place, node, kind, sampled=sampled) for place, node, sampled in wanted]
         )
@@ -122,7 +137,7 @@ class Subscriptions:
         if not self._ended.done():
             self._ended.set_result("a subscription ended" + (f": {error!r}" if error else ""))
 
-    async def _listen(self, subscription: Subscription) -> None:
+    async def _listen(self, name: str, subscription: Subscription) -> None:
         table = self._table
         async for event in subscription:
             if isinstance(event, StatusChangeEvent) and not event.notification.Status.is_good():
@@ -130,6 +145,7 @@ class Subscriptions:
                 raise ConnectionError(msg)
             if not isinstance(event, DataChangeEvent):
                 continue
+            self.heard[name] += 1
             item = event.data.monitored_item
             if table.take(item.ClientHandle - 1, item.Value):
                 await self._catch_up(item.Value.Value.Value)

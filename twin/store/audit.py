@@ -332,13 +332,18 @@ def _malformed(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
+def uri_for_reading(path: Path) -> str:
+    """How to open a file for reading alone; where nobody writes, that leaves no side files behind."""
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    return uri if path.with_name(f"{path.name}-wal").exists() else f"{uri}&immutable=1"
+
+
 def _open_for_reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(f"{path}: there is no audit", "give the folder of a run")
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    if not path.with_name(f"{path.name}-wal").exists():
-        uri += "&immutable=1"  # nobody writes: then reading leaves no side files behind
-    database = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(
+        uri_for_reading(path), uri=True, isolation_level=None, check_same_thread=False
+    )
     try:
         held = {str(name) for (name,) in database.execute("select name from sqlite_master")}
     except sqlite3.Error as error:

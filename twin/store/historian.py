@@ -15,7 +15,7 @@ from twin.store.columns import event_columns, insert, sample_columns
 from twin.store.database import open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
 from twin.store.quarantine import StoreError, cause_of
-from twin.store.segments import export_segment
+from twin.store.segments import export_segment, old_segments, remove_segment, span_of
 from twin.store.trends import Recorded, Trace, read_series, read_values
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ log = logging.getLogger(__name__)
 
 NOTHING = -1
 """``acknowledged_us`` while nothing is committed: plant time starts at 0."""
+HOT_US = 86_400_000_000
+"""How long a retiring historian keeps in its own file what a closed segment holds too: a day."""
+RELEASE = (
+    "delete from samples where time_us < ?",
+    "delete from events where reading_us < ?",
+    "delete from extents where until_us < ?",
+)
 
 
 class Historian:
@@ -142,6 +149,40 @@ class Historian:
     def export_parquet(self, folder: Path) -> tuple[Path, ...]:
         """Write what was committed since the last export as closed segments; see ``segments``."""
         return export_segment(self._database(), folder, self.acknowledged_us + 1)
+
+    def retire(self, folder: Path, keep_us: int) -> None:
+        """Let go of samples that are older than ``keep_us``, and keep the live file small.
+
+        What a closed segment of ``folder`` holds leaves the live file after ``HOT_US``; segments
+        that are wholly older than ``keep_us`` are deleted, and a gap on record says so before they
+        are. The decisions in the audit are kept: this is about samples.
+        """
+        newest_us = self.acknowledged_us
+        if old := old_segments(folder, newest_us - keep_us):
+            self.record_gap(*span_of(old), f"retired: kept for {keep_us / 8.64e10:g} days")
+            if self.trouble:
+                raise StoreError(self.trouble, self._remedy)
+            for samples in old:
+                remove_segment(samples)
+        if closed := old_segments(folder, newest_us - min(HOT_US, keep_us)):
+            self._release(span_of(closed)[1])
+
+    def _release(self, before_us: int) -> None:
+        """Take what closed segments hold out of the live file."""
+        connection = self._database()
+        try:
+            connection.execute("begin")
+            for statement in RELEASE:
+                connection.execute(statement, [before_us])
+            connection.execute("commit")
+        except duckdb.Error as error:
+            self._failed(error)
+            raise StoreError(self.trouble, self._remedy) from error
+
+    @property
+    def waiting(self) -> int:
+        """Readings that are in memory alone."""
+        return len(self._pending)
 
     def close(self) -> None:
         """Commit all that waits and give the file back; raises if something stays unwritten."""

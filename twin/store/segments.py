@@ -44,6 +44,22 @@ def export_segment(
     return tuple(written)
 
 
+def old_segments(folder: Path, before_us: int) -> tuple[Path, ...]:
+    """The sample files that hold nothing as late as an instant, oldest first."""
+    return tuple(p for p in sorted(folder.glob("samples-*.parquet")) if _until(p) <= before_us)
+
+
+def span_of(samples: Sequence[Path]) -> tuple[int, int]:
+    """From when to when segments reach, as their names say: plant time, microseconds, half-open."""
+    return min(_from(path) for path in samples), max(_until(path) for path in samples)
+
+
+def remove_segment(samples: Path) -> None:
+    """Delete a segment. Its samples go first: without them nobody takes it for one."""
+    samples.unlink(missing_ok=True)
+    samples.with_name(samples.name.replace("samples-", "events-", 1)).unlink(missing_ok=True)
+
+
 class Segments:
     """A folder of closed segments, opened for reading by any process."""
 
@@ -96,6 +112,12 @@ class Segments:
         """The last exported reading at or before an instant."""
         return read_values(self._connection, time_us)
 
+    def gaps(self) -> list[tuple[int, int, str]]:
+        """From when to when nothing was recorded, and why; microseconds."""
+        query = "select from_us, until_us, reason from gaps order by from_us, until_us"
+        rows = self._connection.execute(query).fetchall()
+        return [(int(from_us), int(until_us), str(why)) for from_us, until_us, why in rows]
+
     def close(self) -> None:
         """Let the files go."""
         self._connection.close()
@@ -125,6 +147,10 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> Path
         hint = remedy or "check the folder, then export again"
         raise StoreError(f"{path}: not exported: {reason}", hint) from error
     return path
+
+
+def _from(path: Path) -> int:
+    return int(path.stem.split("-")[1])
 
 
 def _until(path: Path) -> int:

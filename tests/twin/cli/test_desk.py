@@ -95,7 +95,7 @@ def audit(tmp_path: Path) -> Iterator[Audit]:
 
 
 def desk_of(line: Any, audit: Audit, lease: Lease | None = None, trouble: str = "") -> Desk:
-    return Desk(line, audit, {"run": "r-1"}, lease, lambda: trouble)
+    return Desk(line, audit, {"run": "r-1"}, lease, lambda: trouble, lambda: 3600.0)
 
 
 ANN = Peer("ann", is_owner=True)

@@ -66,7 +66,7 @@ async def test_a_dead_listener_is_told_before_anybody_watches(equipment):
 
 
 async def test_the_servers_own_word_ends_a_subscription(equipment):
-    subscription = equipment._session._subscriptions._open[0]
+    subscription = equipment._session._subscriptions._open["fast"]
     told = ua.StatusChangeNotification(Status=ua.StatusCode(ua.StatusCodes.BadTimeout))
     message = ua.NotificationMessage(NotificationData=[told])
     await subscription.publish_callback(ua.PublishResult(1, NotificationMessage=message))
@@ -78,7 +78,7 @@ async def test_the_servers_own_word_ends_a_subscription(equipment):
 
 async def test_a_subscription_without_keep_alive_is_a_lost_connection(equipment):
     """The others go on and the plant's time moves: only this one is overdue."""
-    slow = equipment._session._subscriptions._open[1]
+    slow = equipment._session._subscriptions._open["slow"]
     assert slow.last_publish_at is not None
     slow.last_publish_at -= 7.0
     assert not equipment.connected

@@ -10,12 +10,18 @@ from urllib.parse import urlparse
 
 
 class Wire:
-    """Stands between a client and a server; ``cut`` breaks all connections and lets none in."""
+    """Stands between a client and a server; ``cut`` breaks all connections and lets none in.
+
+    ``mute`` keeps back what the server says, ``hang`` what anybody says, while all connections
+    stand; ``mend`` ends all of it, and what was kept back goes on its way.
+    """
 
     def __init__(self, endpoint: str) -> None:
         url = urlparse(endpoint)
         self._host, self._port, self._path = url.hostname, url.port, url.path
         self._whole = True
+        self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
+        self.mend()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -34,6 +40,8 @@ class Wire:
         trace: TracebackType | None,
     ) -> None:
         self.cut()
+        self._to_server.set()
+        self._to_client.set()
         self._server.close()
         await self._server.wait_closed()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -43,8 +51,17 @@ class Wire:
         for writer in self._writers:
             writer.transport.abort()
 
+    def mute(self) -> None:
+        self._to_client.clear()
+
+    def hang(self) -> None:
+        self._to_server.clear()
+        self._to_client.clear()
+
     def mend(self) -> None:
         self._whole = True
+        self._to_server.set()
+        self._to_client.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._whole:
@@ -52,14 +69,18 @@ class Wire:
             return
         far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
         self._writers |= {writer, far_writer}
-        for pair in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.create_task(self._carry(*pair))
+        ways = ((reader, far_writer, self._to_server), (far_reader, writer, self._to_client))
+        for way in ways:
+            task = asyncio.create_task(self._carry(*way))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_free: asyncio.Event
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                await is_free.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()

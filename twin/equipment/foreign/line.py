@@ -16,6 +16,7 @@ from twin.cycle import Acknowledgement, Batch
 from twin.equipment import address_space as nodes
 from twin.equipment.foreign import translation, writing
 from twin.equipment.foreign.bound import Bound, bind, epoch_before, locate, server_times
+from twin.equipment.foreign.capability import barred
 from twin.equipment.foreign.interpretation import Interpretation
 from twin.equipment.opcua_link import Found, WrongServer
 from twin.equipment.opcua_types import node_id
@@ -77,6 +78,7 @@ class ForeignLine:
             1.0,
             lockstep=False,
             started=started,
+            barred=barred(bound, signals),
         )
         return found, bound.interpretation
 
