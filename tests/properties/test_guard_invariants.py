@@ -114,7 +114,9 @@ class Course:
                 command(verb, reason)
         elif word:
             command(verb, reason)
-        if n % 2 == 0 and mode in self.EAGER:
+        if n % 2 == 0 and self.company.runtime.loop.memory.guard.is_frozen:
+            command("open")
+        elif n % 2 == 0 and mode in self.EAGER:
             # The PLC may have shed as well: its reset waits for an acknowledgement in ADVISORY.
             command("ack" if n % 4 and n > 2 else self.EAGER[mode])
         self.hostile.asks = asked(self.company.book.signals, self.luck)
