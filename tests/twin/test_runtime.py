@@ -288,7 +288,9 @@ async def test_a_line_that_cannot_be_reached_at_the_end_is_no_error() -> None:
 @pytest.mark.parametrize("verb", ["fault", "confirmed", "recovered", "Close", "close: now", ""])
 def test_a_word_that_no_operator_has_is_refused(verb: str) -> None:
     runtime, _, _ = driven()
-    with pytest.raises(ValueError, match="there are: start, close, open, off, freeze, ack, mv_off, mv_on, limits"):
+    with pytest.raises(
+        ValueError, match="there are: start, close, open, off, freeze, ack, mv_off, mv_on, limits"
+    ):
         runtime.command(verb)
     assert list(runtime._commands) == []
 
