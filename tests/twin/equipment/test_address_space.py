@@ -6,14 +6,15 @@ import pytest
 
 from tests.twin.equipment.lines import plant, signals
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType, line_nodes
+from twin.equipment.address_space import line_nodes
+from twin.equipment.node_types import AddressSpace, DataType
 from twin.equipment.units import unece_id
 from twin.line.model import build_line
 from twin.signals import Role
 
 
 @pytest.fixture(scope="module")
-def space() -> nodes.AddressSpace:
+def space() -> AddressSpace:
     return line_nodes(build_line(plant()), signals())
 
 

@@ -22,6 +22,7 @@ from twin.equipment.foreign import translation
 from twin.equipment.foreign.addresses import Live
 from twin.equipment.foreign.bound import Located, epoch_before, locate, server_times
 from twin.equipment.foreign.inventory import Item, take_inventory
+from twin.equipment.node_types import Variable
 from twin.equipment.opcua_link import find_line
 from twin.equipment.units import conversion
 from twin.line.model import Line
@@ -267,7 +268,7 @@ def _is_far_from(value: float, limits: Limits) -> bool:
     return not limits.lo - slack <= value <= limits.hi + slack
 
 
-def _as_declared(item: Item, variable: nodes.Variable) -> tuple[Verdict, str]:
+def _as_declared(item: Item, variable: Variable) -> tuple[Verdict, str]:
     """One of our own nodes against what it is declared to be."""
     live = item.live
     if live.type and live.type != variable.data_type.value:
