@@ -37,6 +37,8 @@ VERBS = {
 }
 """Methods behind the verbs of ``Equipment.command``; the permit itself is a variable's name."""
 
+MODES = ("off", "manual", "auto", "remote")
+"""Who moves the setpoints, by the codes of ``PlcMode``."""
 PACKML = (
     *("Stopped", "Idle", "Starting", "Suspended", "Execute", "Suspended", "Aborted", "Held"),
     *("Held", "Held", "Held"),
@@ -134,7 +136,7 @@ def data_type(signal: Signal) -> DataType:
 
 def _signal_nodes(at: int, signal: Signal) -> list[Variable]:
     path = value_path(signal)
-    codes = s.STATES if path.endswith("/StateCurrent") else ()
+    codes = _codes(path)
     nodes = [Variable(path, data_type(signal), None, at, signal.unit, signal.validity, codes=codes)]
     limits, unit = signal.validity, signal.unit
     if signal.role is Role.MV and limits is not None:
@@ -146,7 +148,7 @@ def _signal_nodes(at: int, signal: Signal) -> list[Variable]:
             Variable(f"{signal.node}/HighLimit", DataType.DOUBLE, limits.hi, -1, unit),
             Variable(f"{signal.node}/RateLimit", DataType.DOUBLE, signal.rate_per_s, -1),
         ]
-    if codes:
+    if codes is s.STATES:
         folder = path.removesuffix("/StateCurrent")
         starved = tuple(code == s.IDLE for code in range(s.N_STATES))
         blocked = tuple(code == s.BLOCKED for code in range(s.N_STATES))
@@ -157,6 +159,13 @@ def _signal_nodes(at: int, signal: Signal) -> list[Variable]:
             Variable(f"{folder}/EquipmentBlocked", DataType.BOOLEAN, False, at, words=blocked),
         ]
     return nodes
+
+
+def _codes(path: str) -> tuple[str, ...]:
+    """The words for the codes of a node that has such."""
+    if path.endswith("/StateCurrent"):
+        return s.STATES
+    return MODES if path == "Control/Mode" else ()
 
 
 def _identification(plant: Plant) -> list[Variable]:

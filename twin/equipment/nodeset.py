@@ -16,6 +16,16 @@ from twin.equipment.server import Refused, add_nodes
 from twin.line.model import Line
 from twin.signals import Signal
 
+_ids = ua.ObjectIds
+_ENCODINGS = {
+    f"i={data_type}": f"i={encoding}"
+    for data_type, encoding in (
+        (_ids.Argument, _ids.Argument_Encoding_DefaultXml),
+        (_ids.Range, _ids.Range_Encoding_DefaultXml),
+        (_ids.EUInformation, _ids.EUInformation_Encoding_DefaultXml),
+    )
+}
+
 
 async def write_nodeset(line: Line, signals: tuple[Signal, ...], path: Path) -> int:
     """Write the file, whole or not at all; returns how many nodes it holds.
@@ -30,6 +40,7 @@ async def write_nodeset(line: Line, signals: tuple[Signal, ...], path: Path) -> 
         exporter: Any = XmlExporter(server, export_values=True)
         await exporter.build_etree([server.get_node(node) for node in nodes])
         root = exporter.etree.getroot()
+        _name_encodings(root)
         ET.indent(root)
         part = path.with_name(f"{path.name}.part")
         part.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
@@ -37,6 +48,12 @@ async def write_nodeset(line: Line, signals: tuple[Signal, ...], path: Path) -> 
     finally:
         await server.stop()
     return len(nodes)
+
+
+def _name_encodings(root: ET.Element) -> None:
+    """Name the XML encoding of each structure, as Part 6 asks; the library names its data type."""
+    for identifier in root.iter("uax:Identifier"):
+        identifier.text = _ENCODINGS.get(identifier.text or "", identifier.text)
 
 
 async def _own_nodes(server: Server, line: Line, signals: tuple[Signal, ...]) -> list[ua.NodeId]:

@@ -200,6 +200,8 @@ class _Look:
             yield Verdict.TYPE, f"the node is {kind}, no single value: bind another"
         if live.type == "String" and not spec.words:
             yield Verdict.TYPE, "texts need words: say what each of them means"
+        if self.mapping.is_wordless(signal.name):
+            yield Verdict.UNDECIDED, "say what its codes mean: words: {0: off, 1: idle, …}"
         if not live.readable:
             yield Verdict.ACCESS, "this user may not read it"
         if signal.role is Role.MV:
