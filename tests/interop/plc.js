@@ -12,7 +12,7 @@ const { DataType, StatusCodes, Variant, standardUnits } = opcua;
 
 const NAMESPACE = "urn:acme:plc";
 const TICK_MS = 50;
-const WATCHDOG_MS = 3000;
+const WATCHDOG_MS = 6000;
 const MACHINES = ["Turning", "Milling", "Drilling", "Wash", "Inspection"];
 const FEED_UM = { Turning: 250, Milling: 150, Drilling: 200 };
 const BUFFERS = ["Infeed", "B_Turned", "B_Milled", "B_Drilled", "B_Washed"];
