@@ -26,7 +26,7 @@ from tests.docs.pages import (
 from twin.act.modes import TABLE
 from twin.cli import problems
 from twin.cli.app import app
-from twin.config import load_plant, plant_names, plant_schema
+from twin.config import Mapping, load_plant, plant_names, plant_schema
 from twin.cycle import Mode, Outcome
 from twin.equipment.address_space import line_nodes
 from twin.feedback.definitions import LINE_KPIS
@@ -156,6 +156,13 @@ def test_the_command_line_reference_is_complete() -> None:
 def test_the_plant_file_reference_names_every_key() -> None:
     said, schema = text("plant-file.md"), plant_schema()
     for name, part in {"Plant": schema, **schema["$defs"]}.items():
+        for key in part.get("properties", {}):
+            assert f"`{key}`" in said, f"{name}.{key}"
+
+
+def test_the_mapping_file_reference_names_every_key() -> None:
+    said, schema = text("mapping-file.md"), Mapping.model_json_schema(by_alias=True)
+    for name, part in {"Mapping": schema, **schema["$defs"]}.items():
         for key in part.get("properties", {}):
             assert f"`{key}`" in said, f"{name}.{key}"
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli import options
-from twin.cli.problems import REFUSED, Problem
+from twin.cli.problems import CONFLICT, REFUSED, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from twin.equipment.opcua_security import ServerSecurity
     from twin.equipment.plc import Plc
+    from twin.store.historian import Historian
 
 NAME = "emulate"
 MOST_FILES = 65_536
@@ -26,7 +27,8 @@ EXAMPLES = """\b
 Examples:
   twin emulate machining_line
   twin emulate demo --port 4841 --speed 60
-  twin emulate demo --pki line1 --host 0.0.0.0   (its users: twin user add … --pki line1)"""
+  twin emulate demo --pki line1 --host 0.0.0.0   (its users: twin user add … --pki line1)
+  twin emulate demo --nodeset demo.NodeSet2.xml"""
 
 
 def command(
@@ -70,6 +72,20 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="All that the PLC receives."),
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Record readings there, and serve HistoryRead."
+        ),
+    ] = None,
+    nodeset: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Write the address space as NodeSet2 XML instead of serving it.",
+        ),
+    ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
     ] = False,
@@ -78,6 +94,9 @@ def command(
     """Serve a plant over OPC UA as its PLC would."""
     import asyncio
 
+    if nodeset is not None:
+        _write_nodeset(Shift(options.chosen_plant(plant), variant=variant), nodeset)
+        return
     if insecure and any(given is not None for given in (pki, users, audit)):
         msg = "--insecure means no encryption and no users; --pki, --users and --audit ask for both"
         raise Problem("usage", msg, "leave out --insecure, or the others")
@@ -87,11 +106,10 @@ def command(
     shift.check()
     plc = shift.plc()
     server = _Server(host, port, speed, lockstep, write_log)
-    if insecure:
-        asyncio.run(server.serve(plc, None, with_parent=with_parent, as_json=as_json))
-        return
-    with _secured(pki, users, audit) as security:
-        asyncio.run(server.serve(plc, security, with_parent=with_parent, as_json=as_json))
+    secured = nullcontext() if insecure else _secured(pki, users, audit)
+    with _recorded(plc, history) as past, secured as security:
+        serving = server.serve(plc, security, past, with_parent=with_parent, as_json=as_json)
+        asyncio.run(serving)
 
 
 @contextmanager
@@ -122,6 +140,34 @@ def _secured(pki: Path | None, users: Path | None, audit: Path | None) -> Iterat
         yield ServerSecurity(server, file, witness)
 
 
+@contextmanager
+def _recorded(plc: Plc, path: Path | None) -> Iterator[Historian | None]:
+    """A record of the line's readings in a new file, if one is named."""
+    if path is None:
+        yield None
+        return
+    from twin.store.historian import Historian
+
+    options.refuse_no_folder(path)
+    if path.exists():
+        msg = f"{path} exists already, and plant time begins anew"
+        raise Problem("conflict", msg, "name a new file, or remove that one", code=CONFLICT)
+    with Historian(path, plc.signals, line_path="/".join(plc.line.plant.path)) as past:
+        yield past
+
+
+def _write_nodeset(shift: Shift, path: Path) -> None:
+    import asyncio
+
+    from twin.equipment.nodeset import write_nodeset
+    from twin.line.tags import line_signals
+
+    options.refuse_no_folder(path)
+    line = shift.nominal_line
+    count = asyncio.run(write_nodeset(line, line_signals(line), path))
+    typer.echo(f"{count} nodes in {path}", err=True)
+
+
 class _Server:
     """What the options say about the server, and its life."""
 
@@ -132,7 +178,13 @@ class _Server:
         self._write_log = write_log
 
     async def serve(
-        self, plc: Plc, security: ServerSecurity | None, *, with_parent: bool, as_json: bool
+        self,
+        plc: Plc,
+        security: ServerSecurity | None,
+        past: Historian | None,
+        *,
+        with_parent: bool,
+        as_json: bool,
     ) -> None:
         """Serve until a signal, or the end of standard input if it belongs to a parent."""
         import asyncio
@@ -166,6 +218,7 @@ class _Server:
                 insecure=security is None,
                 security=security,
                 write_log=self._write_log,
+                past=past,
                 ready=lambda endpoint: self._announce(
                     endpoint, plc, is_open=security is None, as_json=as_json
                 ),

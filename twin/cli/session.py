@@ -211,7 +211,10 @@ class Session:
                 msg += "deadline; one that comes later is not written"
                 typer.echo(msg, err=True)
             if found.missing:
-                typer.echo(f"note: the line does not show {', '.join(found.missing)}", err=True)
+                names = ", ".join(found.missing)
+                if self._mapping is not None:
+                    names = f"{len(found.missing)} signals; {self._mapping} says which and why"
+                typer.echo(f"note: the line does not show {names}", err=True)
             yield found
 
     def _clock(self, found: OpcUaEquipment) -> Clock:

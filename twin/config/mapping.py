@@ -240,13 +240,19 @@ class Mapping(Document):
         )
 
     def needed(self, signals: Sequence[Signal]) -> tuple[str, ...]:
-        """Of those, what no loop can run without a word about."""
+        """What no loop can run without a word about; a code without words is not decided either."""
         needs = {s.name for s in signals if s.critical or s.role is Role.MV}
-        return tuple(
+        undecided = [
             name
             for name in self.undecided(signals)
             if name in needs or name.startswith(("control.", "handshake."))
-        )
+        ]
+        return (*undecided, *(name for name in self.signals if self.is_wordless(name)))
+
+    def is_wordless(self, name: str) -> bool:
+        """Whether a state or the mode is bound without saying what its codes mean."""
+        is_code = name.endswith(".state") or name == "control.mode"
+        return is_code and name in self.signals and not self.signals[name].words
 
     def why_absent(self, name: str) -> str:
         """Why the server does not have a signal; empty if the file does not say that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -62,6 +63,19 @@ class _Session(InternalSession):
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         with _asking(self):
             return await super().call(params)
+
+    async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
+        """Node by node: one without a history spoils nothing for the others."""
+        results = []
+        for node in params.NodesToRead:
+            alone = dataclasses.replace(params, NodesToRead=[node])
+            try:
+                results += await super().history_read(alone)
+            except ua.UaStatusCodeError as error:
+                result = ua.HistoryReadResult()
+                result.StatusCode = status(error.code)
+                results.append(result)
+        return results
 
     async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
         with _asking(self):

@@ -25,6 +25,7 @@ from twin.clock import WallClock, utc_now
 from twin.equipment import address_space as nodes
 from twin.equipment.asyncua_log import quiet_asyncua
 from twin.equipment.gate import Gate
+from twin.equipment.history import Past, ServedHistory
 from twin.equipment.image import Image
 from twin.equipment.opcua_security import (
     INSECURE_URI,
@@ -55,7 +56,7 @@ class Emulated:
     Raises ``ValueError`` if it would be open to others: without ``security`` it needs ``insecure``
     and a loopback host. Port 0 takes a free one. A paced line runs ``speed`` times as fast as the
     wall clock, in scans of ``scan_s`` seconds of wall time. ``write_log`` is a file for everything
-    that the PLC receives.
+    that the PLC receives, ``past`` a record of readings, from which history is served.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Emulated:
         security: ServerSecurity | None = None,
         scan_s: float = 0.1,
         write_log: Path | None = None,
+        past: Past | None = None,
     ) -> None:
         if security is None and not (insecure and is_loopback(host)):
             raise OpenServer(f"refusing to serve {host} without encryption")
@@ -79,7 +81,7 @@ class Emulated:
         self.plc = plc
         self._host, self._port = host, port
         self._lockstep, self._speed, self._scan_s = lockstep, speed, scan_s
-        self._security, self._write_log = security, write_log
+        self._security, self._write_log, self._past = security, write_log, past
         self._server: Server
         self._gate: Gate | None = None
         self._served: ServedPlc
@@ -143,7 +145,8 @@ class Emulated:
     async def _build(self) -> None:
         plc, server, served = self.plc, self._server, self._served
         space = nodes.line_nodes(plc.line, plc.signals)
-        found = await add_nodes(server, space, served.actions())
+        actions, keeps = served.actions(), self._past is not None
+        found = await add_nodes(server, space, actions, historised=keeps)
         if self._gate is not None:
             least = least_roles(space)
             self._gate.rules = {found[path]: (path, role) for path, role in least.items()}
@@ -152,6 +155,14 @@ class Emulated:
         else:
             epoch = datetime.fromisoformat(utc_now()) - timedelta(microseconds=plc.now_us)
         image = Image(server, space, found, plc.signals, epoch=epoch, paced=not self._lockstep)
+        if self._past is not None:
+            signals = {
+                found[v.path]: (plc.signals[v.signal].name, v.data_type)
+                for v in space.variables
+                if v.signal >= 0 and not v.words
+            }
+            served.history = ServedHistory(self._past, signals, image.stamp(0))
+            server.iserver.history_manager.set_storage(served.history)
         await served.appear(image, found, self._speed)
         server.set_attribute_value_callback(found[nodes.RECENT], served.recent)
         server.subscribe_server_callback(CallbackType.PostWrite, served.written)
@@ -180,6 +191,7 @@ async def serve(
     insecure: bool = False,
     security: ServerSecurity | None = None,
     write_log: Path | None = None,
+    past: Past | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a line until cancelled; ``ready`` is told the endpoint. See ``Emulated``."""
@@ -192,6 +204,7 @@ async def serve(
         insecure=insecure,
         security=security,
         write_log=write_log,
+        past=past,
     ) as line:
         if ready is not None:
             ready(line.endpoint)

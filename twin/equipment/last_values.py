@@ -79,7 +79,7 @@ class LastValues:
         if at < 0:
             self._signal(place, held, code, value)
         elif at < len(self._holders):
-            self.part_ids[self._holders[at]] = tuple(held or ())
+            self.part_ids[self._holders[at]] = tuple(held) if isinstance(held, list) else ()
         elif place == self.time_place:
             self._tell(self._interpretation.time_us(held))
         hole = place > self.time_place and self._journal(held or ())

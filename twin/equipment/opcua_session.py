@@ -14,12 +14,12 @@ from asyncua.client.ua_client import StateSubscription, UaClientState
 from twin.clock import monotonic_us
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType
 from twin.equipment.binding import REFUSALS, Binding, Interpreting
 from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import later
 from twin.equipment.lockstep_read import StepReader
+from twin.equipment.node_types import DataType
 from twin.equipment.opcua_link import Found, call, unless
 from twin.equipment.opcua_types import name_of, scalar
 from twin.equipment.subscriptions import Subscriptions

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from asyncua import ua
 
-from twin.equipment.address_space import DataType
+from twin.equipment.node_types import DataType
 
 TYPES = {kind: ua.VariantType[kind.value] for kind in DataType}
 

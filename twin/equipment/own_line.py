@@ -10,8 +10,8 @@ from asyncua import Client
 
 from twin.cycle import Acknowledgement, Batch, Outcome
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType
 from twin.equipment.binding import AsServed
+from twin.equipment.node_types import DataType
 from twin.equipment.opcua_link import Found, call, find_line
 from twin.equipment.opcua_types import array, scalar
 from twin.signals import Role, Signal

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import AddressSpace
+from twin.equipment.node_types import AddressSpace
 from twin.equipment.users import Role
 
 PERMIT = nodes.VERBS["PermitRemote"]

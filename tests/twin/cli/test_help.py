@@ -12,6 +12,7 @@ from twin import __version__
 VERBS = (
     "init",
     "check",
+    "discover",
     "simulate",
     "sweep",
     "whatif",

@@ -18,7 +18,7 @@ from asyncua import ua
 from twin.config.mapping import WriteType
 from twin.equipment.address_space import PACKML, part_id_paths
 from twin.equipment.foreign.inventory import Item
-from twin.equipment.foreign.matching import LEAST, OF_ALL, Guess, best, to_write, words
+from twin.equipment.foreign.matching import LEAST, OF_ALL, Guess, assigned, to_write, words
 from twin.equipment.foreign.translation import vocabulary
 from twin.line import schema as s
 from twin.signals import Role, Signal
@@ -96,11 +96,11 @@ def draft(
     made = Draft(plant, {w: uris[n] for n, w in word.items() if n}, application_uri)
     entities = _entities(signals)
     used: set[ua.NodeId] = set()
+    guesses, made.open = assigned(signals, items, entities)
     for signal in signals:
-        guess, near = best(signal, items, entities)
-        if guess is None:
-            made.open[signal.name] = _why_open(near, word)
+        if signal.name not in guesses:
             continue
+        guess = guesses[signal.name]
         entry, more = _entry(signal, guess, items, entities, word)
         made.signals[signal.name] = entry
         made.beside[signal.name] = _described(guess.item)
@@ -163,7 +163,7 @@ def _entry(
 def _is_list_of(name: str, item: Item) -> bool:
     """Whether an array is called like the part numbers of a buffer or station."""
     has_name = " ".join(words(name)) in " ".join(words(item.text))
-    return has_name and {"part", "ids"} <= set(words(item.path[-1][1]))
+    return has_name and {"op", "id"} <= set(words(item.path[-1][1]))
 
 
 def _pause(signal: Signal, items: Iterable[Item]) -> tuple[Item, Item] | None:
@@ -242,13 +242,6 @@ def _described(item: Item) -> str:
     said.append("" if item.limits is None else f"[{item.limits.lo:g}, {item.limits.hi:g}]")
     said.append(("r" if live.readable else "") + ("w" if live.writable else ""))
     return f"{item.text}: {', '.join(word for word in said if word)}".replace("\n", " ")
-
-
-def _why_open(near: Sequence[Guess], word: Mapping[int, str]) -> str:
-    if not near:
-        return "no node is likely"
-    told = ", ".join(f"{_address(guess.item, word)} ({guess.score:.2f})" for guess in near)
-    return f"not told apart: {told}"
 
 
 def _entities(signals: Sequence[Signal]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from twin.equipment.foreign import translation
 from twin.equipment.foreign.addresses import Live
 from twin.equipment.foreign.bound import Located, epoch_before, locate, server_times
 from twin.equipment.foreign.inventory import Item, take_inventory
+from twin.equipment.node_types import Variable
 from twin.equipment.opcua_link import find_line
 from twin.equipment.units import conversion
 from twin.line.model import Line
@@ -199,6 +200,8 @@ class _Look:
             yield Verdict.TYPE, f"the node is {kind}, no single value: bind another"
         if live.type == "String" and not spec.words:
             yield Verdict.TYPE, "texts need words: say what each of them means"
+        if self.mapping.is_wordless(signal.name):
+            yield Verdict.UNDECIDED, "say what its codes mean: words: {0: off, 1: idle, …}"
         if not live.readable:
             yield Verdict.ACCESS, "this user may not read it"
         if signal.role is Role.MV:
@@ -267,7 +270,7 @@ def _is_far_from(value: float, limits: Limits) -> bool:
     return not limits.lo - slack <= value <= limits.hi + slack
 
 
-def _as_declared(item: Item, variable: nodes.Variable) -> tuple[Verdict, str]:
+def _as_declared(item: Item, variable: Variable) -> tuple[Verdict, str]:
     """One of our own nodes against what it is declared to be."""
     live = item.live
     if live.type and live.type != variable.data_type.value:

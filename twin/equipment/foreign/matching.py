@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from asyncua import ua
+
 from twin.equipment.foreign.inventory import Item
 from twin.equipment.units import conversion
 from twin.signals import Role, Signal
@@ -38,7 +40,12 @@ _SAME = {
     "pressure": "press",
     "pause": "standby",
     "sleep": "standby",
-    "parts": "part",
+    "ids": "id",
+    "part": "op",
+    "parts": "op",
+    "piece": "op",
+    "pieces": "op",
+    "processed": "op",
     "produced": "op",
 }
 """Words that mean the same on a shop floor."""
@@ -49,6 +56,8 @@ _FILLERS = {
 """Words that stand on the way to a node and tell little of what it is."""
 OF_ALL = ("line", "env", "control")
 """What belongs to no station or buffer: names that a server need not say."""
+_GENERIC = {"count", "time", "last", "since", "id", "level"}
+"""Words that many names end with: of less weight than what is counted or timed."""
 _UNITS = {
     "kw",
     "kwh",
@@ -85,21 +94,59 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_SAME.get(word, word) for word in found)
 
 
-def best(
-    signal: Signal, items: Iterable[Item], entities: Sequence[str]
-) -> tuple[Guess | None, tuple[Guess, ...]]:
-    """The node that a signal is likely to be, None if none is; and the nodes that came near.
+def assigned(
+    signals: Sequence[Signal], items: Sequence[Item], entities: Sequence[str]
+) -> tuple[dict[str, Guess], dict[str, str]]:
+    """A node for each signal that one is likely for, and for the others why there is none.
 
-    ``entities`` are all stations and buffers of the plant: a node below another one is not meant.
+    The best pair of all is settled first, and a node that is settled is no other signal's. Where two
+    nodes fit a signal as well, or two signals a node, nothing is settled. ``entities`` are all stations
+    and buffers of the plant: a node below another one is not meant.
     """
+    ranked = {signal.name: _ranked(signal, items, entities) for signal in signals}
+    found: dict[str, Guess] = {}
+    open_: dict[str, str] = {}
+    taken: set[ua.NodeId] = set()
+    while len(found) + len(open_) < len(ranked):
+        firsts: dict[str, list[Guess]] = {}
+        for name in ranked.keys() - found.keys() - open_.keys():
+            free = [guess for guess in ranked[name] if guess.item.live.id not in taken]
+            if free:
+                firsts[name] = free
+            else:
+                open_[name] = "no node is likely"
+        if not firsts:
+            break
+        name = min(firsts, key=lambda one: (-firsts[one][0].score, one))
+        guess, *others = firsts[name]
+        equals = [other for other in others if guess.score - other.score < MARGIN]
+        rivals = [
+            rival
+            for rival, (first, *_) in sorted(firsts.items())
+            if first.item is guess.item and guess.score - first.score < MARGIN
+        ]
+        if equals:
+            told = ", ".join(f"{one.item.text} ({one.score:.2f})" for one in (guess, *equals[:2]))
+            open_[name] = f"not told apart: {told}"
+        elif len(rivals) > 1:
+            why = f"{guess.item.text} ({guess.score:.2f}) may also be "
+            for rival in rivals:
+                open_[rival] = why + ", ".join(other for other in rivals if other != rival)
+        else:
+            found[name] = guess
+            taken.add(guess.item.live.id)
+    order = [signal.name for signal in signals]
+    return (
+        {name: found[name] for name in order if name in found},
+        {name: open_[name] for name in order if name in open_},
+    )
+
+
+def _ranked(signal: Signal, items: Iterable[Item], entities: Sequence[str]) -> list[Guess]:
+    """The nodes that are likely for a signal, the best first."""
     scored = [Guess(item, score(signal, item, entities)) for item in items]
-    ranked = sorted(scored, key=lambda guess: (-guess.score, guess.item.path))
-    near = tuple(guess for guess in ranked[:3] if guess.score >= LEAST - MARGIN)
-    if not near or near[0].score < LEAST:
-        return None, near
-    if len(near) > 1 and near[0].score - near[1].score < MARGIN:
-        return None, near
-    return near[0], near
+    likely = [guess for guess in scored if guess.score >= LEAST]
+    return sorted(likely, key=lambda guess: (-guess.score, guess.item.path))
 
 
 def score(signal: Signal, item: Item, entities: Sequence[str]) -> float:
@@ -112,6 +159,8 @@ def score(signal: Signal, item: Item, entities: Sequence[str]) -> float:
     if others and (entity in OF_ALL or not _holds(path, words(entity))):
         return 0.0
     if item.unit and conversion(item.unit, signal.unit) is None:
+        return 0.0
+    if signal.role is not Role.MV and item.live.writable and set(path) & ASKS:
         return 0.0
     fits = {
         "entity": 1.0 if _holds(path, words(entity)) else 0.3 if entity in OF_ALL else 0.0,
@@ -131,14 +180,12 @@ def _likeness(quantity: str, item: Item) -> float:
     last, both = ends[-1], [word for end in ends for word in end]
     if not wanted:
         wanted = list(words(quantity))
-    found = sum(word in both for word in wanted)
-    if found == 0:
-        return 0.0
-    extra = [
-        w for w in last if w not in wanted and w not in _FILLERS and w not in _UNITS | ASKS | SHOWS
-    ]
+    weight = {word: 0.3 if word in _GENERIC else 1.0 for word in wanted}
+    found = sum(weight[word] for word in wanted if word in both)
+    tells_little = _FILLERS | _UNITS | ASKS | SHOWS
+    extra = [word for word in last if word not in wanted and word not in tells_little]
     at_the_end = 1.0 if any(word in last for word in wanted) else 0.8
-    return at_the_end * found / (len(wanted) + 0.5 * len(extra))
+    return at_the_end * found / (sum(weight.values()) + 0.5 * len(extra))
 
 
 def _access(signal: Signal, item: Item) -> float:

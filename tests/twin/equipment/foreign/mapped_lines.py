@@ -15,13 +15,13 @@ from twin.line.model import Line, build_line
 from twin.line.tags import line_signals
 from twin.signals import Signal
 
-PERIOD_S = 0.5
+PERIOD_S = 1.0
 SPEED = "turning.cutting_speed_m_per_min"
 
 
 @cache
 def quick_place() -> Path:
-    """The machining line with a loop that turns twice a second."""
+    """The machining line with a loop that turns once a second."""
     folder = Path(mkdtemp(prefix="quick"))
     shipped = find_plant("machining_line")
     text = shipped.read_text("utf-8")

@@ -89,12 +89,12 @@ async def test_the_loop_closes_by_a_draft_that_somebody_confirmed(line, tmp_path
     text = confirmed(await drafted(line.endpoint))
     async with connected(line.endpoint, text, tmp_path) as equipment:
         cycles = await closed_run(equipment, 10)
-        assert [c.decision.mode for c in cycles[:2]] == [Mode.INIT, Mode.CLOSED]
-        assert cycles[-1].decision.mode is Mode.CLOSED
+        modes = [cycle.decision.mode for cycle in cycles]
+        assert modes == sorted(modes, key=[Mode.INIT, Mode.CLOSED].index)
+        assert modes[-1] is Mode.CLOSED
         answers = [c.acknowledged for c in cycles if c.acknowledged is not None]
         assert len(answers) >= 5
         assert {a.outcome for a in answers} == {Outcome.ACCEPTED}
-        assert answers[0].active[SPEED] == answers[0].active[SPEED]
         received = line.plc.written
         assert {r.signal for r in received} == {SPEED, "wash.standby"}
         assert {r.result for r in received} == {Result.OK}
@@ -107,7 +107,7 @@ async def test_what_the_plc_lacks_the_loop_stands_in_for(line, tmp_path):
     text = confirmed(await drafted(line.endpoint))
     lacking = ("mode", "permit_remote", "shed", "echo_seq", "result")
     text = re.sub(rf"(?m)^  control\.({'|'.join(lacking)}):.*\n", "", text)
-    text += "absent:\n" if "absent:" not in text else ""
+    text += "" if re.search("(?m)^absent:", text) else "absent:\n"
     text += "".join(f"  - {{signals: control.{name}, why: no such word}}\n" for name in lacking)
     async with connected(line.endpoint, text, tmp_path) as equipment:
         before = await equipment.read()
