@@ -19,6 +19,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -107,6 +108,7 @@ async def client(url: str, folder: Path, soak_s: float) -> dict[str, Any]:
     counted, signals = Counted(), signals_of(FAST, COUNTERS, HZ)
     watch_counters(counted)
     gaps: list[tuple[int, int]] = []
+    reasons: Counter[str] = Counter()
     read_us: list[int] = []
     memory: list[tuple[float, float]] = []
     stuck, losses, me = 0, 0, psutil.Process()
@@ -130,6 +132,7 @@ async def client(url: str, folder: Path, soak_s: float) -> dict[str, Any]:
                 for gap in line.drain_gaps():
                     historian.record_gap(gap.from_us, gap.until_us, gap.reason)
                     gaps.append((gap.from_us, gap.until_us))
+                    reasons[gap.reason] += 1
                 if now - looked >= LOOK_S:
                     looked = now
                     gc.collect()
@@ -157,7 +160,7 @@ async def client(url: str, folder: Path, soak_s: float) -> dict[str, Any]:
         "lost_without_gap": _untold(counted, gaps) + _unread(read_us, gaps),
         "lost_in_gaps": sum(n for _, _, n in counted.holes) - _untold(counted, gaps),
         "readings": len(read_us),
-        "gaps": len(gaps),
+        "gaps": dict(reasons),
         "losses": state.losses,
         "sessions": state.sessions,
         "notifications": sum(state.heard.values()),

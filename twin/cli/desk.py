@@ -65,8 +65,8 @@ class Desk:
     """Takes the operator's commands for one loop.
 
     ``facts`` are shown with its status, and so is what ``trouble`` says, if anything. ``segment``
-    closes a segment of samples for whoever reads while the loop runs, and gives the plant time up to
-    which they now reach.
+    brings all decisions to disk, closes a segment of samples for whoever reads while the loop runs, and gives
+    the plant time up to which they now reach.
     """
 
     def __init__(

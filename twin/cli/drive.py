@@ -125,6 +125,7 @@ async def drive(
         facts = {**job.facts, "controller": job.name}
 
         def segment() -> float:
+            audit.flush()
             historian.flush()
             historian.export_parquet(folder.segments)
             return historian.acknowledged_us / 1e6
