@@ -6,6 +6,8 @@ VENV ?= .venv
 # Test processes side by side: two suit the smallest machine that the tests are meant for.
 WORKERS ?= 2
 PYTEST_ARGS ?=
+# How long `make soak` takes, seconds.
+SOAK_S ?= 3600
 # One shift of the machining line, MPC against its simplest rivals.
 RUN ?= run --plant machining_line --emulate --lockstep --shift 8h --seed 4 \
 	--compare mpc,fixed,always_on
@@ -18,7 +20,7 @@ BENCH := $(VENV)/.installed-bench
 INTEROP := tests/interop/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench docs interop clean
+.PHONY: help install run test check bench soak docs interop clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -42,7 +44,10 @@ bench: $(BENCH) ## measure the loop; prints JSON, and names the other benchmarks
 	@$(BIN)/python -m benchmarks.loop --json
 	@echo "also: $(BIN)/python -m benchmarks.NAME --json with anchors (the twin against theory)," \
 		"engine (its speed), attach (its outlooks), identify (what records tell), mpc (solvers), line_layer (plans), savings (controllers)," \
-		"standby (simple policies)" >&2
+		"standby (simple policies), opcua (the link)" >&2
+
+soak: $(BENCH) ## an hour at 1,000 tags, cut off each minute; SOAK_S=240 for less
+	@$(BIN)/python -m benchmarks.soak --json --seconds $(SOAK_S)
 
 docs: $(DEV) ## run the code blocks of README.md and docs/
 	$(BIN)/python -m pytest -q tests/docs

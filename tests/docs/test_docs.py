@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -112,6 +113,16 @@ def test_the_commands_of_the_pages_exist() -> None:
                 assert word.partition("=")[0] in options, f"{place}: no option {word}"
         seen += 1
     assert seen > 20
+
+
+def test_a_service_is_started_by_commands_that_exist() -> None:
+    page = (DOCS / "how-to" / "run-as-a-service.md").read_text("utf-8")
+    (unit,) = re.findall(r"(?m)^ExecStart=\S+/twin (.*)$", page)
+    (container,) = re.findall(r"(?m)^ENTRYPOINT (\[.*\])$", page)
+    for words in (shlex.split(unit), json.loads(container)[1:]):
+        options, depth = verb_options(words)
+        assert depth == 1
+        assert {word for word in words if word.startswith("--")} <= options
 
 
 def test_verbs_named_in_the_prose_exist() -> None:

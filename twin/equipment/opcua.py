@@ -232,7 +232,9 @@ class OpcUaEquipment:
         self._why = f"{self._url}: {reason}"
         await self._turn(online=False)
         _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
-        if not await self._session.returns(RETURN_S):
+        if await self._session.returns(RETURN_S):
+            await self._session.catch_up(self._clock.now_us())
+        else:
             self._note_dropped()
             await self._session.end()
             session = await self._begin_anew()

@@ -195,6 +195,17 @@ class LineSession:
             return False
         return not self.trouble
 
+    async def catch_up(self, now_us: int) -> None:
+        """Let pass what the server has queued meanwhile, until plant time is that of now.
+
+        For no longer than an answer may take: the line may have stood still.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout_s):
+                while self.table is not None and self.time_us < now_us:
+                    self.table.news.clear()
+                    await self.table.news.wait()
+
     async def end(self) -> None:
         """Close the session."""
         if self._subscriptions is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.twin.cli.shell import REPOSITORY
 from tests.twin.driven import Noted, driven
 from twin.cli.metrics import Metrics
 from twin.cycle import Cycle
@@ -96,3 +98,15 @@ def test_the_connection_is_told_with_what_is_unknown(loop: tuple[Runtime, Noted,
     assert told["takttwin_link_subscription_silence_seconds", "fast"] == 1.5
     assert told["takttwin_signal_age_plant_seconds", "turning.power_kw"] == 2.0
     assert math.isnan(told["takttwin_signal_age_plant_seconds", 'odd"name'])
+
+
+def test_the_reference_names_each_of_them(loop: tuple[Runtime, Noted, Metrics]) -> None:
+    page = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text("utf-8")
+    named = dict(re.findall(r"(?m)^\| `(takttwin_\w+)(?:\{\w+\})?` \| (\w+) \|", page))
+    families = text_string_to_metric_families(loop[2].text().decode())
+    shown = {
+        family.name + ("_total" if family.type == "counter" else ""): family.type
+        for family in families
+        if family.name.startswith("takttwin_") and not family.name.endswith("_created")
+    }
+    assert named == shown
