@@ -105,7 +105,7 @@ def percentiles(value: float, replicates: Floats) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def mean_of(values: Floats, axes: Sequence[int] = (OURS, SHIFTS)) -> Estimate:
+def mean_of(values: Floats, axes: Sequence[int]) -> Estimate:
     """The mean of a table, its axes drawn again by ``axes``, with the BCa interval.
 
     Bias-corrected and accelerated: which percentiles are taken depends on how far the replicates lie beside
@@ -131,7 +131,9 @@ def mean_of(values: Floats, axes: Sequence[int] = (OURS, SHIFTS)) -> Estimate:
 
 
 def redrawn(values: Floats, axes: Sequence[int]) -> Floats:
-    """The mean of a table for each time that its axes are drawn again."""
+    """The mean of a table for each time that its axes are drawn again; ``axes`` names what each is."""
+    if len(axes) != values.ndim:
+        raise ValueError(f"{len(axes)} axes are named, the table has {values.ndim}")
     first, *others = axes
     found: Floats = np.einsum("i...,bi->b...", values, shares(values.shape[0], first))
     for what in others:
