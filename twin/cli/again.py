@@ -14,8 +14,8 @@ from twin.cli.problems import CONFLICT, Problem
 if TYPE_CHECKING:
     from twin.cli.episode import Episode
 
-NOT_COMPARED = ("command", "plant", "timing", "versions")
-"""Of a line: where the plant file was, how long it took, and with which packages. All else is."""
+NOT_COMPARED = ("command", "doubt", "plant", "timing", "versions")
+"""Of a line: where the plant file was (a doubt names it), how long it took, with which packages. All else is."""
 MOST_TOLD = 5
 
 
