@@ -9,21 +9,42 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.operating_point import Point
-from controllers.mpc.oven_layer import OvenLayer
 from controllers.mpc.plans import LinePlan
 from controllers.mpc.station_layer import BACK_OFF
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell
 from twin.cycle import Situation
+from twin.solves import Solve
 
 HAIR = 2e-3
 """Share of an operator's range that is not worth a sentence."""
 NEAR = 0.01
 """A limit within this share of its range, or of a time, binds."""
+
+
+class ContinuousLayer(Protocol):
+    """The layer of a continuous station, which knows by itself why its setpoints move."""
+
+    name: str
+
+    @property
+    def status(self) -> str:
+        """How its last solve ended."""
+        ...
+
+    @property
+    def solve(self) -> Solve | None:
+        """The solve made for this very decision."""
+        ...
+
+    def why(self, situation: Situation, setpoint: str) -> str:
+        """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,20 +240,22 @@ def explained(
     situation: Situation,
     asked: Mapping[str, float],
     cells: Sequence[Cell],
-    ovens: Sequence[OvenLayer],
+    processes: Sequence[ContinuousLayer],
     course: Course,
 ) -> dict[str, str]:
     """A sentence for each setpoint that is to move, by its name."""
     found: dict[str, str] = {}
     by_station: dict[str, str] = {}
     stations = {cell.name: (m, cell) for m, cell in enumerate(cells)}
-    by_oven = {oven.name: oven for oven in ovens}
+    by_process = {layer.name: layer for layer in processes}
     for name, value in moving(situation, asked).items():
         owner, _, setpoint = name.partition(".")
         if owner == "line":
             why = takt_reason(course.plan, course.point.pace_s, course.orders, course.left_s)
-        elif owner in by_oven:
-            why = by_oven[owner].why(situation, setpoint)
+        elif owner in by_process:
+            why = by_process[owner].why(situation, setpoint)
+        elif owner not in stations:
+            why = "the tuned setpoints say so; saves what they were tuned for; risks nothing new"
         elif setpoint == "standby":
             m, cell = stations[owner]
             why = standby_reason(cell, m, course.plan, course.block, course.block_s, value)
