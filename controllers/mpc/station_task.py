@@ -319,8 +319,9 @@ class _Statement:
         ]
         for name, beyond in off:
             if beyond > OUT_OF_REACH * self._half(name):
+                shown = next(n for n, own in self._named.items() if own == name)
                 message = (
-                    f"contradictory limits: {name} comes to {values[name]:.4g}"
+                    f"contradictory limits: {shown} comes to {values[name]:.4g}"
                     f" {self._seen[name].unit} at best, with {', '.join(by)} within the operator's limits"
                 )
                 raise self._wrong(

@@ -154,7 +154,7 @@ REFUSED: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
     ),
     (
         {"mpc": {"targets": {"zone_temp_1_c": 190.0}}},
-        "contradictory limits: zone_1_c comes to .* at best, with heater_kw, fresh_air_rel",
+        "contradictory limits: zone_temp_1_c comes to .* at best, with heater_kw, fresh_air_rel",
         ("mpc",),
     ),
     (
