@@ -154,6 +154,7 @@ class Mpc:
             self._missing(situation),
             self._left_s(situation),
             {m: self._target_s(m) for m in self._moving},
+            {m: solve for m, own in self._stations.items() if (solve := own.last_solve)},
         )
         return explained(situation, asked, self._cells, self._continuous, course)
 

@@ -131,10 +131,13 @@ class OvenLayer:
         if not len(cured):
             return f"no carrier is near, so losses alone count; {saves}; risks nothing inside"
         near = f"cures from {cured.min():.1f} to {cured.max():.1f} min in a band of {lo:.1f} to {hi:.1f}"
+        least = cured.min() - lo < hi - cured.max()
+        side = "lo" if least else "hi"
+        eur = sum(
+            b.price for b in plan.solve.binding if (b.name, b.side) == ("exit_cured_min", side)
+        )
         binds = (
-            "the least cured carrier binds"
-            if cured.min() - lo < hi - cured.max()
-            else "the most cured carrier binds"
+            f"the {'least' if least else 'most'} cured carrier binds (a minute more: {eur:.2g} EUR)"
         )
         return f"{binds}; {saves}; risks {near}"
 

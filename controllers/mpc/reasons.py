@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -59,6 +59,8 @@ class Course:
     left_s: float
     target_s: Mapping[int, float]
     """The cycle that each station with setpoints should keep."""
+    solves: Mapping[int, Solve] = field(default_factory=dict)
+    """The last solve of each of them."""
 
 
 def moving(situation: Situation, asked: Mapping[str, float]) -> dict[str, float]:
@@ -73,9 +75,14 @@ def moving(situation: Situation, asked: Mapping[str, float]) -> dict[str, float]
 
 
 def station_reason(
-    situation: Situation, cell: Cell, asked: Mapping[str, float], target_s: float, point: Point
+    situation: Situation,
+    cell: Cell,
+    asked: Mapping[str, float],
+    target_s: float,
+    point: Point,
+    solve: Solve | None = None,
 ) -> str:
-    """Why the process setpoints of a station move."""
+    """Why the process setpoints of a station move; ``solve`` tells what its limits cost."""
     before = _part(situation, cell, cell.scaled(dict(situation.active)))
     after = _part(situation, cell, cell.scaled(asked))
     saved_kwh = before.beyond_kwh - after.beyond_kwh
@@ -84,7 +91,8 @@ def station_reason(
         _change(before.edges_eur - after.edges_eur, "EUR of edges a part", 3),
     ]
     saves.append(_change(before.cycle_s - after.cycle_s, "s of its cycle", 1))
-    found = _binding(situation, cell, asked, after, target_s)
+    prices = {} if solve is None else {binding.name: binding.price for binding in solve.binding}
+    found = _binding(situation, cell, asked, after, target_s, prices)
     if cell.edge_eur > 0.0 and point.edge_factor > NEAR:
         found.append("the budget of edges")
     if after.defect > 0.0 and point.defect_eur > NEAR:
@@ -131,22 +139,34 @@ def _part(situation: Situation, cell: Cell, z: NDArray[np.float64]) -> _Part:
 
 
 def _binding(
-    situation: Situation, cell: Cell, asked: Mapping[str, float], after: _Part, target_s: float
+    situation: Situation,
+    cell: Cell,
+    asked: Mapping[str, float],
+    after: _Part,
+    target_s: float,
+    prices: Mapping[str, float],
 ) -> list[str]:
     """What keeps the move from going further at this station; none if it is the cheapest point inside."""
     found = []
     if after.cycle_s > target_s * (1.0 - NEAR):
-        found.append(f"the cycle of {target_s:.1f} s that keeps the pace")
+        cost = _priced(prices, "cycle_s", "second")
+        found.append(f"the cycle of {target_s:.1f} s that keeps the pace{cost}")
     z, before = cell.scaled(asked), cell.scaled(dict(situation.active))
     for n, mv in enumerate(cell.mvs):
         if min(z[n], 1.0 - z[n]) < NEAR:
-            found.append(f"the {'lower' if z[n] < 0.5 else 'upper'} limit of {mv}")
+            side = "lower" if z[n] < 0.5 else "upper"
+            found.append(f"the {side} limit of {mv}{_priced(prices, mv, 'unit')}")
         elif abs(z[n] - before[n]) > (1.0 - NEAR) * cell.rates_per_s[n] * target_s:
             found.append(f"how fast {mv} may move")
     for name, value, lo, hi in _bands(cell, after):
         if min(value - lo, hi - value) < NEAR * (hi - lo):
-            found.append(f"the band of {name}")
+            found.append(f"the band of {name}{_priced(prices, name, 'unit')}")
     return found
+
+
+def _priced(prices: Mapping[str, float], name: str, unit: str) -> str:
+    """What a unit more room would save a part; nothing where that is not known."""
+    return f" (a {unit} more: {prices[name]:.2g} EUR a part)" if name in prices else ""
 
 
 def _bands(cell: Cell, part: _Part) -> list[tuple[str, float, float, float]]:
@@ -265,7 +285,12 @@ def explained(
             m, cell = stations[owner]
             if owner not in by_station:
                 by_station[owner] = station_reason(
-                    situation, cell, asked, course.target_s[m], course.point
+                    situation,
+                    cell,
+                    asked,
+                    course.target_s[m],
+                    course.point,
+                    course.solves.get(m),
                 )
             why = by_station[owner]
         found[name] = why

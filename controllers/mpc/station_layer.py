@@ -126,6 +126,11 @@ class StationLayer:
             g_hi=g_hi,
         )
 
+    @property
+    def last_solve(self) -> Solve | None:
+        """How the last solve ended; None before the first."""
+        return None if self._last is None else self._last.solve
+
     def solve(
         self,
         situation: Situation,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from controllers.mpc.oven_problem import OvenProblem
+from controllers.mpc.reasons import station_reason
 from controllers.mpc.station_layer import StationLayer, StationMove
 from controllers.mpc.stations import prices_of
 from tests.controllers.mpc.test_controller import driven
@@ -42,6 +43,8 @@ def test_the_price_of_a_second_is_what_a_slower_target_saves() -> None:
     found = price(here.solve, "cycle_s", "hi")
     assert found > 0.0
     assert found == pytest.approx(saved, rel=0.05, abs=1e-5 + rates)
+    said = station_reason(situation, cell, cell.unscaled(here.z), target_s, point, here.solve)
+    assert f"keeps the pace (a second more: {found:.2g} EUR a part)" in said
 
 
 def test_the_price_of_a_minute_of_cure_is_what_a_wider_band_saves() -> None:
