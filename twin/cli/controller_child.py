@@ -186,4 +186,8 @@ def _decider(shift: Shift, name: str, tuned: TunedPoint) -> Any:
 
 def _plain(error: Exception) -> Exception:
     """An error that can travel, whatever the controller has raised."""
+    from twin.config import PlantError
+
+    if isinstance(error, PlantError):
+        return error
     return RuntimeError(f"{type(error).__name__}: {error}")
