@@ -15,9 +15,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 BENCH := $(VENV)/.installed-bench
+INTEROP := tests/interop/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench docs clean
+.PHONY: help install run test check bench docs interop clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
@@ -28,7 +29,7 @@ install: $(CORE) ## make the environment in .venv with what `make run` needs
 run: $(CORE) ## run one shift on the emulated machining line and compare controllers
 	$(BIN)/python -m twin.cli $(RUN)
 
-test: $(DEV) ## run the tests
+test: $(DEV) interop ## run the tests
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: $(DEV) ## lint, format, types and import contracts
@@ -46,8 +47,12 @@ bench: $(BENCH) ## measure the loop; prints JSON, and names the other benchmarks
 docs: $(DEV) ## run the code blocks of README.md and docs/
 	$(BIN)/python -m pytest -q tests/docs
 
+interop: ## install the independent OPC UA stack of the interoperability tests
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(INTEROP); else \
+		echo "note: there is no npm: the tests with node-opcua will skip" >&2; fi
+
 clean: ## remove the environment, builds and caches; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './runs/*' -prune -exec rm -rf {} +
 
@@ -58,6 +63,11 @@ $(CORE): $(BIN)/python pyproject.toml constraints.txt
 $(DEV): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e '.[dev]'
 	@touch $@ $(CORE)
+
+# By the lock file, and without running anything of what is installed.
+$(INTEROP): tests/interop/package.json tests/interop/package-lock.json
+	npm ci --prefix tests/interop --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(BENCH): $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from twin.act.guard import FAILED, Guard, GuardMemory, as_asked, stand_in
+from twin.act.asked import as_asked, stand_in
+from twin.act.guard import FAILED, Guard, GuardMemory
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory
@@ -40,7 +41,7 @@ from twin.line.scenario import held
 from twin.line.tags import NO_CONTROL, TagReader
 from twin.protocols import Controller
 from twin.sense.fusion import Fusion, SenseMemory
-from twin.signals import UNUSABLE, Role
+from twin.signals import UNUSABLE, Role, Signal
 from twin.state import LineState
 
 _log = logging.getLogger(__name__)
@@ -115,6 +116,14 @@ class ControlLoop:
         return self.memory.guard.mode
 
     @property
+    def limited(self) -> tuple[Signal, ...]:
+        """All signals with the limits of today: the plant file's, or what an operator has set since."""
+        limits = self.memory.guard.limits
+        if not limits:
+            return self.signals
+        return tuple(replace(s, operator=limits.get(s.name, s.operator)) for s in self.signals)
+
+    @property
     def health(self) -> Mapping[str, Health]:
         """How far the model of each quantity can be believed by now."""
         estimate = self.memory.estimate
@@ -150,7 +159,7 @@ class ControlLoop:
         active = {name: observation[name] for name in self.mvs}
         return Situation(
             now_s,
-            self.signals,
+            self.limited,
             filled(observation, self._own, lambda: self.tags.read(twin, NO_CONTROL)),
             Estimate(twin.copy(), known, drift, self.health),
             self._forecaster.forecast(observation, memory.forecast),

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from twin.act.modes import COMMANDS, MV_COMMANDS
+from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
 from twin.clock import cpu_s, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
 from twin.loop import ControlLoop
@@ -133,16 +133,16 @@ class Runtime:
         self._stop = False
 
     def command(self, verb: str, reason: str = "") -> str:
-        """An operator's command for the next turn: start, close, open, off, ack, mv_off, mv_on.
+        """An operator's command for the next turn: one of ``twin.act.modes.COMMANDS``.
 
-        The reason of ``mv_off`` and ``mv_on`` begins with the name of the MV. A paced line takes
+        The reason of ``mv_off``, ``mv_on`` and ``limits`` begins with the name of the MV. A paced line takes
         that turn at once. Returns the command as its cycle will show it. Raises ``ValueError`` for
         a verb that no operator has, and for an MV that this line does not have.
         """
         if verb not in COMMANDS:
             msg = f"there is no command {verb!r}; there are: {', '.join(COMMANDS)}"
             raise ValueError(msg)
-        if verb in MV_COMMANDS and not set(reason.split()[:1]) & set(self.loop.mvs):
+        if verb in (*MV_COMMANDS, LIMITS) and not set(reason.split()[:1]) & set(self.loop.mvs):
             msg = f"{verb} names first an MV of this line, which {reason!r} does not"
             raise ValueError(msg)
         command = f"{verb}: {reason}" if reason else verb
@@ -245,7 +245,7 @@ class Runtime:
 
     def _is_taken_back(self) -> bool:
         """Whether the operator has taken authority back since the decision was made."""
-        return any(command.partition(":")[0] in ("open", "off") for command in self._commands)
+        return any(command.partition(":")[0] in GIVING_UP for command in self._commands)
 
     def _refusal(self, decision: Decision, batch: Batch) -> str:
         """Why granted setpoints must not leave after all; empty if they may.

@@ -26,7 +26,7 @@ from tests.docs.pages import (
 from twin.act.modes import TABLE
 from twin.cli import problems
 from twin.cli.app import app
-from twin.config import load_plant, plant_names, plant_schema
+from twin.config import Mapping, load_plant, plant_names, plant_schema
 from twin.cycle import Mode, Outcome
 from twin.equipment.address_space import line_nodes
 from twin.feedback.definitions import LINE_KPIS
@@ -36,6 +36,8 @@ from twin.line.schema import STATES
 from twin.line.tags import line_signals
 
 REFERENCE = DOCS / "reference"
+GROUPS = ("loop", "limits", "audit", "cert", "user")
+"""Verbs that have verbs of their own."""
 RUNNABLE = [page for page in PAGES if any(block.word for block in blocks_of(page))]
 
 
@@ -77,6 +79,7 @@ def test_the_blocks_of_a_page_run(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("TAKTTWIN_KEYS", str(tmp_path / "keys"))
     workshop, blocks = Workshop(page, tmp_path), blocks_of(page)
     for block in blocks:
         workshop.take(block)
@@ -116,7 +119,7 @@ def test_verbs_named_in_the_prose_exist() -> None:
     for page in PAGES:
         for named in re.findall(r"`twin ([a-z]+(?: [a-z]+)?)", prose_of(page)):
             words = named.split()
-            verb_options(words if words[0] == "loop" else words[:1])
+            verb_options(words if words[0] in GROUPS else words[:1])
             seen += 1
     assert seen > 10
 
@@ -139,8 +142,10 @@ def test_the_make_targets_named_exist() -> None:
 def test_the_command_line_reference_is_complete() -> None:
     said = text("cli.md")
     group = program()
-    verbs = {name: verb for name, verb in group.commands.items() if name != "loop"}
-    verbs |= {f"loop {name}": verb for name, verb in group.commands["loop"].commands.items()}
+    verbs = {name: verb for name, verb in group.commands.items() if name not in GROUPS}
+    for several in GROUPS:
+        below = group.commands[several].commands
+        verbs |= {f"{several} {name}": verb for name, verb in below.items()}
     for name, verb in verbs.items():
         assert f"`twin {name}" in said, name
         for parameter in verb.params:
@@ -151,6 +156,13 @@ def test_the_command_line_reference_is_complete() -> None:
 def test_the_plant_file_reference_names_every_key() -> None:
     said, schema = text("plant-file.md"), plant_schema()
     for name, part in {"Plant": schema, **schema["$defs"]}.items():
+        for key in part.get("properties", {}):
+            assert f"`{key}`" in said, f"{name}.{key}"
+
+
+def test_the_mapping_file_reference_names_every_key() -> None:
+    said, schema = text("mapping-file.md"), Mapping.model_json_schema(by_alias=True)
+    for name, part in {"Mapping": schema, **schema["$defs"]}.items():
         for key in part.get("properties", {}):
             assert f"`{key}`" in said, f"{name}.{key}"
 

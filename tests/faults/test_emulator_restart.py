@@ -25,7 +25,7 @@ start a server."""
 
 @contextmanager
 def emulator(folder: Path, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    arguments = ("--port", str(port), "--speed", str(SPEED), "--insecure", "--json")
+    arguments = ("--port", str(port), "--speed", str(SPEED), "--json")
     with begin("emulate", "machining_line", *arguments, folder=folder) as process:
         assert process.stdout is not None
         endpoint = json.loads(process.stdout.readline())["endpoint"]

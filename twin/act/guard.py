@@ -11,14 +11,14 @@ The guard is a pure function over a small record of memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from twin.act.modes import MV_COMMANDS, OPERATOR_EVENTS, next_mode
+from twin.act.asked import in_numbers, is_number
+from twin.act.limit_change import FIRST, LimitChange
+from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
-from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
+from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
@@ -27,6 +27,7 @@ FAILED = "failed"
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
+_MOVES_A_FROZEN = ("off", "open", "hard", "freeze")
 INIT_PERIODS = 5
 
 
@@ -47,6 +48,11 @@ class GuardMemory:
     read_back_sequence: int = 0
     off_mvs: set[str] = field(default_factory=set)
     """MVs that an operator has switched off."""
+    limits: dict[str, Limits] = field(default_factory=dict)
+    """What an operator has set as limits of MVs, in the place of the plant file's."""
+    limits_version: int = FIRST
+    is_frozen: bool = False
+    """Whether an operator holds all setpoints where they are."""
     bad_reads: int = 0
     mismatches: int = 0
     holds_us: list[int] = field(default_factory=list)
@@ -81,7 +87,7 @@ class Guard:
         are the operator's, and what else is reported: ``fault: …`` and ``gap: …`` by the runtime, the
         latter if the line was out of sight since the last reading, and ``drift: …`` by the loop's monitor.
         """
-        asked = _in_numbers(action)
+        asked = in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
         mode, time_us = memory.mode, observation.time_us
         command = self._request(memory, observation)
@@ -116,20 +122,7 @@ class Guard:
     ) -> None:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
-        for command in commands:
-            verb, _, reason = command.partition(":")
-            if verb == "fault":
-                conditions["audit"] = reason.strip()
-                events["hard"] = reason.strip()
-            elif verb == "gap":
-                memory.was_lost = True
-                events["transient"] = reason.strip()
-            elif verb == "drift":
-                events["drift"] = f"the model is in doubt: {reason.strip()}"
-            elif verb in MV_COMMANDS:
-                self._switch(verb, reason, memory)
-            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
-                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+        self._told(commands, memory, events, conditions)
         if action.status == FAILED:
             events["transient"] = conditions["controller"] = action.reason
         self._inputs(observation, memory, events, conditions)
@@ -137,9 +130,12 @@ class Guard:
         self._answers(acknowledged, memory, events)
         self._waiting(observation, memory, events, conditions)
         self._flapping(observation.time_us, memory, events)
+        if memory.is_frozen:  # no doubt in the model, and no inputs that are good again, move it
+            events = {name: why for name, why in events.items() if name in _MOVES_A_FROZEN}
         mode, why = next_mode(memory.mode, events, conditions)
+        memory.is_frozen = mode is Mode.HOLD and (memory.is_frozen or "freeze" in events)
         if mode is not memory.mode:
-            if (memory.mode, mode) == (Mode.CLOSED, Mode.HOLD):
+            if (memory.mode, mode) == (Mode.CLOSED, Mode.HOLD) and not memory.is_frozen:
                 memory.holds_us.append(observation.time_us)
             elif mode is Mode.INIT:
                 memory.holds_us.clear()
@@ -152,10 +148,46 @@ class Guard:
         shed = observation["control.shed"] > 0.0
         memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
 
+    def _told(
+        self,
+        commands: tuple[str, ...],
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        """What operators order, and what else was reported since the last turn."""
+        for command in commands:
+            verb, _, reason = command.partition(":")
+            if verb == "fault":
+                conditions["audit"] = reason.strip()
+                events["hard"] = reason.strip()
+            elif verb == "gap":
+                memory.was_lost = True
+                events["transient"] = reason.strip()
+            elif verb == "drift":
+                events["drift"] = f"the model is in doubt: {reason.strip()}"
+            elif verb in MV_COMMANDS:
+                self._switch(verb, reason, memory)
+            elif verb == LIMITS:
+                self._limit(reason, memory)
+            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
+                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+
     def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
         """An operator's word on the MV that it names first; without one of ours it means nothing."""
         named = self._mvs.keys() & set(reason.split()[:1])
         memory.off_mvs = memory.off_mvs | named if verb == "mv_off" else memory.off_mvs - named
+
+    def _limit(self, reason: str, memory: GuardMemory) -> None:
+        """An operator's new limits for the MV that is named; what cannot be is passed over."""
+        try:
+            change = LimitChange.parse(reason.strip())
+        except ValueError:
+            return
+        signal = self._mvs.get(change.signal)
+        if signal is not None and not change.refusal(signal, memory.limits_version):
+            memory.limits = memory.limits | {change.signal: change.limits}
+            memory.limits_version += 1
 
     def _waiting(
         self,
@@ -289,7 +321,7 @@ class Guard:
     def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
         mode, plc = memory.mode, observation["control.mode"]
-        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO:
+        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO and not memory.is_frozen:
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
             return "ReleaseRemote"
@@ -306,7 +338,7 @@ class Guard:
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
-            if not _is_number(asked):
+            if not is_number(asked):
                 clips.append(Clip(name, 0.0, None, "not a finite number"))
                 continue
             if signal is None:
@@ -334,7 +366,7 @@ class Guard:
         if signal.discrete:
             value = float(round(value))
         for limits, name in (
-            (signal.operator, "operator"),
+            (memory.limits.get(signal.name, signal.operator), "operator"),
             (signal.engineering, "engineering"),
             (signal.validity, "validity"),
         ):
@@ -351,36 +383,3 @@ class Guard:
                 value = signal.validity.clip(value)  # rounding must not carry it over the edge
             why = why or f"rate limit {signal.rate_per_s:g}/s"
         return value, why
-
-
-def as_asked(action: object) -> Action:
-    """The answer of a controller as an action in plain numbers. Raises ``TypeError`` for another."""
-    if not isinstance(action, Action):
-        msg = f"decide() returned {type(action).__name__}, not an Action"
-        raise TypeError(msg)
-    asked: Mapping[Any, Any] = action.setpoints
-    for name, value in asked.items():
-        if not isinstance(name, str) or not isinstance(value, float | int):
-            msg = f"{name!r} = {value!r} is not a setpoint"
-            raise TypeError(msg)
-    return action
-
-
-def _in_numbers(action: Action) -> Action:
-    """The action as it goes on record: what is not a number stands in the clips alone."""
-    if all(map(_is_number, action.setpoints.values())):
-        return action
-    asked = {name: value for name, value in action.setpoints.items() if _is_number(value)}
-    return replace(action, setpoints=asked)
-
-
-def _is_number(asked: float) -> bool:
-    try:
-        return math.isfinite(asked)
-    except OverflowError:  # an integer too large for any setpoint
-        return False
-
-
-def stand_in(active: Mapping[str, float], reason: str, status: str = "held") -> Action:
-    """The action of no action: everything stays where it is."""
-    return Action(dict(active), reason, status)

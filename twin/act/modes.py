@@ -2,7 +2,8 @@
 
 Authority rises by an operator's command only: a start ends in ADVISORY, CLOSED is reached through
 INIT after ``close``, and a shed is latched until somebody acknowledges it. HOLD is the one state
-that returns by itself, within the hold time and not over and over.
+that returns by itself, within the hold time and not over and over; one that an operator has frozen does
+not return either.
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ from dataclasses import dataclass
 
 from twin.cycle import Mode
 
-OPERATOR_EVENTS = ("start", "close", "open", "off", "ack")
+OPERATOR_EVENTS = ("start", "close", "open", "off", "freeze", "ack")
 MV_COMMANDS = ("mv_off", "mv_on")
 """An operator's word on one manipulated variable, named first in the reason."""
-COMMANDS = (*OPERATOR_EVENTS, *MV_COMMANDS)
+LIMITS = "limits"
+"""New limits for one MV, see ``twin.act.limit_change``."""
+COMMANDS = (*OPERATOR_EVENTS, *MV_COMMANDS, LIMITS)
+GIVING_UP = ("open", "off", "freeze")
+"""What is never refused, and stops a write that is on its way."""
 EVENTS = (
     "off",
     "open",
     "hard",
+    "freeze",
     "flapping",
     "drift",
     "transient",
@@ -61,6 +67,7 @@ TABLE = (
     ),
     Transition(Mode.INIT, "off", Mode.OFF),
     Transition(Mode.INIT, "open", Mode.ADVISORY),
+    Transition(Mode.INIT, "freeze", Mode.ADVISORY),
     Transition(Mode.INIT, "unfit", Mode.ADVISORY),
     Transition(Mode.INIT, "hard", Mode.ADVISORY),
     Transition(Mode.INIT, "drift", Mode.ADVISORY),
@@ -69,6 +76,7 @@ TABLE = (
     Transition(Mode.CLOSED, "off", Mode.OFF),
     Transition(Mode.CLOSED, "open", Mode.ADVISORY),
     Transition(Mode.CLOSED, "hard", Mode.SHED),
+    Transition(Mode.CLOSED, "freeze", Mode.HOLD),
     Transition(Mode.CLOSED, "flapping", Mode.SHED),
     # A model that is no longer believed gives advice, not orders; the line goes on by its recipe.
     Transition(Mode.CLOSED, "drift", Mode.ADVISORY),
@@ -76,6 +84,7 @@ TABLE = (
     Transition(Mode.HOLD, "off", Mode.OFF),
     Transition(Mode.HOLD, "open", Mode.ADVISORY),
     Transition(Mode.HOLD, "hard", Mode.SHED),
+    Transition(Mode.HOLD, "freeze", Mode.HOLD),
     Transition(Mode.HOLD, "drift", Mode.ADVISORY),
     Transition(Mode.HOLD, "expired", Mode.SHED),
     Transition(Mode.HOLD, "recovered", Mode.CLOSED),

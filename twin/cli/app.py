@@ -10,11 +10,15 @@ from typer.core import TyperGroup
 
 from twin.cli import (
     attach,
+    audit,
+    cert,
     check,
+    discover,
     emulate,
     evaluate,
     identify,
     init,
+    limits,
     loop,
     replay,
     report,
@@ -22,6 +26,7 @@ from twin.cli import (
     simulate,
     sweep,
     tune,
+    user,
     whatif,
 )
 from twin.cli.problems import STOPPED, Problem, problem_of, show
@@ -84,6 +89,7 @@ def twin(
 for verb in (
     init,
     check,
+    discover,
     simulate,
     sweep,
     whatif,
@@ -97,4 +103,11 @@ for verb in (
     tune,
 ):
     app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
-app.add_typer(loop.verbs, name="loop")
+for group, verbs in (
+    ("loop", loop.verbs),
+    ("limits", limits.verbs),
+    ("audit", audit.verbs),
+    ("cert", cert.verbs),
+    ("user", user.verbs),
+):
+    app.add_typer(verbs, name=group)

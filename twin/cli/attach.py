@@ -10,11 +10,13 @@ from twin.cli import options
 from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
+from twin.cli.trust import Trust, client_security
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twin.analyze.outlook import Outlook
+    from twin.equipment.binding import Binding
     from twin.equipment.opcua import OpcUaEquipment
     from twin.equipment.opcua_security import ClientSecurity
     from twin.line.model import Line
@@ -64,8 +66,10 @@ def command(
         int, typer.Option(min=20, max=10_000, help="Courses of an outlook, each of its own luck.")
     ] = 500,
     variant: options.Variant = "nominal",
+    mapping: options.Mapping = None,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
+    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Put a twin in step with a running line, in the middle of whatever it does, and look ahead.
@@ -76,15 +80,16 @@ def command(
     import asyncio
 
     from twin.cli.interrupt import Interrupts
-    from twin.cli.session import client_security
+    from twin.cli.session import foreign_line
     from twin.store.run_folder import stable_json
 
     if endpoint is None:
-        hint = "serve one to try: twin emulate machining_line --speed 60 --insecure"
+        hint = "serve one to try: twin emulate machining_line --speed 60"
         raise Problem("usage", "which line? --endpoint is missing", hint)
     shift = Shift(options.chosen_plant(plant), variant=variant)
     shift.check()
-    security = client_security((pki, server_certificate))
+    security = client_security(Trust(pki, server_certificate, insecure))
+    binding = None if mapping is None else foreign_line(shift, mapping)
     watch = _Watch(
         shift, (listen * 3600.0, every * 3600.0, ahead * 3600.0), looks, worlds, as_json=as_json
     )
@@ -93,7 +98,7 @@ def command(
         interrupts = Interrupts("leaving")
         with interrupts.watched():
             try:
-                await watch.run(endpoint, security)
+                await watch.run(endpoint, security, binding)
             except asyncio.CancelledError:
                 if not interrupts.number:
                     raise
@@ -133,13 +138,15 @@ class _Watch:
         self._shown = 0
         self._is_lost = False
 
-    async def run(self, endpoint: str, security: ClientSecurity | None) -> None:
+    async def run(
+        self, endpoint: str, security: ClientSecurity | None, binding: Binding | None = None
+    ) -> None:
         """Listen, look ahead, and wait for what comes of it."""
         from twin.equipment.opcua import OpcUaEquipment
 
         signals, plant_hash = self._attachment.loop.signals, self._plant.config_hash
         async with OpcUaEquipment.connect(
-            endpoint, signals, plant_hash=plant_hash, security=security
+            endpoint, signals, plant_hash=plant_hash, security=security, binding=binding
         ) as line:
             if line.lockstep:
                 msg = f"the line at {endpoint} stands still between the steps of whoever moves it"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from twin.cli import options
 from twin.cli.problems import NEGATIVE
 from twin.cli.shift import Shift
+from twin.cli.trust import Trust, client_security
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from twin.equipment.foreign.live_check import Row
 
 NAME = "check"
 NEEDS_ARGUMENTS = False
@@ -17,6 +23,7 @@ EXAMPLES = """\b
 Examples:
   twin check machining_line
   twin check demo --against opc.tcp://127.0.0.1:4840
+  twin check demo --against opc.tcp://plc7:4840 --mapping demo/plant.mapping.yaml
   twin check --schema > plant.schema.json"""
 
 
@@ -34,8 +41,10 @@ def command(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON schema of plant files.")
     ] = False,
+    mapping: options.Mapping = None,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
+    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
     """Validate a plant file with its truth, and build the line."""
@@ -49,10 +58,14 @@ def command(
         return
     shift = Shift(options.chosen_plant(plant))
     found = _described(shift)
+    if mapping is not None and against is None:
+        found["mapping"] = _mapped(shift, mapping)
     if against is not None:
-        trust = (pki, server_certificate)
+        trust = Trust(pki, server_certificate, insecure)
         found["against"] = against
-        found["problems"] = asyncio.run(_compared(shift, against, trust))
+        rows, problems = asyncio.run(_compared(shift, against, mapping, trust))
+        found["rows"] = [row_record(row) for row in rows]
+        found["problems"] = problems
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -97,29 +110,64 @@ def _described(shift: Shift) -> dict[str, Any]:
     }
 
 
-async def _compared(shift: Shift, url: str, trust: tuple[Path | None, Path | None]) -> list[str]:
-    """What is wrong with the live line: another plant file, missing or unreadable nodes."""
-    from twin.cli.session import client_security
-    from twin.equipment.opcua import OpcUaEquipment, WrongServer
+def _mapped(shift: Shift, path: Path) -> dict[str, Any]:
+    """What a mapping file says, and leaves open, without a server."""
+    from twin.config import load_mapping
+    from twin.equipment.foreign import translation
     from twin.line.tags import line_signals
-    from twin.signals import Quality
 
     signals = line_signals(shift.nominal_line)
-    security = client_security(trust)
-    plant_hash, problems = shift.plant.config_hash, []
+    mapping = load_mapping(path, shift.plant, signals)
+    translation.check(mapping, signals)
+    undecided, guesses = mapping.undecided(signals), mapping.guesses()
+    return {"file": str(path), "undecided": list(undecided), "guesses": guesses}
+
+
+async def _compared(
+    shift: Shift, url: str, mapping: Path | None, trust: Trust
+) -> tuple[tuple[Row, ...], list[str]]:
+    """The live line, row by row, and what is wrong with it."""
+    from twin.config import load_mapping
+    from twin.equipment.foreign.discovery import checked
+    from twin.equipment.opcua_link import WrongServer
+    from twin.line.tags import line_signals
+
+    plant, line = shift.plant, shift.nominal_line
+    signals = line_signals(line)
+    bound = None if mapping is None else load_mapping(mapping, plant, signals)
     try:
-        async with OpcUaEquipment.connect(
-            url, signals, plant_hash=plant_hash, security=security
-        ) as line:
-            missing = line.missing
-            problems += [f"{name}: there is no such node" for name in missing]
-            reading = await line.read()
-            for signal, status in zip(signals, reading.status.tolist(), strict=True):
-                if status & int(Quality.BAD | Quality.MISSING) and signal.name not in missing:
-                    problems.append(f"{signal.name}: has no good value")
+        rows = await checked(url, plant, line, signals, bound, client_security(trust))
     except WrongServer as error:
-        problems.append(str(error))
-    return problems
+        return (), [str(error)]
+    worst = sorted((row for row in rows if row.is_problem), key=lambda row: row.rank)
+    return rows, [f"{row.name}: {row.todo}" for row in worst]
+
+
+def row_record(row: Row) -> dict[str, Any]:
+    """A row as JSON has it: a value that is not known is null."""
+    import math
+    from dataclasses import asdict
+
+    record = asdict(row)
+    record["value"] = row.value if math.isfinite(row.value) else None
+    return record
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    """The live line: what somebody has to do first, then the rest in the plant's order."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("", "signal", "node", "type", "unit", "access", "value", "to do"):
+        table.add_column(name)
+    fine = ("ok", "absent")
+    for row in sorted(rows, key=lambda row: row["verdict"] in fine):
+        value = "" if row["value"] is None else f"{row['value']:.6g}"
+        cells = (row["verdict"], row["name"], row["node"], row["type"], row["unit"])
+        table.add_row(*(Text(cell) for cell in (*cells, row["access"], value, row["todo"])))
+    return table
 
 
 def _show(shift: Shift, found: dict[str, Any]) -> None:
@@ -142,5 +190,10 @@ def _show(shift: Shift, found: dict[str, Any]) -> None:
     console.print(f"truth: {'valid' if found['truth'] else 'none beside it'}", markup=False)
     for note in found["notes"]:
         console.print(f"note: {note}", markup=False)
+    if mapped := found.get("mapping"):
+        open_, guesses = len(mapped["undecided"]), len(mapped["guesses"])
+        console.print(f"mapping: {open_} undecided, {guesses} guesses", markup=False)
+    if found.get("rows"):
+        console.print(_table(found["rows"]))
     if "problems" in found and not found["problems"]:
         console.print(f"{found['against']}: every signal is there and readable", markup=False)

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from twin.clock import monotonic_us
+from twin.signals import Role
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
@@ -136,6 +137,7 @@ def _message(situation: Situation) -> dict[str, Any]:
         "estimate": situation.estimate,
         "forecast": situation.forecast,
         "active": dict(situation.active),
+        "limits": {s.name: s.operator for s in situation.signals if s.role is Role.MV},
     }
 
 
@@ -173,13 +175,14 @@ def _decider(shift: Shift, name: str, tuned: TunedPoint) -> Any:
     controller = find_controller(name)(line, tuned)
 
     def decide(message: dict[str, Any]) -> Action:
-        estimate = message["estimate"]
+        estimate, limits = message["estimate"], message.pop("limits")
+        signals = tuple(replace(s, operator=limits.get(s.name, s.operator)) for s in tags.signals)
         forks = Forks(learned(line, estimate.disturbance), tags, shift.engine)
 
         def fork(world: int) -> Any:
             return forks.fork(estimate.state, world)
 
-        return controller.decide(Situation(signals=tags.signals, fork=fork, **message))
+        return controller.decide(Situation(signals=signals, fork=fork, **message))
 
     return decide
 

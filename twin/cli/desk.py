@@ -1,27 +1,29 @@
 """The operator's desk of a running loop: a socket in the run folder that takes commands.
 
-Requests and answers are one line of JSON each. The socket is its owner's alone (mode 600); what is
-asked is in the audit before it is done.
+Requests and answers are one line of JSON each. The socket is its owner's alone (mode 600), and who asks is
+what the kernel says, not the request: only the owner of the loop and root are heard. What is asked is in the
+audit before it is done, and so is what was refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twin.act.modes import COMMANDS, MV_COMMANDS
+from twin.act.limit_change import LimitChange
+from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
 from twin.cli.lease import Lease
+from twin.cli.local_socket import ANSWER_S, SOCKET, Peer, bound, peer_of
 from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
 from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
 from twin.line.snapshot import to_json
+from twin.signals import Limits, Role
 from twin.solves import Solve, solve_record
 from twin.store.quarantine import StoreError
 
@@ -29,18 +31,22 @@ if TYPE_CHECKING:
     from twin.runtime import Runtime
     from twin.store.audit import Audit
 
-SOCKET = "loop.sock"
-ANSWER_S = 120.0
-"""A turn may take its time when the line is lost; then the client is told to look again."""
-REASONED = ("close", "ack")
-STATUS_S = 10.0
-"""A loop that lives says at once where it stands."""
+LOOKING = ("status", "snapshot", "limits?")
+"""What may be asked and is no command."""
+REASONED = ("close", "ack", LIMITS)
 WRONG_MODE = {
     ("close", Mode.OFF): (REFUSED, "the loop is off", "first: twin loop start"),
     ("close", Mode.SHED): (REFUSED, "the loop has shed", "first: twin loop ack --reason …"),
     ("close", Mode.INIT): (CONFLICT, "the loop is being closed already", ""),
     ("close", Mode.CLOSED): (CONFLICT, "the loop is closed already", ""),
     ("close", Mode.HOLD): (CONFLICT, "the loop is closed and holding", ""),
+    ("freeze", Mode.OFF): (CONFLICT, "there is nothing to freeze: the loop is off", ""),
+    ("freeze", Mode.ADVISORY): (
+        CONFLICT,
+        "there is nothing to freeze: the loop writes nothing",
+        "",
+    ),
+    ("freeze", Mode.SHED): (CONFLICT, "there is nothing to freeze: the PLC runs the line", ""),
     ("ack", Mode.OFF): (CONFLICT, "there is nothing to acknowledge: the loop is off", ""),
     ("ack", Mode.INIT): (CONFLICT, "there is nothing to acknowledge", ""),
     ("ack", Mode.CLOSED): (CONFLICT, "there is nothing to acknowledge: the loop is closed", ""),
@@ -51,6 +57,7 @@ _REACHED = {
     "close": (Mode.INIT, Mode.CLOSED),
     "open": (Mode.ADVISORY, Mode.OFF),
     "off": (Mode.OFF,),
+    "freeze": (Mode.HOLD, Mode.ADVISORY, Mode.SHED),
     "ack": (Mode.ADVISORY,),
 }
 
@@ -75,13 +82,15 @@ class Desk:
         self._solves: dict[str, Solve] = {}
         self._closing = ""
         """The command to close that waits for its turn."""
+        self._limiting = asyncio.Lock()
+        """One change of limits at a time: the next one is judged by the version that it leaves."""
 
     def command(self, verb: str, who: str, reason: str) -> str:
         """Put an operator's command on record and pass it on; as the turn will name it."""
         try:
             self._audit.command(verb, who, reason, utc_now())
         except StoreError:
-            if verb not in ("open", "off"):  # giving up authority is never refused
+            if verb not in GIVING_UP:  # it is never refused
                 raise
         return self._runtime.command(verb, reason)
 
@@ -101,8 +110,8 @@ class Desk:
     @asynccontextmanager
     async def open(self, folder: Path) -> AsyncIterator[None]:
         """Take commands at the folder's socket for a while."""
-        bound = _bound(folder)
-        server = await asyncio.start_unix_server(self._serve, sock=bound)
+        taken = bound(folder)
+        server = await asyncio.start_unix_server(self._serve, sock=taken)
         try:
             yield
         finally:
@@ -116,8 +125,9 @@ class Desk:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             try:
+                who = peer_of(writer.get_extra_info("socket"))
                 line = await asyncio.wait_for(reader.readline(), 5.0)
-                answer = await self.answer(json.loads(line))
+                answer = await self.answer(json.loads(line), who)
             except Problem as problem:
                 answer = {"error": problem.message, "exit_code": problem.code}
                 answer |= {"hint": problem.hint} if problem.hint else {}
@@ -129,29 +139,54 @@ class Desk:
             await writer.drain()
         writer.close()
 
-    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """One request. Raises ``Problem`` for what is refused."""
+    async def answer(self, request: dict[str, Any], who: Peer) -> dict[str, Any]:
+        """One request. Raises ``Problem`` for what is refused, once that is on record."""
         verb, reason = str(request.get("verb")), str(request.get("reason") or "").strip()
-        if verb == "status":
-            return self.status()
+        try:
+            return await self._heard(verb, reason, request, who)
+        except Problem as problem:
+            with suppress(StoreError):  # what is refused stays refused
+                why = f"{problem.message}; asked: {reason}" if reason else problem.message
+                self._audit.command(f"refused: {verb[:40]}", who.name, why, utc_now())
+            raise
+
+    async def _heard(
+        self, verb: str, reason: str, request: Mapping[str, object], who: Peer
+    ) -> dict[str, Any]:
+        if not who.is_owner:
+            msg = f"{who.name} is not the owner of this loop"
+            raise Problem("refused", msg, "its owner and root may ask", code=REFUSED)
+        if verb in LOOKING:
+            return self._looked(verb)
+        if verb not in COMMANDS:
+            raise Problem("usage", f"there is no command {verb!r}", nearest(verb, COMMANDS))
+        if verb in REASONED and not reason:
+            raise Problem("usage", f"{verb} needs a reason")
+        if verb == LIMITS:
+            return await self._limit(request, who.name, reason)
+        return await self._commanded(verb, request, who.name, reason)
+
+    def _looked(self, verb: str) -> dict[str, Any]:
+        """What changes nothing, and so is no command."""
         if verb == "snapshot":
             loop = self._runtime.loop
             return {"snapshot": to_json(loop.line, loop.memory.twin)}
-        if verb not in COMMANDS:
-            raise Problem("usage", f"there is no command {verb!r}", nearest(verb, COMMANDS))
+        return self.limits() if verb == "limits?" else self.status()
+
+    async def _commanded(
+        self, verb: str, request: Mapping[str, object], who: str, reason: str
+    ) -> dict[str, Any]:
         if verb in MV_COMMANDS:
             mvs = self._runtime.loop.mvs
             name = pick(str(request.get("mv")), mvs, "manipulated variable")
             reason = f"{name} {reason}".strip()
-        if verb in REASONED and not reason:
-            raise Problem("usage", f"{verb} needs a reason")
         mode = self._runtime.loop.mode
         if (verb, mode) in WRONG_MODE:
             code, why, hint = WRONG_MODE[verb, mode]
             raise Problem("conflict", why, hint, code=code)
         if verb == "close" and self._lease is not None:
             self._lease.take()
-        command = self.command(verb, str(request.get("who") or getpass.getuser()), reason)
+        command = self.command(verb, who, reason)
         if verb == "close":
             self._closing = command
         cycle = await self._turn_with(command)
@@ -160,6 +195,43 @@ class Desk:
             why = "; ".join(cycle.decision.reasons)
             raise Problem("refused", f"the loop stays {reached}: {why}", code=REFUSED)
         return self.status()
+
+    async def _limit(self, request: Mapping[str, object], who: str, reason: str) -> dict[str, Any]:
+        """New limits for one MV: inside the engineering limits, and from the version looked at."""
+        loop = self._runtime.loop
+        name = pick(str(request.get("mv")), loop.mvs, "manipulated variable")
+        signal = next(one for one in loop.signals if one.name == name)
+        try:
+            limits = Limits(float(str(request.get("lo"))), float(str(request.get("hi"))))
+            change = LimitChange(name, limits, int(str(request.get("version"))))
+        except ValueError as error:
+            raise Problem("usage", str(error), "give LO and HI, and --version") from error
+        async with self._limiting:
+            if refusal := change.refusal(signal, loop.memory.guard.limits_version):
+                is_old = change.version != loop.memory.guard.limits_version
+                hint = "look again: twin limits get" if is_old else "the plant file sets those"
+                kind, code = ("conflict", CONFLICT) if is_old else ("refused", REFUSED)
+                raise Problem(kind, refusal, hint, code=code)
+            await self._turn_with(self.command(LIMITS, who, change.in_words(reason)))
+        return self.limits()
+
+    def limits(self) -> dict[str, Any]:
+        """The limits of all MVs, and the version at which they are."""
+        loop = self._runtime.loop
+        changed = loop.memory.guard.limits
+        return {
+            "version": loop.memory.guard.limits_version,
+            "limits": {
+                signal.name: {
+                    "unit": signal.unit,
+                    "engineering": _ends(signal.engineering),
+                    "operator": _ends(signal.operator),
+                    "is_changed": signal.name in changed,
+                }
+                for signal in loop.limited
+                if signal.role is Role.MV
+            },
+        }
 
     def status(self) -> dict[str, Any]:
         """Where the loop stands after its last turn."""
@@ -181,8 +253,13 @@ class Desk:
             }
         if health := loop.health:
             found["model_trust"] = {name: round(one.trust, 3) for name, one in health.items()}
-        if off := sorted(loop.memory.guard.off_mvs):
+        guard = loop.memory.guard
+        if off := sorted(guard.off_mvs):
             found["switched_off"] = off
+        if guard.is_frozen:
+            found["frozen"] = True
+        if guard.limits:
+            found["limits_changed"] = sorted(guard.limits)
         return found
 
     async def _turn_with(self, command: str) -> Cycle:
@@ -199,64 +276,5 @@ class Desk:
                 return cycle
 
 
-def _bound(folder: Path) -> socket.socket:
-    """A socket in the folder, its owner's alone. The way over /proc holds for long paths too."""
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    handle = os.open(folder, os.O_RDONLY)
-    mask = os.umask(0o177)
-    try:
-        found.bind(short(folder, handle))
-    except OSError:
-        found.close()
-        raise
-    finally:
-        os.umask(mask)
-        os.close(handle)
-    return found
-
-
-def short(folder: Path, handle: int) -> str:
-    """A path of the socket that fits into the 108 bytes that the kernel allows for it."""
-    path = str(folder / SOCKET)
-    if len(path.encode()) < 100:
-        return path
-    return f"/proc/self/fd/{handle}/{SOCKET}"
-
-
-def ask(folder: Path, request: Mapping[str, object]) -> dict[str, Any]:
-    """The client's side: one request to the loop of a run folder. ``OSError`` if nobody answers.
-
-    A command waits for a turn of the loop, but not for a process that does not even tell its status.
-    """
-    if request.get("verb") != "status":
-        ask(folder, {"verb": "status"})
-    patience_s = STATUS_S if request.get("verb") == "status" else 2.0 * ANSWER_S + 5.0
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
-            found.settimeout(patience_s)
-            found.connect(short(folder, handle))
-            found.sendall(json.dumps(request).encode() + b"\n")
-            with found.makefile("rb") as lines:
-                answer = json.loads(lines.readline() or b"null")
-    finally:
-        os.close(handle)
-    if not isinstance(answer, dict):
-        raise ConnectionError("the loop went away without an answer")
-    return answer
-
-
-def is_served(folder: Path) -> bool:
-    """Whether a loop answers in this folder; a socket that a killed one left behind does not."""
-    if not (folder / SOCKET).exists():
-        return False
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as found:
-            found.settimeout(STATUS_S)
-            found.connect(short(folder, handle))
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True
+def _ends(limits: Limits | None) -> list[float] | None:
+    return None if limits is None else [limits.lo, limits.hi]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli import options
-from twin.cli.problems import REFUSED, Problem
+from twin.cli.problems import CONFLICT, REFUSED, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -16,14 +18,16 @@ if TYPE_CHECKING:
 
     from twin.equipment.opcua_security import ServerSecurity
     from twin.equipment.plc import Plc
+    from twin.store.historian import Historian
 
 NAME = "emulate"
 NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
-  twin emulate machining_line --insecure
-  twin emulate demo --port 4841 --speed 60 --insecure
-  twin emulate demo --pki pki --users users.txt --host 0.0.0.0"""
+  twin emulate machining_line
+  twin emulate demo --port 4841 --speed 60
+  twin emulate demo --pki line1 --host 0.0.0.0   (its users: twin user add … --pki line1)
+  twin emulate demo --nodeset demo.NodeSet2.xml"""
 
 
 def command(
@@ -55,11 +59,31 @@ def command(
     pki: options.Pki = None,
     users: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", show_default=False, help="Lines user:password, mode 600."),
+        typer.Option(metavar="FILE", show_default=False, help="Users; else those of --pki."),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Who was let in or refused; else in --pki."
+        ),
     ] = None,
     write_log: Annotated[
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="All that the PLC receives."),
+    ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", show_default=False, help="Record readings there, and serve HistoryRead."
+        ),
+    ] = None,
+    nodeset: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Write the address space as NodeSet2 XML instead of serving it.",
+        ),
     ] = None,
     with_parent: Annotated[
         bool, typer.Option("--with-parent", help="Stop when standard input ends.")
@@ -69,40 +93,98 @@ def command(
     """Serve a plant over OPC UA as its PLC would."""
     import asyncio
 
-    if insecure and not (pki is None and users is None):
-        msg = "--insecure means no encryption and no users; --pki and --users ask for both"
-        raise Problem("usage", msg, "leave out --insecure, or the other two")
-    if pki is None and not insecure:
-        hint = "give --pki and --users, or --insecure for this machine alone"
-        raise Problem("refused", "no certificates are given", hint, code=REFUSED)
+    if nodeset is not None:
+        _write_nodeset(Shift(options.chosen_plant(plant), variant=variant), nodeset)
+        return
+    if insecure and any(given is not None for given in (pki, users, audit)):
+        msg = "--insecure means no encryption and no users; --pki, --users and --audit ask for both"
+        raise Problem("usage", msg, "leave out --insecure, or the others")
     place = options.chosen_plant(plant)
     recorded = tuple(disturbances or ())
     shift = Shift(place, seed, hours, scenario, variant, utilisation, recorded, engine)
     shift.check()
     plc = shift.plc()
-    server = _Server(host, port, speed, lockstep, insecure, pki, users, write_log)
-    asyncio.run(server.serve(plc, with_parent=with_parent, as_json=as_json))
+    server = _Server(host, port, speed, lockstep, write_log)
+    secured = nullcontext() if insecure else _secured(pki, users, audit)
+    with _recorded(plc, history) as past, secured as security:
+        serving = server.serve(plc, security, past, with_parent=with_parent, as_json=as_json)
+        asyncio.run(serving)
+
+
+@contextmanager
+def _secured(pki: Path | None, users: Path | None, audit: Path | None) -> Iterator[ServerSecurity]:
+    """Keys, users, and the record of who was let in or refused, open as long as the server is."""
+    from twin.cli.trust import pki_of
+    from twin.clock import utc_now
+    from twin.equipment.opcua_security import ServerSecurity, introduce
+    from twin.equipment.pki import now
+    from twin.equipment.users import read_users
+    from twin.store.audit import Audit
+
+    server = pki_of("server", pki)
+    file = server.users if users is None else users
+    if pki is None and users is None and introduce(server, pki_of("client")):
+        msg = f"made keys in {server.folder.parent}: the loops of this account are let in"
+        typer.echo(msg, err=True)
+    if not read_users(file):
+        hint = f"twin user add NAME --pki {server.folder}, or --insecure for this machine alone"
+        raise Problem("refused", f"there is no user in {file}", hint, code=REFUSED)
+    if doubt := server.own().doubt(now()):
+        typer.echo(f"warning: {server.certificate} is {doubt}: twin cert new", err=True)
+    with Audit(server.audit if audit is None else audit) as record:
+
+        def witness(what: str, who: str, why: str) -> None:
+            record.command(what, who, why, utc_now())
+
+        yield ServerSecurity(server, file, witness)
+
+
+@contextmanager
+def _recorded(plc: Plc, path: Path | None) -> Iterator[Historian | None]:
+    """A record of the line's readings in a new file, if one is named."""
+    if path is None:
+        yield None
+        return
+    from twin.store.historian import Historian
+
+    options.refuse_no_folder(path)
+    if path.exists():
+        msg = f"{path} exists already, and plant time begins anew"
+        raise Problem("conflict", msg, "name a new file, or remove that one", code=CONFLICT)
+    with Historian(path, plc.signals, line_path="/".join(plc.line.plant.path)) as past:
+        yield past
+
+
+def _write_nodeset(shift: Shift, path: Path) -> None:
+    import asyncio
+
+    from twin.equipment.nodeset import write_nodeset
+    from twin.line.tags import line_signals
+
+    options.refuse_no_folder(path)
+    line = shift.nominal_line
+    count = asyncio.run(write_nodeset(line, line_signals(line), path))
+    typer.echo(f"{count} nodes in {path}", err=True)
 
 
 class _Server:
     """What the options say about the server, and its life."""
 
     def __init__(
-        self,
-        host: str,
-        port: int,
-        speed: float,
-        lockstep: bool,
-        insecure: bool,
-        pki: Path | None,
-        users: Path | None,
-        write_log: Path | None,
+        self, host: str, port: int, speed: float, lockstep: bool, write_log: Path | None
     ) -> None:
         self._host, self._port, self._speed, self._lockstep = host, port, speed, lockstep
-        self._insecure, self._pki, self._users = insecure, pki, users
         self._write_log = write_log
 
-    async def serve(self, plc: Plc, *, with_parent: bool, as_json: bool) -> None:
+    async def serve(
+        self,
+        plc: Plc,
+        security: ServerSecurity | None,
+        past: Historian | None,
+        *,
+        with_parent: bool,
+        as_json: bool,
+    ) -> None:
         """Serve until a signal, or the end of standard input if it belongs to a parent."""
         import asyncio
         import contextlib
@@ -127,10 +209,13 @@ class _Server:
                 self._port,
                 lockstep=self._lockstep,
                 speed=self._speed,
-                insecure=self._insecure,
-                security=self._security(),
+                insecure=security is None,
+                security=security,
                 write_log=self._write_log,
-                ready=lambda endpoint: self._announce(endpoint, plc, as_json=as_json),
+                past=past,
+                ready=lambda endpoint: self._announce(
+                    endpoint, plc, is_open=security is None, as_json=as_json
+                ),
             )
         )
         stopping = asyncio.create_task(stop.wait())
@@ -155,22 +240,7 @@ class _Server:
             msg = f"cannot serve on {self._host}:{self._port}: {reason_of(error)}"
             raise Problem("usage", msg, "choose another --port; 0 takes a free one") from error
 
-    def _security(self) -> ServerSecurity | None:
-        if self._pki is None:
-            return None
-        from twin.equipment.opcua_security import (
-            ServerSecurity,
-            read_users,
-            users_from_environment,
-        )
-
-        try:
-            users = read_users(self._users) if self._users else users_from_environment()
-        except (PermissionError, ValueError) as error:
-            raise Problem("users", str(error), "one user:password a line, for you alone") from error
-        return ServerSecurity(self._pki, users)
-
-    def _announce(self, endpoint: str, plc: Plc, *, as_json: bool) -> None:
+    def _announce(self, endpoint: str, plc: Plc, *, is_open: bool, as_json: bool) -> None:
         import gc
         import json
         import os
@@ -178,7 +248,7 @@ class _Server:
         gc.freeze()
         gc.enable()
         plant = plc.line.plant
-        if self._pki is None:
+        if is_open:
             typer.echo("no encryption and no users: for tests on this machine only", err=True)
         if as_json:
             typer.echo(json.dumps({"endpoint": endpoint, "pid": os.getpid(), "plant": plant.name}))
@@ -186,7 +256,8 @@ class _Server:
             pace = "in lockstep" if self._lockstep else f"{self._speed:g} times real time"
             typer.echo(f"{plant.title} ({pace})", err=True)
             typer.echo(endpoint)
-            typer.echo(f"next: twin run --plant … --endpoint {endpoint}", err=True)
+            flag = " --insecure" if is_open else ""
+            typer.echo(f"next: twin run --plant … --endpoint {endpoint}{flag}", err=True)
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

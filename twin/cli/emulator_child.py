@@ -24,14 +24,14 @@ AGAIN_S = 10.0
 async def emulator(arguments: Sequence[str], log: Path) -> AsyncIterator[str]:
     """Serve by ``twin emulate`` with these arguments on a free port; gives the endpoint.
 
-    It answers this machine alone, and its own session keeps it from the terminal's interrupts. Its
+    Its own session keeps it from the terminal's interrupts. Its
     standard input is ours: if we die in any way, it stops. What it says goes to ``log``. If it ends
     before the block does, the block is cancelled, whatever it waits for, and that is the ``Problem``.
     """
     run = asyncio.current_task()
     assert run is not None
     command = [sys.executable, "-m", "twin.cli", "emulate", *arguments]
-    command += ["--port", "0", "--insecure", "--with-parent", "--json"]
+    command += ["--port", "0", "--with-parent", "--json"]
     with log.open("wb") as said:
         process = await asyncio.create_subprocess_exec(
             *command,

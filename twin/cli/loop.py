@@ -39,14 +39,14 @@ verbs = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     epilog=EXAMPLES,
-    help="See and command the loop that runs: status, close, open, off, start, ack, mv.",
+    help="See and command the loop that runs: status, close, open, off, freeze, start, ack, mv.",
 )
 
 
 @verbs.command(epilog="\b\nExample:\n  twin loop status --json")
 def status(run: Run = None, out: options.Out = Path("runs"), as_json: options.Json = False) -> None:
     """Say where the loop stands."""
-    _say(_asked("status", "", run, out), as_json=as_json)
+    _say(asked("status", "", run, out), as_json=as_json)
 
 
 @verbs.command(epilog='\b\nExample:\n  twin loop close --reason "trial with the day shift"')
@@ -57,7 +57,7 @@ def close(
     as_json: options.Json = False,
 ) -> None:
     """Let the loop write setpoints. It begins with a handshake with the PLC."""
-    _say(_asked("close", reason, run, out), as_json=as_json)
+    _say(asked("close", reason, run, out), as_json=as_json)
 
 
 @verbs.command(epilog="\b\nExample:\n  twin loop open")
@@ -68,7 +68,7 @@ def open(  # noqa: A001  (the operator's word)
     as_json: options.Json = False,
 ) -> None:
     """Take the setpoints back: the loop goes on to advise and writes nothing."""
-    _say(_asked("open", reason, run, out), as_json=as_json)
+    _say(asked("open", reason, run, out), as_json=as_json)
 
 
 @verbs.command(epilog="\b\nExample:\n  twin loop off")
@@ -79,7 +79,18 @@ def off(
     as_json: options.Json = False,
 ) -> None:
     """Stop deciding at all; readings are still recorded."""
-    _say(_asked("off", reason, run, out), as_json=as_json)
+    _say(asked("off", reason, run, out), as_json=as_json)
+
+
+@verbs.command(epilog="\b\nExample:\n  twin loop freeze")
+def freeze(
+    reason: NoReason = "",
+    run: Run = None,
+    out: options.Out = Path("runs"),
+    as_json: options.Json = False,
+) -> None:
+    """Hold all setpoints where they are, until somebody says open or off."""
+    _say(asked("freeze", reason, run, out), as_json=as_json)
 
 
 @verbs.command(epilog="\b\nExample:\n  twin loop start")
@@ -90,7 +101,7 @@ def start(
     as_json: options.Json = False,
 ) -> None:
     """After off: advise again."""
-    _say(_asked("start", reason, run, out), as_json=as_json)
+    _say(asked("start", reason, run, out), as_json=as_json)
 
 
 @verbs.command(epilog='\b\nExample:\n  twin loop ack --reason "sensor replaced"')
@@ -101,7 +112,7 @@ def ack(
     as_json: options.Json = False,
 ) -> None:
     """Acknowledge that the loop has shed; it then advises."""
-    _say(_asked("ack", reason, run, out), as_json=as_json)
+    _say(asked("ack", reason, run, out), as_json=as_json)
 
 
 @verbs.command(epilog="\b\nExample:\n  twin loop snapshot --to state.json")
@@ -131,26 +142,26 @@ def mv(
     as_json: options.Json = False,
 ) -> None:
     """Take one manipulated variable from the loop, or give it back."""
-    _say(_asked(f"mv_{switch}", reason, run, out, name), as_json=as_json)
+    _say(asked(f"mv_{switch}", reason, run, out, name), as_json=as_json)
 
 
 def live_snapshot(run: str | None, out: Path) -> tuple[Path, str]:
     """The folder of the loop that runs, and its twin as a snapshot. Looking is no command."""
     folder = _running(run, out)
-    return folder, str(_asked("snapshot", "", str(folder), out)["snapshot"])
+    return folder, str(asked("snapshot", "", str(folder), out)["snapshot"])
 
 
-def _asked(verb: str, reason: str, run: str | None, out: Path, mv: str = "") -> dict[str, Any]:
+def asked(
+    verb: str, reason: str, run: str | None, out: Path, mv: str = "", **more: object
+) -> dict[str, Any]:
     """The answer of the loop; ``Problem`` with its exit code where it refuses."""
-    import getpass
-
-    from twin.cli.desk import ask
+    from twin.cli.local_socket import ask
 
     if verb in ("close", "ack") and not reason.strip():
         raise Problem("usage", f"{verb} needs a reason", "--reason TEXT")
     folder = _running(run, out)
     try:
-        answer = ask(folder, {"verb": verb, "reason": reason, "who": getpass.getuser(), "mv": mv})
+        answer = ask(folder, {"verb": verb, "reason": reason, "mv": mv, **more})
     except (OSError, ValueError) as error:
         msg = f"the loop in {folder} does not answer: {error}"
         hint = "it may have ended just now, or its process is stopped: look at it with ps"
@@ -164,7 +175,7 @@ def _asked(verb: str, reason: str, run: str | None, out: Path, mv: str = "") -> 
 
 def _running(run: str | None, out: Path) -> Path:
     """The folder of the one loop that runs."""
-    from twin.cli.desk import SOCKET, is_served
+    from twin.cli.local_socket import SOCKET, is_served
 
     if run is not None:
         folder = Path(run) if (Path(run) / "manifest.json").is_file() else out / run
@@ -199,10 +210,12 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         "plant",
         "controller",
         "endpoint",
+        "link",
         "turns",
         "asked",
         "solver",
         "switched_off",
+        "limits_changed",
     ):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")

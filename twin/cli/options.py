@@ -168,7 +168,13 @@ Ray = Annotated[
 ]
 ServerCertificate = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", show_default=False, help="The server's, to be trusted."),
+    typer.Option(
+        metavar="FILE", show_default=False, help="The server's; else those trusted before."
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", help="No encryption and no user: this machine only, and shown."),
 ]
 Utilisation = Annotated[
     float | None,
@@ -195,6 +201,16 @@ Disturbances = Annotated[
         help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable.",
     ),
 ]
+Mapping = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="How a foreign server's nodes are the plant's signals; see twin discover.",
+    ),
+]
 Run = Annotated[
     str | None,
     typer.Argument(
@@ -204,7 +220,9 @@ Run = Annotated[
 Out = Annotated[Path, typer.Option(parser=folder, metavar="DIR", help="Folder of all runs.")]
 Pki = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", show_default=False, help="Folder of certificates; see the docs."),
+    typer.Option(
+        metavar="DIR", show_default=False, help="Folder of certificates; else this account's."
+    ),
 ]
 
 

@@ -23,6 +23,14 @@ STOPPED = 128
 """Plus the number of the signal."""
 
 
+_KNOWN = (
+    ("twin.store.quarantine", "StoreError", "store", DAMAGED),
+    ("twin.equipment.pki", "CertificateError", "certificate", USAGE),
+    ("twin.equipment.users", "UsersError", "users", USAGE),
+)
+"""Errors that say themselves what to do. Only a module that is loaded already can have raised one."""
+
+
 class Problem(Exception):  # noqa: N818  (most are the user's business and no fault of the program)
     """One thing that stops a command: its kind, what it is, what to do next, where it is.
 
@@ -105,15 +113,14 @@ def problem_of(error: Exception) -> Problem:
         place = error.place if error.file else ""
         message = error.message if place else str(error).removeprefix("plant: ")
         return Problem("plant", message, error.hint, place=place, text=error.text)
-    # Only a module that is loaded already can have raised.
-    stores, sqlite = sys.modules.get("twin.store.quarantine"), sys.modules.get("sqlite3")
-    if stores is not None and isinstance(error, stores.StoreError):
-        return Problem("store", str(error), error.hint, code=DAMAGED)
+    for module, name, kind, code in _KNOWN:
+        known = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(error, known):
+            return Problem(kind, str(error), error.hint, code=code)
+    sqlite = sys.modules.get("sqlite3")
     if sqlite is not None and isinstance(error, sqlite.DatabaseError):
         return damaged(f"an audit cannot be read: {error}")
-    if isinstance(error, OSError):
-        return _of_the_system(error)
-    return _internal(error)
+    return _of_the_system(error) if isinstance(error, OSError) else _internal(error)
 
 
 def _of_the_system(error: OSError) -> Problem:

@@ -67,17 +67,7 @@ def run_of(given: str | None, root: Path) -> RunRecord:
 
     ``Problem`` for one that is damaged, and where there is none.
     """
-    path = _newest(root) if given is None else Path(given)
-    if (path / "manifest.json").is_file():
-        folder = RunFolder(path.resolve())
-    else:
-        try:
-            folder = open_run(root, str(path))
-        except StoreError as error:
-            held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
-            hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
-            msg = str(error).partition("; there are")[0]
-            raise Problem("usage", msg, hint) from error
+    folder = RunFolder(folder_of(given, root))
     try:
         manifest: Any = folder.read_json("manifest.json")
         plant = load_plant(str(folder.folder / "plant.yaml"))
@@ -91,6 +81,20 @@ def run_of(given: str | None, root: Path) -> RunRecord:
         msg = f"{folder.folder}: plant.yaml or manifest.json was changed after the run"
         raise damaged(msg)
     return found
+
+
+def folder_of(given: str | None, root: Path) -> Path:
+    """The folder of a run, by its name under ``root`` or its path; the newest for None."""
+    path = _newest(root) if given is None else Path(given)
+    if (path / "manifest.json").is_file():
+        return path.resolve()
+    try:
+        return open_run(root, str(path)).folder
+    except StoreError as error:
+        held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
+        hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
+        msg = str(error).partition("; there are")[0]
+        raise Problem("usage", msg, hint) from error
 
 
 def _newest(root: Path) -> Path:

@@ -10,6 +10,7 @@ import typer
 from twin.cli import options
 from twin.cli.problems import REFUSED, Problem, pick
 from twin.cli.shift import Shift
+from twin.cli.trust import Trust
 
 NAME = "run"
 NEEDS_ARGUMENTS = True
@@ -78,8 +79,10 @@ def command(
         bool,
         typer.Option("--close", help="Close the loop on an own paced emulator at the start."),
     ] = False,
+    mapping: options.Mapping = None,
     pki: options.Pki = None,
     server_certificate: options.ServerCertificate = None,
+    insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
     """Run the loop on a line, and say what came of it."""
@@ -102,6 +105,13 @@ def command(
     if speed is not None and (kind != "emulate" or lockstep):
         msg = "--speed is the pace of this command's own emulator, and not in lockstep"
         raise Problem("usage", msg, "leave it out, or add --emulate and leave out --lockstep")
+    trust = Trust(pki, server_certificate, insecure)
+    if kind != "endpoint" and trust != Trust():
+        msg = "--pki, --server-certificate and --insecure are for a line that is there already"
+        raise Problem("usage", msg, "leave them out: a run's own emulator is trusted by itself")
+    if mapping is not None and (kind != "endpoint" or lockstep):
+        msg = "--mapping is for a line behind a foreign server, which goes by its own clock"
+        raise Problem("usage", msg, "give --endpoint, and leave out --lockstep")
     names = [name.strip() for name in compare.split(",")] if compare else [controller]
     for name in names:
         pick(name, controller_names(), "controller")
@@ -126,7 +136,8 @@ def command(
         is_closed=close,
         speed=speed or 1.0,
         out=out,
-        trust=(pki, server_certificate),
+        trust=trust,
+        mapping=mapping,
         as_json=as_json,
     )
     code = asyncio.run(session.run())

@@ -31,11 +31,11 @@ class Screen(Protocol):
         ...
 
 
-def screen_for(*, is_paced: bool) -> Screen:
-    """The screen that fits: nothing moves where nobody looks."""
+def screen_for(*, is_paced: bool, warning: str = "") -> Screen:
+    """The screen that fits: nothing moves where nobody looks. ``warning`` stays on it."""
     if not sys.stderr.isatty():
         return Blank()
-    return LineView() if is_paced else Bar()
+    return LineView(warning) if is_paced else Bar(warning)
 
 
 class Blank:
@@ -54,7 +54,8 @@ class Blank:
 class Bar:
     """A bar of plant time for each controller, with its mode."""
 
-    def __init__(self) -> None:
+    def __init__(self, warning: str = "") -> None:
+        self._warning = warning
         self._progress: Any = None
         self._task: Any = None
 
@@ -68,6 +69,7 @@ class Bar:
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[mode]}"),
+            TextColumn(self._warning, style="bold red"),
             console=console(stderr=True),
             transient=True,
         )
@@ -88,9 +90,10 @@ class Bar:
 class LineView:
     """Stations, buffers, setpoints with their limits, quality with its bands, mode and reasons."""
 
-    def __init__(self) -> None:
+    def __init__(self, warning: str = "") -> None:
         self._live: Any = None
         self._loop: ControlLoop
+        self._warning = warning
 
     def begin(self, name: str, loop: ControlLoop, from_us: int, until_us: int) -> None:
         """An empty table until the first turn."""
@@ -102,15 +105,15 @@ class LineView:
 
     def turned(self, cycle: Cycle) -> None:
         """The line as it stands."""
-        self._live.update(line_view(self._name, self._loop, cycle), refresh=True)
+        self._live.update(line_view(self._name, self._loop, cycle, self._warning), refresh=True)
 
     def end(self) -> None:
         """Leave the last view standing."""
         self._live.stop()
 
 
-def line_view(name: str, loop: ControlLoop, cycle: Cycle) -> RenderableType:
-    """One turn as tables."""
+def line_view(name: str, loop: ControlLoop, cycle: Cycle, warning: str = "") -> RenderableType:
+    """One turn as tables, below a warning if there is one."""
     from rich.columns import Columns
     from rich.console import Group
     from rich.text import Text
@@ -127,7 +130,10 @@ def line_view(name: str, loop: ControlLoop, cycle: Cycle) -> RenderableType:
     # In ADVISORY this is what the loop is for: what it would do, and why.
     said = Text(f"{decision.asked.in_words}\n({decision.asked.status})", style="dim")
     signals = _signals(loop, cycle)
-    return Group(head, said, Columns([_stations(loop, cycle), _buffers(loop, cycle), *signals]))
+    warned = [Text(warning, style="bold white on red")] if warning else []
+    return Group(
+        *warned, head, said, Columns([_stations(loop, cycle), _buffers(loop, cycle), *signals])
+    )
 
 
 def _value(loop: ControlLoop, cycle: Cycle, name: str) -> float:
@@ -175,7 +181,7 @@ def _signals(loop: ControlLoop, cycle: Cycle) -> list[Table]:
 
     setpoints = _table("setpoints", "name", "active", "from", "to")
     quality = _table("quality", "name", "value", "from", "to")
-    for signal in loop.signals:
+    for signal in loop.limited:
         if signal.role not in (Role.MV, Role.CV) or signal.discrete:
             continue
         value, limits = _value(loop, cycle, signal.name), signal.operator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from twin.cli.problems import REFUSED, Problem
 from twin.cli.results import kpi_file, orders_note, show_kpis, timing_file, versions
 from twin.cli.screen import screen_for
 from twin.cli.shift import Shift
+from twin.cli.trust import OPEN, Trust, client_security, introduced
 from twin.cli.tuned import baseline
 from twin.config import find_plant
 from twin.plugins import ControllerFactory, find_controller
@@ -28,16 +29,14 @@ from twin.runtime import EquipmentClock
 from twin.store.run_folder import RunFolder, create, stable_json
 
 if TYPE_CHECKING:
+    from twin.equipment.foreign.line import ForeignLine
     from twin.equipment.opcua import OpcUaEquipment
-    from twin.equipment.opcua_security import ClientSecurity
     from twin.protocols import Clock, Equipment
 
 SHORT_S = 0.5
 """Wall time in which a solver and a write over the network may not be through."""
 FOREVER_US = 2**62
 """Until when a run on real equipment goes that nobody limited."""
-Trust = tuple[Path | None, Path | None]
-"""Folder of certificates, and the server's certificate."""
 
 
 class Session:
@@ -57,6 +56,7 @@ class Session:
         out: Path,
         trust: Trust,
         as_json: bool,
+        mapping: Path | None = None,
     ) -> None:
         if kind != "endpoint" and hours is None:
             hours = shift.plant.shift_h
@@ -67,6 +67,9 @@ class Session:
         # Nobody is asked in lockstep: without a decision no time passes there.
         self._is_closed = kind != "endpoint" and (is_closed or is_lockstep)
         self._trust, self._as_json = trust, as_json
+        self._keys = Path()
+        self._mapping = mapping
+        self._binding = None if mapping is None else foreign_line(self._shift, mapping)
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
         self._tuned = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
@@ -78,10 +81,14 @@ class Session:
         if untold := unseen(self._shift.nominal_line):
             msg = f"readings do not tell what is due at {', '.join(untold)}: the loop's twin is not in step there"
             typer.echo(f"note: {msg}, and what it forecasts is not to be relied on", err=True)
+        if self._warning:
+            typer.echo(f"warning: {self._warning}", err=True)
         interrupts = Interrupts()
         driven: list[Driven] = []
         try:
-            with interrupts.watched():
+            with interrupts.watched(), ExitStack() as stack:
+                if self._kind == "emulate":
+                    self._keys, self._trust = stack.enter_context(introduced())
                 for name in self._names:
                     driven.append(await self._drive(name, interrupts))
                     if interrupts.number:
@@ -111,7 +118,7 @@ class Session:
                     (equipment, clock),
                     window,
                     (self._stores(name), self._folder.folder),
-                    screen_for(is_paced=window.is_paced),
+                    screen_for(is_paced=window.is_paced, warning=self._warning),
                     interrupts,
                 )
 
@@ -127,9 +134,16 @@ class Session:
         with ControllerChild(self._shift, name, self._tuned.point, patience_s) as child:
             yield lambda _line, _tuned: child
 
+    @property
+    def _warning(self) -> str:
+        """What stands on the screen as long as the run goes on; empty if all is well."""
+        return f"LINK: {OPEN}" if self._trust.insecure else ""
+
     def _job(self, name: str) -> Job:
         own = self._kind != "endpoint"
         facts = {"run": self._folder.run_id, "endpoint": self._endpoint or self._kind}
+        if self._kind != "in-process":
+            facts["link"] = OPEN if self._trust.insecure else "encrypted, both sides known"
         return Job(
             name,
             "the emulator is this command's own" if self._is_closed else "",
@@ -153,6 +167,7 @@ class Session:
             arguments += ["--lockstep"] if self._is_lockstep else []
             folder = self._stores(name).folder
             arguments += ["--write-log", str(folder / "received.jsonl")]
+            arguments += ["--pki", str(self._keys), "--audit", str(folder / "access.sqlite")]
             log = folder / "emulator.log"
             async with emulator(arguments, log) as endpoint, self._reached(endpoint) as found:
                 from_us = 0 if self._is_lockstep else found.clock().now_us()
@@ -176,6 +191,7 @@ class Session:
             signals,
             plant_hash=plant.config_hash,
             security=client_security(self._trust),
+            binding=self._binding,
         ) as found:
             if found.lockstep and not self._is_lockstep:
                 msg = f"the line at {endpoint} stands still between steps"
@@ -189,7 +205,10 @@ class Session:
                 msg += "deadline; one that comes later is not written"
                 typer.echo(msg, err=True)
             if found.missing:
-                typer.echo(f"note: the line does not show {', '.join(found.missing)}", err=True)
+                names = ", ".join(found.missing)
+                if self._mapping is not None:
+                    names = f"{len(found.missing)} signals; {self._mapping} says which and why"
+                typer.echo(f"note: the line does not show {names}", err=True)
             yield found
 
     def _clock(self, found: OpcUaEquipment) -> Clock:
@@ -228,6 +247,8 @@ class Session:
             arguments=arguments,
         )
         folder.write_text("plant.yaml", self._plant_file.read_text("utf-8"))
+        if self._mapping is not None:
+            folder.write_text("mapping.yaml", self._mapping.read_text("utf-8"))
         typer.echo(f"run {folder.folder}", err=True)
         if self._kind == "endpoint":
             typer.echo(
@@ -273,22 +294,28 @@ class Session:
         typer.echo(f"report: {page}", err=True)
 
 
-def client_security(trust: Trust) -> ClientSecurity | None:
-    """What is needed to talk to a line that encrypts; the user comes from the environment."""
-    from twin.equipment.opcua_security import ClientSecurity, users_from_environment
+def foreign_line(shift: Shift, path: Path) -> ForeignLine:
+    """The line by a mapping file. ``Problem`` for one that nobody has gone through to the end."""
+    from twin.config import load_mapping
+    from twin.equipment.foreign.line import ForeignLine
+    from twin.line.tags import line_signals
 
-    pki, certificate = trust
-    if pki is None and certificate is None:
-        return None
-    if pki is None or certificate is None:
-        msg = "--pki and --server-certificate belong together"
-        raise Problem("usage", msg, "give both, or neither on this machine alone")
-    users = users_from_environment()
-    if not users:
-        hint = "set TAKTTWIN_USER and TAKTTWIN_PASSWORD in the environment"
-        raise Problem("refused", "no user is named", hint, code=REFUSED)
-    ((user, password),) = users.items()
-    return ClientSecurity(pki, certificate, user, password)
+    signals = line_signals(shift.nominal_line)
+    mapping = load_mapping(path, shift.plant, signals)
+    check = f"twin check {shift.place} --against URL --mapping {path} shows what to do"
+    if guesses := mapping.guesses():
+        msg = f"{len(guesses)} entries of {path} are guesses, {next(iter(guesses))} first"
+        hint = f"look at each and delete its guess; {check}"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    if needed := mapping.needed(signals):
+        msg = f"{path} does not say where {', '.join(needed[:5])} are"
+        msg += f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+        hint = f"bind them, or call them absent and say why; {check}"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    if critical := [s.name for s in signals if s.critical and mapping.why_absent(s.name)]:
+        msg = f"{path} calls {', '.join(critical)} absent, without which no loop can see the line"
+        raise Problem("refused", msg, "bind it", code=REFUSED)
+    return ForeignLine(mapping, shift.plant, signals)
 
 
 def _factory(name: str) -> ControllerFactory:

@@ -3,6 +3,7 @@
 from twin.config.errors import PlantError
 from twin.config.load import (
     find_plant,
+    load_mapping,
     load_plant,
     load_truth,
     load_tuned,
@@ -11,6 +12,7 @@ from twin.config.load import (
     plant_names,
     plant_schema,
 )
+from twin.config.mapping import Mapping
 from twin.config.plant import Plant, SetpointSpec, StationSpec
 from twin.config.truth import Truth
 from twin.config.tuned import (
@@ -26,6 +28,7 @@ from twin.config.tuned import (
 from twin.config.values import Value
 
 __all__ = [
+    "Mapping",
     "Plant",
     "PlantError",
     "PolicyFile",
@@ -40,6 +43,7 @@ __all__ = [
     "TunedTrial",
     "Value",
     "find_plant",
+    "load_mapping",
     "load_plant",
     "load_truth",
     "load_tuned",

@@ -12,14 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from twin.config.errors import KeyPath, PlantError
+from twin.config.mapping import Mapping
 from twin.config.plant import Plant
-from twin.config.source import TRUTH, Source, read_yaml
+from twin.config.source import MAPPING, TRUTH, Source, read_yaml
 from twin.config.truth import Truth
 from twin.config.tuned import Tuned, TunedRules
 from twin.config.values import Value
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydantic_core import ErrorDetails
+
+    from twin.signals import Signal
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -89,6 +94,17 @@ def load_truth(name_or_path: str, plant: Plant) -> Truth:
     except PlantError as error:
         raise truth.located(error) from error
     return truth
+
+
+def load_mapping(path: Path, plant: Plant, signals: Sequence[Signal]) -> Mapping:
+    """How a foreign server's nodes become the plant's signals. Raises ``PlantError``."""
+    source = read_yaml(path, MAPPING)
+    mapping = _validated(Mapping, source).read_from(source)
+    try:
+        mapping.check(plant.name, signals)
+    except PlantError as error:
+        raise mapping.located(error) from error
+    return mapping
 
 
 def load_tuned(name_or_path: str, plant: Plant) -> Tuned:

@@ -38,6 +38,10 @@ TRUTH = Sort(
     "write it beside the plant file, or begin with a copy by twin init",
     "schema_version: 1 and plant: NAME, the name in the plant file",
 )
+MAPPING = Sort(
+    "let a draft be written: twin discover opc.tcp://HOST:PORT --plant PLANT > FILE",
+    "schema_version: 1 and plant: NAME, the name in the plant file",
+)
 
 
 @dataclass(frozen=True, slots=True)

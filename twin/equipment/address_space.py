@@ -9,15 +9,14 @@ knows a network or a library: the server builds these nodes, the client looks fo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 from twin.config import Plant
+from twin.equipment import energy
+from twin.equipment.node_types import AddressSpace, Argument, DataType, Method, Variable
 from twin.line import schema as s
 from twin.line.element_tags import LISTS
 from twin.line.model import Line
-from twin.signals import Limits, Role, Signal
+from twin.signals import Role, Signal
 
 NAMESPACE = "urn:takttwin:line:1"
 MOST_CHILDREN = 200
@@ -38,6 +37,8 @@ VERBS = {
 }
 """Methods behind the verbs of ``Equipment.command``; the permit itself is a variable's name."""
 
+MODES = ("off", "manual", "auto", "remote")
+"""Who moves the setpoints, by the codes of ``PlcMode``."""
 PACKML = (
     *("Stopped", "Idle", "Starting", "Suspended", "Execute", "Suspended", "Aborted", "Held"),
     *("Held", "Held", "Held"),
@@ -51,79 +52,6 @@ without a part it is Suspended, with EquipmentStarved beside it.
 """
 
 _LEVELS = ("Enterprise", "Site", "Area", "Line")
-
-
-class DataType(StrEnum):
-    """The built-in types of OPC UA that the tree uses."""
-
-    BOOLEAN = "Boolean"
-    INT32 = "Int32"
-    INT64 = "Int64"
-    DOUBLE = "Double"
-    STRING = "String"
-    DATE_TIME = "DateTime"
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A value below the line object.
-
-    ``signal`` is the position of the signal that it shows, -1 for none; ``words`` turns the code of
-    that signal into what this node says. ``codes`` names the values of a code, for display.
-    """
-
-    path: str
-    data_type: DataType
-    initial: Any = None
-    signal: int = -1
-    unit: str = "1"
-    limits: Limits | None = None
-    array: bool = False
-    writable: bool = False
-    words: tuple[Any, ...] = ()
-    codes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """What a method takes or returns."""
-
-    name: str
-    data_type: DataType
-    array: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """Something that the line does on request."""
-
-    path: str
-    takes: tuple[Argument, ...] = ()
-    returns: tuple[Argument, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AddressSpace:
-    """All nodes of one line. Paths of variables and methods begin below ``root``."""
-
-    root: str
-    levels: tuple[tuple[str, str], ...]
-    """Path and ISA-95 level of each object from the enterprise to the line."""
-    variables: tuple[Variable, ...]
-    methods: tuple[Method, ...]
-
-    def paths(self) -> tuple[str, ...]:
-        """Where variables and methods stand."""
-        return (*(node.path for node in self.variables), *(node.path for node in self.methods))
-
-    def folders(self) -> tuple[str, ...]:
-        """The objects between the line and its variables and methods, parents first."""
-        found: dict[str, None] = {}
-        for path in self.paths():
-            parts = path.split("/")[:-1]
-            for depth in range(len(parts)):
-                found["/".join(parts[: depth + 1])] = None
-        return tuple(found)
 
 
 def value_path(signal: Signal) -> str:
@@ -185,7 +113,9 @@ def line_nodes(line: Line, signals: Sequence[Signal]) -> AddressSpace:
         variables.append(Variable(f"{path}/Capacity", DataType.INT64, capacities[name]))
     for path in part_id_paths(signals).values():
         variables.append(Variable(path, DataType.INT64, [], array=True))
-    space = AddressSpace("/".join(plant.path), levels, tuple(variables), _methods())
+    variables += energy.energy_nodes(plant, signals)
+    methods = (*_methods(), *energy.energy_methods(signals))
+    space = AddressSpace("/".join(plant.path), levels, tuple(variables), methods)
     _check_width(space)
     return space
 
@@ -206,7 +136,7 @@ def data_type(signal: Signal) -> DataType:
 
 def _signal_nodes(at: int, signal: Signal) -> list[Variable]:
     path = value_path(signal)
-    codes = s.STATES if path.endswith("/StateCurrent") else ()
+    codes = _codes(path)
     nodes = [Variable(path, data_type(signal), None, at, signal.unit, signal.validity, codes=codes)]
     limits, unit = signal.validity, signal.unit
     if signal.role is Role.MV and limits is not None:
@@ -218,16 +148,24 @@ def _signal_nodes(at: int, signal: Signal) -> list[Variable]:
             Variable(f"{signal.node}/HighLimit", DataType.DOUBLE, limits.hi, -1, unit),
             Variable(f"{signal.node}/RateLimit", DataType.DOUBLE, signal.rate_per_s, -1),
         ]
-    if codes:
+    if codes is s.STATES:
         folder = path.removesuffix("/StateCurrent")
         starved = tuple(code == s.IDLE for code in range(s.N_STATES))
         blocked = tuple(code == s.BLOCKED for code in range(s.N_STATES))
         nodes += [
             Variable(f"{folder}/StateText", DataType.STRING, "", at, words=PACKML),
+            Variable(f"{folder}/StateNumber", DataType.INT32, 0, at, words=energy.PACKML_NUMBERS),
             Variable(f"{folder}/EquipmentStarved", DataType.BOOLEAN, False, at, words=starved),
             Variable(f"{folder}/EquipmentBlocked", DataType.BOOLEAN, False, at, words=blocked),
         ]
     return nodes
+
+
+def _codes(path: str) -> tuple[str, ...]:
+    """The words for the codes of a node that has such."""
+    if path.endswith("/StateCurrent"):
+        return s.STATES
+    return MODES if path == "Control/Mode" else ()
 
 
 def _identification(plant: Plant) -> list[Variable]:

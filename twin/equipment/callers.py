@@ -1,15 +1,21 @@
-"""Which session a request to the server came by: its methods are not told by the library."""
+"""Which session a request to the server came by, and what it may do: the library does not tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 from asyncua import ua
+from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession, SessionState
+
+from twin.equipment.gate import Gate, KnownUser, who_is
+from twin.equipment.opcua_types import status
 
 _ANONYMOUS = User(role=UserRole.Anonymous)
 _caller: ContextVar[InternalSession | None] = ContextVar("caller", default=None)
@@ -25,16 +31,32 @@ def lives(session: InternalSession) -> bool:
     return session.state is not SessionState.Closed
 
 
+class Anybody:
+    """The user manager of a server without users: everybody is a user, and nobody an administrator."""
+
+    def get_user(self, *_: Any, **__: Any) -> User:
+        """A user."""
+        return User(role=UserRole.User)
+
+
 class Lobby(InternalServer):
-    """The inner server of the library, with sessions that are known while they ask."""
+    """The inner server of the library, with sessions that are known while they ask.
+
+    ``gate`` says who may come in and do what; without one everybody may do everything.
+    """
+
+    def __init__(self, gate: Gate | None) -> None:
+        super().__init__(user_manager=gate or Anybody())  # type: ignore[arg-type]
+        self.gate = gate
 
     def create_session(
         self, name: str, user: User = _ANONYMOUS, external: bool = False
     ) -> InternalSession:
         """A session for a new client."""
-        return _Session(
-            self, self.aspace, self.subscription_service, name, user=user, external=external
-        )
+        common = (self, self.aspace, self.subscription_service, name)
+        if self.gate is None:
+            return _Session(*common, user=user, external=external)
+        return _Guarded(*common, user=user, external=external)
 
 
 class _Session(InternalSession):
@@ -42,9 +64,94 @@ class _Session(InternalSession):
         with _asking(self):
             return await super().call(params)
 
+    async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
+        """Node by node: one without a history spoils nothing for the others."""
+        results = []
+        for node in params.NodesToRead:
+            alone = dataclasses.replace(params, NodesToRead=[node])
+            try:
+                results += await super().history_read(alone)
+            except ua.UaStatusCodeError as error:
+                result = ua.HistoryReadResult()
+                result.StatusCode = status(error.code)
+                results.append(result)
+        return results
+
     async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
         with _asking(self):
             return await super().write(params)
+
+
+class _Guarded(_Session):
+    """A session behind a gate."""
+
+    iserver: Lobby
+    _shown: bytes | None = None
+
+    async def create_session(
+        self, params: ua.CreateSessionParameters, sockname: tuple[str, int] | None = None
+    ) -> ua.CreateSessionResult:
+        self._shown = params.ClientCertificate
+        try:
+            self._gate.admit(params.ClientCertificate, params.ClientDescription)
+        except ServiceError as error:
+            self._gate.turned_away(error, self._who(None))
+            await self.close_session()
+            raise
+        return await super().create_session(params, sockname)
+
+    def activate_session(
+        self, params: ua.ActivateSessionParameters, peer_certificate: bytes | None
+    ) -> ua.ActivateSessionResult:
+        before = self.user if self.is_activated() else None
+        name = getattr(params.UserIdentityToken, "UserName", None)
+        try:
+            self._gate.same_channel(self._shown, peer_certificate)
+            result = super().activate_session(params, peer_certificate)
+        except (ServiceError, ua.UaError) as error:
+            self._gate.turned_away(error, self._who(name))
+            raise
+        if before is None:
+            self._gate.tell("session", self._who(name), f"role {self._role}")
+        elif before.name != self.user.name:
+            self._gate.tell("session taken over", self._who(name), f"it was that of {before.name}")
+        return result
+
+    async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
+        granted = self._granted([one.MethodId for one in params], "call")
+        answers = iter(
+            await super().call([one for one, may in zip(params, granted, strict=True) if may])
+        )
+        refused = ua.StatusCodes.BadUserAccessDenied
+        return [
+            next(answers) if may else ua.CallMethodResult(StatusCode=status(refused))
+            for may in granted
+        ]
+
+    async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
+        items = params.NodesToWrite
+        granted = self._granted([one.NodeId for one in items], "write")
+        params.NodesToWrite = [one for one, may in zip(items, granted, strict=True) if may]
+        answers = iter(await super().write(params))
+        refused = ua.StatusCodes.BadUserAccessDenied
+        return [next(answers) if may else status(refused) for may in granted]
+
+    def _granted(self, asked: Sequence[ua.NodeId], verb: str) -> list[bool]:
+        who = self._who(self.user.name)
+        return [self._gate.may(self.user, node, verb, who) for node in asked]
+
+    @property
+    def _gate(self) -> Gate:
+        gate = self.iserver.gate
+        assert gate is not None
+        return gate
+
+    @property
+    def _role(self) -> str:
+        return self.user.may.name if isinstance(self.user, KnownUser) else "none"
+
+    def _who(self, user: str | None) -> str:
+        return who_is(user, self._shown, self.name)
 
 
 @contextmanager

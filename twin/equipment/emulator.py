@@ -24,9 +24,11 @@ from asyncua.common.callback import CallbackType
 from twin.clock import WallClock, utc_now
 from twin.equipment import address_space as nodes
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.gate import Gate
+from twin.equipment.history import Past, ServedHistory
 from twin.equipment.image import Image
 from twin.equipment.opcua_security import (
-    SERVER_URI,
+    INSECURE_URI,
     ServerSecurity,
     certify,
     closed_server,
@@ -36,6 +38,7 @@ from twin.equipment.opcua_security import (
 from twin.equipment.plc import Plc
 from twin.equipment.served_plc import ServedPlc
 from twin.equipment.server import add_nodes
+from twin.equipment.write_rules import least_roles
 
 FIRST_DAY = datetime(2026, 1, 5, tzinfo=UTC)
 """The Monday on which plant time begins in lockstep; the hour is the plant file's."""
@@ -53,7 +56,7 @@ class Emulated:
     Raises ``ValueError`` if it would be open to others: without ``security`` it needs ``insecure``
     and a loopback host. Port 0 takes a free one. A paced line runs ``speed`` times as fast as the
     wall clock, in scans of ``scan_s`` seconds of wall time. ``write_log`` is a file for everything
-    that the PLC receives.
+    that the PLC receives, ``past`` a record of readings, from which history is served.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Emulated:
         security: ServerSecurity | None = None,
         scan_s: float = 0.1,
         write_log: Path | None = None,
+        past: Past | None = None,
     ) -> None:
         if security is None and not (insecure and is_loopback(host)):
             raise OpenServer(f"refusing to serve {host} without encryption")
@@ -77,8 +81,9 @@ class Emulated:
         self.plc = plc
         self._host, self._port = host, port
         self._lockstep, self._speed, self._scan_s = lockstep, speed, scan_s
-        self._security, self._write_log = security, write_log
+        self._security, self._write_log, self._past = security, write_log, past
         self._server: Server
+        self._gate: Gate | None = None
         self._served: ServedPlc
         self._scanning: asyncio.Task[None] | None = None
 
@@ -90,14 +95,18 @@ class Emulated:
 
     async def __aenter__(self) -> Self:
         quiet_asyncua()
-        server = open_server() if self._security is None else closed_server(self._security)
-        self._server = server
+        if self._security is None:
+            self._server = server = open_server()
+        else:
+            self._server, self._gate = closed_server(self._security)
+            server = self._server
         await server.init()
         server.set_server_name("takttwin emulator")
         server.set_endpoint(self._url(self._port))
-        await server.set_application_uri(SERVER_URI)
-        if self._security is not None:
-            await certify(server, self._security)
+        if self._security is None:
+            await server.set_application_uri(INSECURE_URI)
+        else:
+            await certify(server, self._security.pki)
         server.disable_clock()  # it would delay every stop by up to a second; see _scan
         self._served = ServedPlc(self.plc, self._write_log, lockstep=self._lockstep)
         try:
@@ -122,6 +131,8 @@ class Emulated:
                 await self._scanning
         await self._server.stop()
         self._served.close()
+        if self._gate is not None:
+            self._gate.close()
 
     async def closed(self) -> None:
         """Wait as long as the line runs; raises what stopped a paced one."""
@@ -134,12 +145,24 @@ class Emulated:
     async def _build(self) -> None:
         plc, server, served = self.plc, self._server, self._served
         space = nodes.line_nodes(plc.line, plc.signals)
-        found = await add_nodes(server, space, served.actions())
+        actions, keeps = served.actions(), self._past is not None
+        found = await add_nodes(server, space, actions, historised=keeps)
+        if self._gate is not None:
+            least = least_roles(space)
+            self._gate.rules = {found[path]: (path, role) for path, role in least.items()}
         if self._lockstep:
             epoch = FIRST_DAY + timedelta(hours=plc.line.plant.energy.starts_at_h)
         else:
             epoch = datetime.fromisoformat(utc_now()) - timedelta(microseconds=plc.now_us)
         image = Image(server, space, found, plc.signals, epoch=epoch, paced=not self._lockstep)
+        if self._past is not None:
+            signals = {
+                found[v.path]: (plc.signals[v.signal].name, v.data_type)
+                for v in space.variables
+                if v.signal >= 0 and not v.words
+            }
+            served.history = ServedHistory(self._past, signals, image.stamp(0))
+            server.iserver.history_manager.set_storage(served.history)
         await served.appear(image, found, self._speed)
         server.set_attribute_value_callback(found[nodes.RECENT], served.recent)
         server.subscribe_server_callback(CallbackType.PostWrite, served.written)
@@ -168,6 +191,7 @@ async def serve(
     insecure: bool = False,
     security: ServerSecurity | None = None,
     write_log: Path | None = None,
+    past: Past | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a line until cancelled; ``ready`` is told the endpoint. See ``Emulated``."""
@@ -180,6 +204,7 @@ async def serve(
         insecure=insecure,
         security=security,
         write_log=write_log,
+        past=past,
     ) as line:
         if ready is not None:
             ready(line.endpoint)

@@ -10,7 +10,8 @@ from asyncua import Server, ua
 from asyncua.server.address_space import AttributeValue
 
 from twin.cycle import Reading
-from twin.equipment.address_space import SIM_TIME, STEP, AddressSpace, part_id_paths
+from twin.equipment.address_space import SIM_TIME, STEP, part_id_paths
+from twin.equipment.node_types import AddressSpace
 from twin.equipment.opcua_types import TYPES, data_value, status
 from twin.equipment.server import CASTS
 from twin.signals import Quality, Signal

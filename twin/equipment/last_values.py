@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from asyncua import ua
 
 from twin.clock import monotonic_us
 from twin.cycle import Event, Reading
+from twin.equipment.binding import AsServed, Interpreting
 from twin.equipment.journal import EventInbox
 from twin.equipment.opcua_link import Found
 from twin.signals import FUTURE_US, Quality
@@ -19,19 +21,11 @@ _OVERFLOW = 0x0480
 """InfoType DataValue with the bit Overflow (OPC UA Part 4, 7.39.1): the server dropped values."""
 
 
-def quality(code: int) -> Quality:
-    """The severity of a status code (its two highest bits) as our own mark."""
-    severity = code >> 30
-    if severity == 0:
-        return Quality.GOOD
-    return Quality.UNCERTAIN if severity == 1 else Quality.BAD
-
-
 class LastValues:
     """A table of the newest value, source time and status of each signal.
 
     Places beyond the signals hold the part lists, then the plant time, then the
-    journal. A value with an older source time than the one held is late: counted, not shown.
+    journal. What raw values mean, ``interpretation`` says. A value with an older source time than the one held is late: counted, not shown.
     ``alive_place`` is that of the counter that a living PLC moves, -1 if there is none.
     ``states`` names the entity of each place whose change is a transition: where the server keeps
     no journal, the notifications are one, and what passed between two readings is not lost.
@@ -43,8 +37,10 @@ class LastValues:
         n_signals: int,
         alive_place: int = -1,
         states: Mapping[int, str] | None = None,
+        interpretation: Interpreting | None = None,
     ) -> None:
         self.found = found
+        self._interpretation = interpretation or AsServed()
         self._states = states or {}
         self.values = np.full(n_signals, np.nan)
         self.source_us = np.zeros(n_signals, dtype=np.int64)
@@ -83,9 +79,9 @@ class LastValues:
         if at < 0:
             self._signal(place, held, code, value)
         elif at < len(self._holders):
-            self.part_ids[self._holders[at]] = tuple(held or ())
+            self.part_ids[self._holders[at]] = tuple(held) if isinstance(held, list) else ()
         elif place == self.time_place:
-            self._tell(int(held or 0))
+            self._tell(self._interpretation.time_us(held))
         hole = place > self.time_place and self._journal(held or ())
         if self._awaited:
             self._awaited.discard(place)
@@ -95,7 +91,7 @@ class LastValues:
 
     def reading(self) -> Reading:
         """A snapshot, with the events since the last one."""
-        return Reading(
+        reading = Reading(
             self.time_us,
             0,
             self.values.copy(),
@@ -104,10 +100,9 @@ class LastValues:
             dict(self.part_ids),
             self.inbox.drain(),
         )
+        return self._interpretation.completed(reading)
 
-    def _signal(
-        self, place: int, held: float | bool | None, code: int, value: ua.DataValue
-    ) -> None:
+    def _signal(self, place: int, held: Any, code: int, value: ua.DataValue) -> None:
         stamp = value.SourceTimestamp
         source_us = self.time_us
         if stamp is not None:
@@ -115,10 +110,8 @@ class LastValues:
         if source_us < self.source_us[place] <= self._latest_us():
             self.late += 1
             return
-        mark = quality(code)
-        empty = held is None or mark is Quality.BAD
         before = self.values[place]
-        self.values[place] = np.nan if empty else float(held or 0.0)
+        self.values[place], mark = self._interpretation.value(place, held, code)
         if place == self._alive_place and abs(self.values[place] - before) > 0.0:
             self.beat_us = monotonic_us()
             self.beat.set()

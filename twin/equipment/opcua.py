@@ -15,12 +15,14 @@ from typing import Self
 from twin.clock import VirtualClock
 from twin.cycle import Acknowledgement, Batch, Gap, Reading
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.binding import Binding
 from twin.equipment.ending import end
 from twin.equipment.line_clock import LineClock
 from twin.equipment.lockstep_read import OutOfStep
 from twin.equipment.opcua_link import WrongServer, dial
 from twin.equipment.opcua_security import ClientSecurity
 from twin.equipment.opcua_session import LineSession
+from twin.equipment.own_line import OwnLine
 from twin.protocols import Clock
 from twin.signals import Signal
 
@@ -46,13 +48,13 @@ class OpcUaEquipment:
         self,
         url: str,
         signals: Sequence[Signal],
-        plant_hash: str | None,
+        binding: Binding,
         timeout_s: float,
         security: ClientSecurity | None,
         *,
         fast_ms: float,
     ) -> None:
-        self._url, self._signals, self._plant_hash = url, tuple(signals), plant_hash
+        self._url, self._signals, self._binding = url, tuple(signals), binding
         self._timeout_s, self._security = timeout_s, security
         self._fast_ms = fast_ms
         self._session: LineSession
@@ -75,16 +77,20 @@ class OpcUaEquipment:
         timeout_s: float = 4.0,
         security: ClientSecurity | None = None,
         fast_ms: float = 100.0,
+        binding: Binding | None = None,
     ) -> AsyncIterator[Self]:
         """Connect, and stay connected as long as the context is open.
 
         ``plant_hash`` is the plant file's own, which the server must show (None: any line will do).
+        A server without our address space needs a ``binding`` of its own, which then says what it
+        must show.
         ``fast_ms`` is the shortest publishing interval of a paced line. Without ``security`` only
         this very machine is talked to. Raises ``WrongServer`` for a server
         with another plant, ``ConnectionError`` if nobody answers.
         """
         quiet_asyncua()
-        equipment = cls(url, signals, plant_hash, timeout_s, security, fast_ms=fast_ms)
+        bound = OwnLine(plant_hash) if binding is None else binding
+        equipment = cls(url, signals, bound, timeout_s, security, fast_ms=fast_ms)
         equipment._session = await equipment._begin()
         equipment._clock = equipment._begin_clock()
         equipment._drained_us = equipment._session.time_us
@@ -177,7 +183,7 @@ class OpcUaEquipment:
     async def _begin(self) -> LineSession:
         client = await dial(self._url, self._timeout_s, self._security)
         return await LineSession.begin(
-            client, self._signals, self._plant_hash, self._timeout_s, self._fast_ms
+            client, self._signals, self._binding, self._timeout_s, self._fast_ms
         )
 
     async def _watch(self) -> None:
@@ -195,7 +201,7 @@ class OpcUaEquipment:
         self._why = f"{self._url}: {reason}"
         await self._turn(online=False)
         _log.warning("%s at plant time %.3f s", self._why, lost_us / 1e6)
-        if not await self._session.returns(RETURN_S, self._plant_hash):
+        if not await self._session.returns(RETURN_S):
             self._note_dropped()
             await self._session.end()
             session = await self._begin_anew()

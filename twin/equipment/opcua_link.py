@@ -20,8 +20,9 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from twin.equipment import address_space as nodes
 from twin.equipment.ending import end
-from twin.equipment.opcua_security import ClientSecurity, is_loopback, secure_client
+from twin.equipment.opcua_security import ClientSecurity, Unknown, is_loopback, secure_client
 from twin.equipment.opcua_types import node_id, refusal
+from twin.equipment.pki import CertificateError
 from twin.equipment.wire import FILETIME_UNIX_US
 from twin.signals import Signal
 
@@ -37,10 +38,20 @@ class NoServer(ConnectionError):  # noqa: N818  (what it is, as callers see it)
     hint = "start the emulator, or check the address"
 
 
+REMEDIES = {
+    ua.StatusCodes.BadCertificateUntrusted: "trust this side's certificate there: twin cert list here, "
+    "twin cert trust there",
+    ua.StatusCodes.BadCertificateTimeInvalid: "make a new certificate here and trust it there: twin cert new",
+    ua.StatusCodes.BadUserAccessDenied: "check user and password; there: twin user list",
+    ua.StatusCodes.BadSecurityPolicyRejected: "the server wants encryption: leave out --insecure",
+}
+"""What to do where a server that answers does not let us in."""
+
+
 class OpenNetwork(ConnectionRefusedError):  # noqa: N818
     """Another machine is not talked to without encryption: refused on our side."""
 
-    hint = "give certificates and a user: --pki, --server-certificate, TAKTTWIN_USER"
+    hint = "leave out --insecure: it is for this machine alone"
 
 
 class WrongServer(ConnectionError):  # noqa: N818
@@ -86,10 +97,14 @@ async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> C
     client.name = client.description = "takttwin"
     try:
         if security is not None:
-            await secure_client(client, security)
+            await secure_client(client, security, timeout_s)
         await client.connect()
+    except (Unknown, CertificateError):
+        raise
     except (OSError, ua.UaError) as error:  # a time-out is an OSError
-        raise NoServer(f"no OPC UA server lets us in at {url} ({reason_of(error)})") from error
+        closed = NoServer(f"no OPC UA server lets us in at {url} ({reason_of(error)})")
+        closed.hint = REMEDIES.get(getattr(error, "code", 0), NoServer.hint)
+        raise closed from error
     return client
 
 
@@ -165,17 +180,6 @@ async def find_line(client: Client, signals: Sequence[Signal], plant_hash: str |
         bool(given.get(nodes.LOCKSTEP)),
         given["started"],
     )
-
-
-async def same_server(client: Client, found: Found, plant_hash: str | None) -> bool:
-    """Whether what we found is still there, after the connection was lost and came back."""
-    start = client.get_node(node_id(ua.ObjectIds.Server_ServerStatus_StartTime))
-    names = await client.get_namespace_array()
-    index = found.root.NamespaceIndex
-    if len(names) <= index or names[index] != nodes.NAMESPACE:
-        return False
-    hashed = await client.get_node(found.others[nodes.CONFIG_HASH]).read_value()
-    return await start.read_value() == found.started and plant_hash in (None, hashed)
 
 
 async def _root(client: Client, index: int, plant_hash: str | None) -> ua.NodeId:

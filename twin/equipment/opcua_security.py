@@ -1,61 +1,88 @@
-"""Who may talk to whom over OPC UA: certificates in a folder, users in a file.
+"""What both sides of an OPC UA link need to be safe: encryption, certificates, users.
 
-A folder ``pki`` holds ``own/`` (certificate and key, made on first use), ``trusted/`` (certificates
-of the other side, put there by a person) and ``rejected/`` (those that came and were unknown).
+Only encrypted and signed channels are taken, with the three security policies that are not deprecated. A
+client takes no server whose certificate was not pinned before; a server takes no client whose certificate
+it does not trust, and no user without a password. See decision 0015.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import fcntl
 import ipaddress
 import os
-import socket
-import stat
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asyncua import Client, Server, ua
-from asyncua.common.utils import ServiceError
 from asyncua.crypto import security_policies
-from asyncua.crypto.cert_gen import setup_self_signed_certificate
-from asyncua.crypto.permission_rules import User, UserRole
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import Certificate
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from twin.equipment.callers import Lobby
+from twin.equipment.gate import Gate, Witness
+from twin.equipment.pki import (
+    Known,
+    Pki,
+    first_of_chain,
+    now,
+    parsed,
+    read_certificate,
+    write_private,
+)
+from twin.equipment.users import Doorman, account, read_users, write_users
 
-SERVER_URI, CLIENT_URI = "urn:takttwin:emulator", "urn:takttwin:client"
-_CLIENT_POLICIES: dict[str, Any] = {
-    "Basic256Sha256": security_policies.SecurityPolicyBasic256Sha256,
-    "Aes256_Sha256_RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
+INSECURE_URI = "urn:takttwin:emulator"
+"""What a server without certificates is called."""
+POLICIES: dict[str, tuple[Any, ua.SecurityPolicyType]] = {
+    "Aes256_Sha256_RsaPss": (
+        security_policies.SecurityPolicyAes256Sha256RsaPss,
+        ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+    ),
+    "Aes128_Sha256_RsaOaep": (
+        security_policies.SecurityPolicyAes128Sha256RsaOaep,
+        ua.SecurityPolicyType.Aes128Sha256RsaOaep_SignAndEncrypt,
+    ),
+    "Basic256Sha256": (
+        security_policies.SecurityPolicyBasic256Sha256,
+        ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
+    ),
 }
-_SERVER_POLICIES = [
-    ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
-    ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
-]
+"""The security policies in use, the strongest first."""
+OWN_USER = "loop"
+
+
+class Unknown(ConnectionRefusedError):  # noqa: N818  (what the server is)
+    """A server that we do not trust, or that does not encrypt: refused on our side."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSecurity:
-    """What a server needs to be safe: its folder of certificates, and passwords by user."""
+    """What a server needs to be safe: certificates, users, and who is told of refusals."""
 
-    pki: Path
-    users: Mapping[str, str]
+    pki: Pki
+    users: Path
+    witness: Witness
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSecurity:
-    """What a client needs: its folder of certificates, the server's one, a user and password."""
+    """What a client needs: its certificates, user and password, and the server's certificate if given.
 
-    pki: Path
-    server_certificate: Path
-    user: str
-    password: str
-    policy: str = "Basic256Sha256"
+    Without ``server`` the server must be among the trusted ones of ``pki``, without ``user`` the user is
+    the one that is kept for that server. ``policy`` is one of ``POLICIES``; empty: the strongest offered.
+    """
+
+    pki: Pki
+    server: Path | None = None
+    user: str = ""
+    password: str = ""
+    policy: str = ""
 
 
 def is_loopback(host: str) -> bool:
@@ -68,115 +95,135 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def read_users(path: Path) -> dict[str, str]:
-    """Passwords by user from lines ``user:password``; the file must be its owner's alone."""
-    mode = path.stat().st_mode
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        msg = f"{path} holds passwords and others may open it; run: chmod 600 {path}"
-        raise PermissionError(msg)
-    users = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        user, colon, password = line.strip().partition(":")
-        if not (user and colon and password):
-            msg = f"{path}:{number}: expected user:password"
-            raise ValueError(msg)
-        users[user] = password
-    return users
-
-
-def users_from_environment() -> dict[str, str]:
-    """The one user of ``TAKTTWIN_USER`` and ``TAKTTWIN_PASSWORD``; empty if they are not set."""
-    user, password = os.environ.get("TAKTTWIN_USER"), os.environ.get("TAKTTWIN_PASSWORD")
-    return {user: password} if user and password else {}
-
-
-async def own_certificate(pki: Path, uri: str) -> tuple[Path, Path]:
-    """Certificate and key of this side, made if they are missing; the key is its owner's alone."""
-    own = pki / "own"
-    own.mkdir(parents=True, exist_ok=True, mode=0o700)
-    certificate, key = own / "certificate.der", own / "key.pem"
-    use = ExtendedKeyUsageOID.SERVER_AUTH if uri == SERVER_URI else ExtendedKeyUsageOID.CLIENT_AUTH
-    await setup_self_signed_certificate(
-        key, certificate, uri, socket.gethostname(), [use], {"organizationName": "takttwin"}
-    )
-    key.chmod(0o600)
-    return certificate, key
-
-
-class Users:
-    """The server's list of users. Nobody is an administrator from outside."""
-
-    def __init__(self, users: Mapping[str, str] | None) -> None:
-        self._users = users
-
-    def get_user(
-        self,
-        iserver: Any,
-        username: str | None = None,
-        password: str | None = None,
-        certificate: Any = None,
-    ) -> User | None:
-        """The user if the password is right; without a list, anybody (insecure by request)."""
-        if self._users is None:
-            return User(role=UserRole.User)
-        if username is None or password is None or username not in self._users:
-            return None
-        known = self._users[username].encode()
-        if not hmac.compare_digest(known, password.encode()):
-            return None
-        return User(role=UserRole.User, name=username)
-
-
 def open_server() -> Server:
     """A server for this machine alone: no encryption, no users."""
-    server = Server(Lobby(user_manager=Users(None)))  # type: ignore[arg-type]
+    server = Server(Lobby(None))
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     server.set_identity_tokens([ua.AnonymousIdentityToken])
     return server
 
 
-def closed_server(security: ServerSecurity) -> Server:
-    """A server that encrypts and knows its users; see ``certify`` for what follows its start."""
-    if not security.users:
-        msg = "a secure server needs at least one user: give a file of users, or the environment"
+def closed_server(security: ServerSecurity) -> tuple[Server, Gate]:
+    """A server that encrypts and knows its users, with its gate; see ``certify`` for what follows.
+
+    Raises ``UsersError`` for a file of users that cannot be used, ``ValueError`` for none in it.
+    """
+    if not read_users(security.users):
+        msg = f"a server needs at least one user, and there is none in {security.users}"
         raise ValueError(msg)
-    server = Server(Lobby(user_manager=Users(security.users)))  # type: ignore[arg-type]
-    server.set_security_policy(_SERVER_POLICIES)
+    gate = Gate(security.pki, Doorman(security.users), security.witness)
+    server = Server(Lobby(gate))
+    server.set_security_policy([kind for _, kind in POLICIES.values()])
     server.set_identity_tokens([ua.UserNameIdentityToken])
-    return server
+    return server, gate
 
 
-async def certify(server: Server, security: ServerSecurity) -> None:
-    """Load the server's certificate, and accept clients only with a certificate that is trusted."""
-    certificate, key = await own_certificate(security.pki, SERVER_URI)
-    await server.load_certificate(certificate)
-    await server.load_private_key(key)
-    trusted, rejected = security.pki / "trusted", security.pki / "rejected"
-    for folder in (trusted, rejected):
-        folder.mkdir(exist_ok=True, mode=0o700)
-
-    async def check(shown: Certificate, _: ua.ApplicationDescription) -> None:
-        der = shown.public_bytes(Encoding.DER)
-        if not any(der == known.read_bytes() for known in trusted.glob("*.der")):
-            name = hashlib.sha256(der).hexdigest()[:32]
-            (rejected / f"{name}.der").write_bytes(der)
-            raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
-
-    server.set_certificate_validator(check)
+async def certify(server: Server, pki: Pki) -> None:
+    """Load the server's own certificate, made on first use. Raises ``CertificateError``."""
+    own = pki.own()
+    await server.set_application_uri(own.uri)
+    await server.load_certificate(own.path)
+    await server.load_private_key(pki.key)
 
 
-async def secure_client(client: Client, security: ClientSecurity) -> None:
-    """Encrypt, show our own certificate, and insist on the server's."""
-    client.application_uri = CLIENT_URI
-    certificate, key = await own_certificate(security.pki, CLIENT_URI)
+async def secure_client(client: Client, security: ClientSecurity, timeout_s: float) -> None:
+    """Encrypt, show our own certificate, and insist on the server's.
+
+    Raises ``Unknown`` for a server that is not to be talked to, ``CertificateError`` for a certificate of
+    our own that is not valid.
+    """
+    own = security.pki.own()
+    client.application_uri = own.uri
+    shown, policy = await _shown(client.server_url.geturl(), security.policy, timeout_s)
+    _insist(shown, security)
+    user, password = security.user, security.password
+    if not user:
+        user, password = _login(security.pki, shown)
     await client.set_security(
-        _CLIENT_POLICIES[security.policy],
-        certificate,
-        key,
-        server_certificate=str(security.server_certificate),
+        POLICIES[policy][0],
+        own.path,
+        security.pki.key,
+        server_certificate=shown.der,
         mode=ua.MessageSecurityMode.SignAndEncrypt,
     )
-    client.set_user(security.user)
-    client.set_password(security.password)
+    client.set_user(user)
+    client.set_password(password)
+
+
+async def _shown(url: str, wanted: str, timeout_s: float) -> tuple[Known, str]:
+    """The certificate that a server shows, and the policy to talk to it by.
+
+    What is said before encryption may be anybody's word: it only tells whom to insist on next.
+    """
+    endpoints = await Client(url, timeout_s).connect_and_get_server_endpoints()
+    encrypted = {
+        endpoint.SecurityPolicyUri: endpoint.ServerCertificate
+        for endpoint in endpoints
+        if endpoint.SecurityMode is ua.MessageSecurityMode.SignAndEncrypt
+    }
+    for name, (policy, _) in POLICIES.items():
+        if encrypted.get(policy.URI) and wanted in ("", name):
+            return parsed(first_of_chain(encrypted[policy.URI])), name
+    offered = sorted({str(one.SecurityPolicyUri).rpartition("#")[2] for one in endpoints})
+    msg = f"{url}: no encryption that is taken here is offered, but {', '.join(offered)}"
+    raise Unknown(
+        msg, "for an emulator of this machine that was started with --insecure: the same here"
+    )
+
+
+def _insist(shown: Known, security: ClientSecurity) -> None:
+    """Raises ``Unknown`` unless the server's certificate is the one that we were told to trust."""
+    pki = security.pki
+    if security.server is not None:
+        if read_certificate(security.server).der != shown.der:
+            msg = f"the server shows another certificate than {security.server}: {shown.thumbprint}"
+            raise Unknown(msg, "find out why before you trust it")
+    elif not pki.trusts(shown.der):
+        pki.reject(shown.der)
+        msg = (
+            f"the server's certificate is not trusted: {shown.subject}, SHA-256 {shown.thumbprint}"
+        )
+        hint = "compare with `twin cert list` there, then: "
+        raise Unknown(msg, f"{hint}twin cert trust {shown.thumbprint[:16]} --pki {pki.folder}")
+    if doubt := shown.refused(now()):
+        raise Unknown(f"the server's certificate is {doubt}", "its owner has to make a new one")
+
+
+def _login(pki: Pki, server: Known) -> tuple[str, str]:
+    try:
+        user, _, password = pki.login(server.thumbprint).read_text("utf-8").strip().partition(":")
+    except FileNotFoundError:
+        msg = "no user is named for this server"
+        hint = "set TAKTTWIN_USER and TAKTTWIN_PASSWORD in the environment"
+        raise Unknown(msg, hint) from None
+    return user, password
+
+
+def introduce(server: Pki, client: Pki) -> bool:
+    """Make two sides of one owner known to each other, once: certificates, and a user with a login.
+
+    Whoever may read both folders may be both sides anyhow: so the first start of an emulator and a loop of
+    the same account needs nobody's help. False if the server has users already: then a person decides.
+    """
+    with _alone(server.folder):
+        if read_users(server.users):
+            return False
+        theirs, ours = server.own(), client.own()
+        server.trust(ours)
+        client.trust(theirs)
+        password = secrets.token_urlsafe(24)
+        write_private(client.login(theirs.thumbprint), f"{OWN_USER}:{password}\n".encode())
+        write_users(server.users, {OWN_USER: account(OWN_USER, "operator", password)})
+    return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else does the same in this folder meanwhile."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

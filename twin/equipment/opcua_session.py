@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
 
 from asyncua import Client, ua
 from asyncua.client.ua_client import StateSubscription, UaClientState
@@ -14,13 +13,14 @@ from asyncua.client.ua_client import StateSubscription, UaClientState
 from twin.clock import monotonic_us
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType
+from twin.equipment.binding import REFUSALS, Binding, Interpreting
 from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import later
 from twin.equipment.lockstep_read import StepReader
-from twin.equipment.opcua_link import Found, call, find_line, same_server, unless
-from twin.equipment.opcua_types import array, name_of, scalar
+from twin.equipment.node_types import DataType
+from twin.equipment.opcua_link import Found, call, unless
+from twin.equipment.opcua_types import name_of, scalar
 from twin.equipment.subscriptions import Subscriptions
 from twin.signals import Signal
 
@@ -29,22 +29,6 @@ ADVANCE_TIMEOUT_S = 3600.0
 _LOOK_S = 0.25
 """How often a paced line is looked at for silence."""
 
-_REFUSALS = {
-    ua.StatusCodes.BadUserAccessDenied,
-    ua.StatusCodes.BadNotWritable,
-    ua.StatusCodes.BadOutOfRange,
-    ua.StatusCodes.BadTypeMismatch,
-    ua.StatusCodes.BadInvalidArgument,
-    ua.StatusCodes.BadArgumentsMissing,
-    ua.StatusCodes.BadTooManyArguments,
-    ua.StatusCodes.BadMethodInvalid,
-    ua.StatusCodes.BadNodeIdUnknown,
-    ua.StatusCodes.BadNodeIdInvalid,
-    ua.StatusCodes.BadNotExecutable,
-    ua.StatusCodes.BadNotSupported,
-    ua.StatusCodes.BadServiceUnsupported,
-}
-"""Answers that say for certain that nothing was written."""
 _WRONG_CALLS = {ua.StatusCodes.BadInvalidArgument, ua.StatusCodes.BadInvalidState}
 
 
@@ -57,9 +41,16 @@ class LineSession:
     """
 
     def __init__(
-        self, client: Client, states: StateSubscription, found: Found, timeout_s: float
+        self,
+        client: Client,
+        states: StateSubscription,
+        binding: Binding,
+        found: tuple[Found, Interpreting],
+        timeout_s: float,
     ) -> None:
-        self.client, self.found = client, found
+        self.client, self._binding = client, binding
+        self.found, self._interpretation = found
+        self._signals: Sequence[Signal] = ()
         self._states, self._timeout_s = states, timeout_s
         self._began_us = 0
         self._instants: tuple[int, ...] = ()
@@ -73,7 +64,7 @@ class LineSession:
         cls,
         client: Client,
         signals: Sequence[Signal],
-        plant_hash: str | None,
+        binding: Binding,
         timeout_s: float,
         fast_ms: float,
     ) -> LineSession:
@@ -85,8 +76,8 @@ class LineSession:
         await states.__aenter__()
         session: LineSession | None = None
         try:
-            found = await find_line(client, signals, plant_hash)
-            session = cls(client, states, found, timeout_s)
+            found = await binding.find(client, signals)
+            session = cls(client, states, binding, found, timeout_s)
             await session._get_ready(signals, fast_ms)
         except BaseException as error:
             if session is not None:
@@ -101,6 +92,7 @@ class LineSession:
         return session
 
     async def _get_ready(self, signals: Sequence[Signal], fast_ms: float) -> None:
+        self._signals = signals
         self._instants = tuple(n for n, s in enumerate(signals) if nodes.is_instant(s))
         if self.found.lockstep:
             self._steps = StepReader(self.client, self.found, self._timeout_s)
@@ -111,7 +103,9 @@ class LineSession:
         self._counts = alive_place >= 0 and self.found.values[alive_place] is not None
         has_journal = nodes.LATEST in self.found.others
         states = {} if has_journal else _entities(signals)
-        table = self.table = LastValues(self.found, len(signals), alive_place, states)
+        table = self.table = LastValues(
+            self.found, len(signals), alive_place, states, self._interpretation
+        )
         self._subscriptions = Subscriptions(self.client, table, fast_ms)
         await self._subscriptions.open(signals)
         async with asyncio.timeout(self._timeout_s):
@@ -163,14 +157,14 @@ class LineSession:
             if trouble := self.trouble:
                 return trouble
 
-    async def returns(self, within_s: float, plant_hash: str | None) -> bool:
+    async def returns(self, within_s: float) -> bool:
         """Whether the connection comes back by itself in this time, to the same server."""
         if self._subscriptions is not None and self._subscriptions.trouble:
             return False
         try:
             async with asyncio.timeout(within_s):
                 await self._states.wait_for_state(UaClientState.CONNECTED)
-            if not await same_server(self.client, self.found, plant_hash):
+            if (await self._binding.find(self.client, self._signals))[0] != self.found:
                 return False
             await self._refresh()
         except Exception:  # noqa: BLE001  (whatever it is, a new session may still succeed)
@@ -201,21 +195,11 @@ class LineSession:
 
     async def write(self, batch: Batch) -> Acknowledgement:
         """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again."""
-        names = [setpoint.signal for setpoint in batch.setpoints]
-        arguments = [
-            scalar(batch.sequence, DataType.INT64),
-            scalar(batch.heartbeat, DataType.INT64),
-            scalar(batch.deadline_us - self._began_us, DataType.INT64),
-            array(names, DataType.STRING),
-            array([setpoint.value for setpoint in batch.setpoints], DataType.DOUBLE),
-        ]
+        theirs = replace(batch, deadline_us=batch.deadline_us - self._began_us)
         try:
-            outcome, detail, active = await self._call(nodes.APPLY, arguments)
-            pairs = zip(names, active or (), strict=True)
-            in_force = {name: float(v) for name, v in pairs if not math.isnan(v)}
-            return Acknowledgement(batch.sequence, Outcome(outcome), in_force, str(detail))
+            return await self._binding.write(self.client, self.found, theirs, self._timeout_s)
         except ua.UaStatusCodeError as error:
-            result = Outcome.REJECTED if error.code in _REFUSALS else Outcome.UNKNOWN
+            result = Outcome.REJECTED if error.code in REFUSALS else Outcome.UNKNOWN
             return Acknowledgement(batch.sequence, result, {}, name_of(error.code))
         except Exception as error:  # noqa: BLE001  (it has left: what it did is not known)
             return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, repr(error))
@@ -225,13 +209,9 @@ class LineSession:
         try:
             if verb == "Advance":
                 await self._advance(round(argument) - self._began_us)
-            elif verb == "PermitRemote":
-                await self._call(nodes.VERBS[verb], [scalar(bool(argument), DataType.BOOLEAN)])
-            elif verb in nodes.VERBS:
-                await self._call(nodes.VERBS[verb], [])
             else:
-                msg = f"the line has no method {verb!r}"
-                raise ValueError(msg)
+                theirs = (self.client, self.found)
+                await self._binding.command(*theirs, verb, argument, self._timeout_s)
         except ua.UaStatusCodeError as error:
             msg = f"the line refuses {verb}({argument:g}): {name_of(error.code)}"
             kind = ValueError if error.code in _WRONG_CALLS else ConnectionError
@@ -242,7 +222,8 @@ class LineSession:
 
     async def _advance(self, until_us: int) -> None:
         until = scalar(until_us, DataType.INT64)
-        answer = await unless(self._gone(), self._call(nodes.ADVANCE, [until], ADVANCE_TIMEOUT_S))
+        wanted = call(self.client, self.found, nodes.ADVANCE, [until], ADVANCE_TIMEOUT_S)
+        answer = await unless(self._gone(), wanted)
         step, first, *columns = answer
         rows = zip(*(column or () for column in columns), strict=True)
         if self._steps is not None:
@@ -255,12 +236,6 @@ class LineSession:
                 if await states.next_change() is not UaClientState.CONNECTED:
                     break
         return "connection lost"
-
-    async def _call(
-        self, path: str, arguments: list[ua.Variant], timeout_s: float | None = None
-    ) -> list[Any]:
-        patience_s = self._timeout_s if timeout_s is None else timeout_s
-        return await call(self.client, self.found, path, arguments, patience_s)
 
     async def _refresh(self) -> None:
         """Learn the plant time anew: ask for it, or wait for news where it moves by itself."""

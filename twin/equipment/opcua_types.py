@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from asyncua import ua
 
-from twin.equipment.address_space import DataType
+from twin.equipment.node_types import DataType
 
 TYPES = {kind: ua.VariantType[kind.value] for kind in DataType}
 
 _ua: Any = ua
 
 
-def node_id(identifier: str | int, namespace: int = 0) -> ua.NodeId:
+def node_id(identifier: str | int | bytes | UUID, namespace: int = 0) -> ua.NodeId:
     """The id of a node; a number alone is one of the standard's own."""
     made: ua.NodeId = _ua.NodeId(identifier, namespace)
     return made

@@ -179,6 +179,22 @@ class Plc:
         outcome = Outcome.ACCEPTED if result is Result.OK else Outcome.MISMATCH
         return self._answer(batch, outcome, result.name)
 
+    def pause(self, station: str, value: float, *, stranger: bool = False) -> Result:
+        """Put a station to sleep (1) or wake it (0), as the methods of a machine do.
+
+        The same rules as for a batch hold, but for its number and deadline, which methods do not have.
+        """
+        self._touched = True
+        setpoint = Setpoint(f"{station}.standby", value)
+        remote = self.mode is PlcMode.REMOTE and not stranger
+        result = self._fault(setpoint) if remote else Result.NOT_REMOTE
+        before = self.active.get(setpoint.signal, math.nan)
+        asked = (setpoint.signal, value, before, result)
+        self.written.append(Received(self.now_us, self.echo_sequence, *asked))
+        if result is Result.OK:
+            self._put_in_force({setpoint.signal: value})
+        return result
+
     def command(self, verb: str, argument: float = 0.0) -> None:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""
         self._touched = True

@@ -14,12 +14,14 @@ from asyncua.server.internal_session import InternalSession
 
 from twin.cycle import Batch
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType
 from twin.equipment.callers import caller, lives
+from twin.equipment.history import EVERY_US, ServedHistory
 from twin.equipment.image import Image
 from twin.equipment.journal import Journal
+from twin.equipment.node_types import DataType
 from twin.equipment.opcua_types import array, scalar
-from twin.equipment.plc import Plc, PlcMode
+from twin.equipment.plc import Plc, PlcMode, Result
+from twin.equipment.served_energy import energy_actions
 from twin.equipment.server import Action, Refused
 from twin.equipment.write_log import WriteLog
 from twin.signals import Role, Setpoint
@@ -50,11 +52,14 @@ class ServedPlc:
         self._asked: WeakKeyDictionary[InternalSession, dict[str, float]] = WeakKeyDictionary()
         self._heartbeat = -1
         self._owner: InternalSession | None = None
+        self.history: ServedHistory | None = None
+        """Where readings are kept for HistoryRead, if they are."""
 
     def actions(self) -> dict[str, Action]:
         """The methods by path."""
         verbs = {path: self._verb(verb) for verb, path in nodes.VERBS.items()}
-        return {nodes.APPLY: self._apply, nodes.ADVANCE: self._advance, **verbs}
+        pauses = energy_actions(self.plc, self._pause)
+        return {nodes.APPLY: self._apply, nodes.ADVANCE: self._advance, **verbs, **pauses}
 
     async def appear(self, image: Image, found: dict[str, ua.NodeId], speed: float) -> None:
         """Show everything for the first time."""
@@ -177,6 +182,18 @@ class ServedPlc:
             array([e.part for e in events], DataType.INT64),
         ]
 
+    async def _pause(self, station: str, value: float, pause_ms: float) -> Result:
+        """A station's own standby, by the methods that it has for it."""
+        async with self._lock:
+            result = self.plc.pause(station, value, stranger=self._is_stranger(caller()))
+            if result is Result.OK:
+                now_us, request = self.plc.now_us, self.requests[f"{station}.standby"]
+                await self._image.put(request, value, now_us)
+                asked = f"Stations/{station}/EnergyManagement/PauseTime"
+                await self._image.put(asked, pause_ms, now_us)
+            await self._changed()
+        return result
+
     def _verb(self, verb: str) -> Callable[..., Awaitable[list[ua.Variant]]]:
         async def command(*arguments: bool) -> list[ua.Variant]:
             async with self._lock:
@@ -209,6 +226,8 @@ class ServedPlc:
         if reading.events:
             await self._image.put(nodes.LATEST, self._journal.window(), reading.time_us)
         await self._image.show(reading)
+        if self.history is not None:
+            self.history.keep(reading, every_us=0 if self._lockstep else EVERY_US)
 
     async def _changed(self) -> None:
         """After a request: paced clients are told at once; in lockstep the next read shows it."""

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from asyncua import Server, ua
 
-from twin.equipment.address_space import (
-    NAMESPACE,
-    AddressSpace,
-    Argument,
-    DataType,
-    Method,
-    Variable,
-)
+from twin.equipment.address_space import NAMESPACE
+from twin.equipment.node_types import AddressSpace, Argument, DataType, Method, Variable
 from twin.equipment.opcua_types import TYPES, node_id, status
 from twin.equipment.units import unece_id
 
 Action = Callable[..., Awaitable[Any]]
 CASTS: dict[DataType, Callable[[float], Any]] = {
     DataType.BOOLEAN: bool,
+    DataType.BYTE: int,
     DataType.INT32: int,
     DataType.INT64: int,
     DataType.DOUBLE: float,
@@ -36,12 +32,16 @@ class Refused(Exception):  # noqa: N818  (an answer, not a fault)
 
 
 async def add_nodes(
-    server: Server, space: AddressSpace, actions: Mapping[str, Action]
+    server: Server,
+    space: AddressSpace,
+    actions: Mapping[str, Action],
+    *,
+    historised: bool = False,
 ) -> dict[str, ua.NodeId]:
     """Put the tree under Objects; returns the node of each path below the line object.
 
     ``actions`` are the methods by path: given plain values, they return variants or raise
-    ``Refused``.
+    ``Refused``. ``historised``: the values of signals can be read back in time.
     """
     index = await server.register_namespace(NAMESPACE)
     session = server.iserver.isession
@@ -60,7 +60,10 @@ async def add_nodes(
     for variable in space.variables:
         node = node_id(f"{space.root}/{variable.path}", index)
         nodes[variable.path] = node
-        items.append(_variable(node, nodes[variable.path.rpartition("/")[0]], variable))
+        item = _variable(node, nodes[variable.path.rpartition("/")[0]], variable)
+        if historised and variable.signal >= 0 and not variable.words:
+            item.NodeAttributes = _historised(item.NodeAttributes)
+        items.append(item)
         items += _properties(node, variable)
     for result in await session.add_nodes(items):
         result.StatusCode.check()
@@ -133,6 +136,13 @@ def _attributes(
         AccessLevel=access,
         UserAccessLevel=access,
         Historizing=False,
+    )
+
+
+def _historised(attributes: ua.VariableAttributes) -> ua.VariableAttributes:
+    access = attributes.AccessLevel | ua.AccessLevel.HistoryRead.mask
+    return dataclasses.replace(
+        attributes, AccessLevel=access, UserAccessLevel=access, Historizing=True
     )
 
 

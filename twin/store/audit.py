@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from twin.store import audit_rows
+from twin.store import audit_chain, audit_rows
+from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
@@ -33,7 +34,8 @@ class Audit:
     Intents and operator commands are committed before their call returns, together with all that
     was waiting; outcomes, cycles and notes wait for the next such commit, but for no more than
     ``batch`` rows. So after the end of the process in any instant the file holds every write that
-    left, and only the last one may lack its outcome. Calendar times come in as text.
+    left, and only the last one may lack its outcome. Calendar times come in as text. A chain of hashes
+    runs through all rows: see ``audit_chain``.
 
     Calls may come from several threads, but only one at a time.
     """
@@ -208,9 +210,27 @@ class Audit:
         """All notes in order."""
         return audit_rows.read_notes(self._settled())
 
-    def verify(self) -> list[Finding]:
-        """All that is wrong with the audit; see ``audit_check``."""
-        return audit_findings(self._settled())
+    def verify(self, expected: str = "") -> list[Finding]:
+        """All that is wrong with the audit; see ``audit_check`` and ``audit_chain``.
+
+        ``expected`` is a head of the chain that was noted earlier. Others may write meanwhile: what is
+        looked at is the audit at one instant.
+        """
+        database = self._settled()
+        database.execute("begin")
+        try:
+            broken = audit_chain.breaks(database, expected)
+            return [Finding(one.where, one.text) for one in broken] + audit_findings(database)
+        finally:
+            database.execute("rollback")
+
+    def chain(self) -> Chain:
+        """How far the chain of hashes reaches; a file of an older version has none."""
+        return audit_chain.chain_of(self._settled())
+
+    def rows(self) -> Iterator[audit_rows.Row]:
+        """Everything but the turns of the loop, in the order in which it was written."""
+        return audit_rows.read_rows(self._settled())
 
     def _settled(self) -> sqlite3.Connection:
         if self._waiting:
@@ -252,12 +272,12 @@ class Audit:
         database.execute("begin immediate")
         try:
             for statement, row in self._waiting:
-                database.execute(statement, row)
+                _insert(database, statement, row)
             if self._dropped:
                 reasons = _json([f"{self._dropped} cycles not recorded: store failed, memory full"])
-                database.execute(INSERT_NOTE, ("", 0, "", reasons))
+                _insert(database, INSERT_NOTE, ("", 0, "", reasons))
             if last is not None:
-                database.execute(*last)
+                _insert(database, *last)
             database.execute("commit")
         except sqlite3.Error:
             if database.in_transaction:
@@ -295,10 +315,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         if state != "ok":
             raise sqlite3.DatabaseError(state)
         database.executescript(audit_rows.TABLES)
+        audit_chain.begin(database)
     except sqlite3.Error:
         database.close()
         raise
     return database
+
+
+def _insert(database: sqlite3.Connection, statement: str, row: tuple[object, ...]) -> None:
+    """Write a row and its link of the chain. A row's key is its id in every table."""
+    key = database.execute(statement, row).lastrowid
+    audit_chain.extend(database, statement.split()[2], int(key or 0))
 
 
 def _malformed(error: sqlite3.OperationalError) -> bool:

@@ -121,3 +121,64 @@ def read_notes(database: sqlite3.Connection) -> Iterator[Note]:
         "select utc, time_us, mode, reasons from notes order by id"
     ):
         yield Note(utc, time_us, mode, tuple(json.loads(reasons)))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that is on record, as people read it: when, who, what and why.
+
+    ``link`` is its number in the chain, 0 for a row from before there was one.
+    """
+
+    link: int
+    name: str
+    utc: str
+    who: str
+    what: str
+    why: str
+
+
+def read_rows(database: sqlite3.Connection) -> Iterator[Row]:
+    """Everything but the turns of the loop, in the order in which it was written."""
+    has_chain = database.execute("select count(*) from sqlite_master where name = 'chain'")
+    links: dict[tuple[str, int], int] = {}
+    if has_chain.fetchone()[0]:
+        known = database.execute("select kind, key, number from chain where kind != 'cycles'")
+        links = {(kind, key): number for kind, key, number in known}
+    rows = [
+        Row(links.get((table, key), 0), f"{table.removesuffix('s')} {key}", *told)
+        for table, key, *told in (
+            *_told_commands(database),
+            *_told_notes(database),
+            *_told_intents(database),
+            *_told_outcomes(database),
+        )
+    ]
+    yield from sorted(rows, key=lambda row: (row.link, row.utc))
+
+
+_Told = tuple[str, int, str, str, str, str]
+
+
+def _told_commands(database: sqlite3.Connection) -> Iterator[_Told]:
+    for key, utc, verb, who, reason in database.execute(
+        "select id, utc, verb, who, reason from commands"
+    ):
+        yield "commands", key, utc, who, verb, reason
+
+
+def _told_notes(database: sqlite3.Connection) -> Iterator[_Told]:
+    for key, utc, mode, reasons in database.execute("select id, utc, mode, reasons from notes"):
+        yield "notes", key, utc, "loop", mode, "; ".join(json.loads(reasons))
+
+
+def _told_intents(database: sqlite3.Connection) -> Iterator[_Told]:
+    for one in read_intents(database):
+        what = ", ".join(f"{name} = {value:g}" for name, value in one.setpoints.items())
+        why = "; ".join((one.why, *(f"{name}: {reason}" for name, _, _, reason in one.clips)))
+        yield "intents", one.sequence, one.utc, one.controller, f"write {what}", why
+
+
+def _told_outcomes(database: sqlite3.Connection) -> Iterator[_Told]:
+    for one in read_outcomes(database):
+        yield "outcomes", one.sequence, one.utc, "line", one.outcome, one.detail

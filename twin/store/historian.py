@@ -16,7 +16,7 @@ from twin.store.database import open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
 from twin.store.quarantine import StoreError, cause_of
 from twin.store.segments import export_segment
-from twin.store.trends import Recorded, Trace, read_series, read_values
+from twin.store.trends import Recorded, Samples, Trace, read_samples, read_series, read_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,6 +134,19 @@ class Historian:
         """Courses of signals in ``[from_us, until_us)`` from what is committed; see ``trends``."""
         window = (from_us, until_us)
         return read_series(self._database(), self._index, names, window, points, stretches=True)
+
+    def samples(
+        self, name: str, from_us: int, until_us: int, limit: int, *, newest_first: bool = False
+    ) -> Samples:
+        """Raw samples of a signal by their times at the source, both ends included, ``limit`` at most.
+
+        What waits is committed before. Raises :class:`StoreError` for a name that is not recorded.
+        """
+        if name not in self._index:
+            raise StoreError(f"{name} is not recorded here")
+        self._commit()
+        window, at = (from_us, until_us), self._index[name]
+        return read_samples(self._database(), at, window, limit, newest_first=newest_first)
 
     def values_at(self, time_us: int) -> Recorded | None:
         """The last committed reading at or before an instant."""

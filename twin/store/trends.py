@@ -24,6 +24,15 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Raw samples of one signal: when each was taken at its source, value (NaN for none), status bits."""
+
+    source_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    status: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Recorded:
     """All signals as one reading had them, one entry a signal; values NaN where unknown."""
 
@@ -171,6 +180,29 @@ def _raw(
         order = np.argsort(time_us, kind="stable")
         traces[name] = _trace(time_us[order], got["value"][own][order])
     return traces
+
+
+def read_samples(
+    connection: duckdb.DuckDBPyConnection,
+    signal: int,
+    window: tuple[int, int],
+    limit: int,
+    *,
+    newest_first: bool,
+) -> Samples:
+    """What a signal showed in the closed window of times at the source, each value once."""
+    order = "desc" if newest_first else "asc"
+    try:
+        got = connection.execute(
+            "select source_us, coalesce(any_value(value), 'nan'::double) as value, "  # noqa: S608
+            "max(status) as status from samples where signal = ? and source_us between ? and ? "
+            f"group by source_us order by source_us {order} limit ?",
+            [signal, *window, limit],
+        ).fetchnumpy()
+    except duckdb.Error as error:
+        raise _unreadable(error) from error
+    value = np.ma.filled(got["value"].astype(np.float64), np.nan)
+    return Samples(got["source_us"].astype(np.int64), value, got["status"].astype(np.int64))
 
 
 def read_values(connection: duckdb.DuckDBPyConnection, time_us: int) -> Recorded | None:

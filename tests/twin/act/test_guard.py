@@ -17,7 +17,8 @@ from tests.twin.act.observations import (
     lost,
     observation,
 )
-from twin.act.guard import MISMATCHES_ALLOWED, Guard, GuardMemory, stand_in
+from twin.act.asked import stand_in
+from twin.act.guard import MISMATCHES_ALLOWED, Guard, GuardMemory
 from twin.cycle import Acknowledgement, Action, Clip, Decision, Mode, Observation, Outcome
 from twin.signals import Quality
 

@@ -10,3 +10,4 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command writes where it stands is not written into the repository."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TWIN_PLANT", raising=False)
+    monkeypatch.setenv("TAKTTWIN_KEYS", str(tmp_path / "keys"))

@@ -15,7 +15,7 @@ from tests.twin.cli.shell import begin, twin
 @contextmanager
 def served(tmp_path: Path, *how: object) -> Iterator[str]:
     """An emulated line for the length of the block; gives its endpoint."""
-    serving = ["emulate", "machining_line", "--port", "0", "--insecure", "--json", *how]
+    serving = ["emulate", "machining_line", "--port", "0", "--json", *how]
     with begin(*serving, folder=tmp_path) as emulator:
         assert emulator.stdout is not None
         yield json.loads(emulator.stdout.readline())["endpoint"]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import os
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,11 @@ import numpy as np
 import pytest
 
 from tests.twin.cli.shell import twin
-from twin.act.guard import GuardMemory
-from twin.cli import desk
-from twin.cli.desk import SOCKET, Desk, _bound, ask, is_served
+from twin.act.guard import Guard, GuardMemory
+from twin.cli import local_socket
+from twin.cli.desk import Desk
 from twin.cli.lease import Lease
+from twin.cli.local_socket import SOCKET, Peer, ask, bound, is_served, peer_of
 from twin.cli.loop import _say
 from twin.cli.problems import Problem
 from twin.config import load_plant
@@ -25,17 +28,32 @@ from twin.kernels.draws import TWIN
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.snapshot import from_json
+from twin.loop import ControlLoop
 from twin.runtime import Runtime
+from twin.signals import Limits, Role, Signal
 from twin.solves import Binding, Solve
 from twin.store.audit import Audit
+
+TAKT = Signal(
+    "line.takt_s",
+    "s",
+    Role.MV,
+    "Line/Takt",
+    Limits(20.0, 400.0),
+    Limits(40.0, 200.0),
+    Limits(60.0, 120.0),
+)
+STANDBY = Signal("wash.standby", "1", Role.MV, "Stations/wash/Standby")
 
 
 class Loop:
     mode = Mode.ADVISORY
     mvs = ("line.takt_s", "wash.standby")
+    limited = ControlLoop.limited
 
     def __init__(self) -> None:
         self.memory = SimpleNamespace(guard=GuardMemory())
+        self.signals = (TAKT, STANDBY)
         self.health: dict[str, Health] = {}
 
 
@@ -47,6 +65,7 @@ class Line:
         self.latest: Cycle | None = None
         self.commands: list[str] = []
         self.next = Mode.ADVISORY
+        self.guard = Guard(self.loop.signals, load_plant("machining_line").control)
         self._woken = asyncio.Event()
 
     command = Runtime.command
@@ -61,6 +80,8 @@ class Line:
         taken = tuple(self.commands) if commands is None else commands
         none = np.zeros(0)
         whole = none.astype(np.int64)
+        for command in taken:
+            self.guard._told((command,), self.loop.memory.guard, {}, {})
         decision = Decision(30_000_000, self.next, ("because",), action or Action({}), None, ())
         self.latest = Cycle(1, Reading(30_000_000, 0, none, whole, whole), taken, None, decision)
         self.loop.mode = self.next
@@ -80,6 +101,9 @@ def audit(tmp_path: Path) -> Iterator[Audit]:
 
 def desk_of(line: Any, audit: Audit, lease: Lease | None = None, trouble: str = "") -> Desk:
     return Desk(line, audit, {"run": "r-1"}, lease, lambda: trouble)
+
+
+ANN = Peer("ann", is_owner=True)
 
 
 async def asked(folder: Path, **request: object) -> dict[str, Any]:
@@ -143,11 +167,12 @@ async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_tu
 ) -> None:
     desk = desk_of(line, audit)
     async with desk.open(tmp_path):
-        asking = asyncio.create_task(asked(tmp_path, verb="close", reason="trial", who="ann"))
+        asking = asyncio.create_task(asked(tmp_path, verb="close", reason="trial", who="admin"))
         await line._woken.wait()
         assert line.commands == ["close: trial"]
         (command,) = audit.commands()
-        assert (command.verb, command.who, command.reason) == ("close", "ann", "trial")
+        # By the kernel's word, not by the request's.
+        assert (command.verb, command.who, command.reason) == ("close", getpass.getuser(), "trial")
         line.turn(desk, commands=())  # one that was under way
         for _ in range(5):
             await asyncio.sleep(0)
@@ -168,7 +193,9 @@ async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_tu
         ("close", "x", Mode.CLOSED, 5),
         ("close", "x", Mode.HOLD, 5),
         ("ack", "x", Mode.CLOSED, 5),
-        ("freeze", "x", Mode.CLOSED, 2),
+        ("freeze", "x", Mode.ADVISORY, 5),
+        ("freeze", "x", Mode.SHED, 5),
+        ("melt", "x", Mode.CLOSED, 2),
     ],
 )
 async def test_what_does_not_fit_is_refused_and_changes_nothing(
@@ -176,10 +203,12 @@ async def test_what_does_not_fit_is_refused_and_changes_nothing(
 ) -> None:
     line.loop.mode = mode
     with pytest.raises(Problem) as caught:
-        await desk_of(line, audit).answer({"verb": verb, "reason": reason})
+        await desk_of(line, audit).answer({"verb": verb, "reason": reason}, ANN)
     assert caught.value.code == code
     assert line.commands == []
-    assert list(audit.commands()) == []
+    (row,) = audit.commands()
+    assert (row.verb, row.who) == (f"refused: {verb}", "ann")
+    assert row.reason.startswith(caught.value.message)
 
 
 async def test_a_command_that_the_guard_refuses_is_a_refusal(
@@ -238,14 +267,102 @@ def test_a_loop_that_stands_still_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str]
 ) -> None:
     """As a stopped process does: the kernel takes the request, and nobody reads it."""
-    monkeypatch.setattr(desk, "STATUS_S", 0.05)
+    monkeypatch.setattr(local_socket, "STATUS_S", 0.05)
     folder = tmp_path / "r-1"
     folder.mkdir()
-    with _bound(folder) as silent:
+    with bound(folder) as silent:
         silent.listen()
         code, _, err = twin("loop", *verb, "--out", tmp_path)
     assert code == 3
     assert f"error[unreachable]: the loop in {folder} does not answer: timed out\n hint: " in err
+
+
+def test_who_asks_is_what_the_kernel_says() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert peer_of(ours) == Peer(getpass.getuser(), is_owner=True)
+
+
+async def test_a_stranger_is_not_heard_and_that_is_on_record(line: Line, audit: Audit) -> None:
+    stranger = Peer("eve", is_owner=False)
+    for verb in ("open", "status"):
+        with pytest.raises(Problem, match="eve is not the owner") as caught:
+            await desk_of(line, audit).answer({"verb": verb}, stranger)
+        assert caught.value.code == 4
+    assert [(row.verb, row.who) for row in audit.commands()] == [
+        ("refused: open", "eve"),
+        ("refused: status", "eve"),
+    ]
+    assert line.commands == []
+
+
+async def limited(desk: Desk, line: Line, **request: object) -> dict[str, Any]:
+    """The answer to a change of limits, with the turn that it takes."""
+    change = {"verb": "limits", "reason": "trial", "mv": "line.takt_s", "version": 1}
+    asking = asyncio.create_task(desk.answer(change | request, ANN))
+    await asyncio.sleep(0)
+    line.turn(desk)
+    line.commands.clear()
+    return await asking
+
+
+async def test_limits_are_changed_by_whoever_has_seen_them(line: Line, audit: Audit) -> None:
+    desk = desk_of(line, audit)
+    before = await desk.answer({"verb": "limits?"}, ANN)
+    assert before["version"] == 1
+    assert before["limits"]["line.takt_s"] == {
+        "unit": "s",
+        "engineering": [40.0, 200.0],
+        "operator": [60.0, 120.0],
+        "is_changed": False,
+    }
+    told = await limited(desk, line, lo=70.1, hi=99.0)
+    assert told["version"] == 2
+    assert told["limits"]["line.takt_s"]["operator"] == [70.1, 99.0]
+    assert line.loop.limited[0].operator == Limits(70.1, 99.0)
+    assert desk.status()["limits_changed"] == ["line.takt_s"]
+    with pytest.raises(Problem, match="at version 2, not 1: somebody changed them") as caught:
+        await limited(desk, line, lo=50.0, hi=99.0)
+    assert caught.value.code == 5
+    assert (await limited(desk, line, lo=50.0, hi=99.0, version=2))["version"] == 3
+    rows = [(row.verb, row.who, row.reason) for row in audit.commands()]
+    assert rows[0] == ("limits", "ann", "line.takt_s 70.1 99.0 1 trial")
+    assert rows[1][0] == "refused: limits"
+
+
+async def test_of_two_who_have_seen_the_same_limits_one_is_refused(
+    line: Line, audit: Audit
+) -> None:
+    desk = desk_of(line, audit)
+    both = [asyncio.create_task(limited(desk, line, lo=lo, hi=99.0)) for lo in (61.0, 62.0)]
+    answers = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(one) is Problem for one in answers) == [False, True]
+    assert line.loop.memory.guard.limits_version == 2
+
+
+@pytest.mark.parametrize(
+    ("request_of", "code"),
+    [
+        ({"lo": 39.0, "hi": 100.0}, 4),
+        ({"lo": 60.0, "hi": 200.5}, 4),
+        ({"lo": 100.0, "hi": 60.0}, 2),
+        ({"lo": "nan", "hi": 100.0}, 2),
+        ({"lo": 60.0, "hi": "inf"}, 2),
+        ({"hi": 100.0}, 2),
+        ({"lo": 60.0, "hi": 100.0, "version": None}, 2),
+        ({"lo": 60.0, "hi": 100.0, "mv": "line.tact_s"}, 2),
+        ({"lo": 60.0, "hi": 100.0, "reason": ""}, 2),
+        ({"lo": 0.0, "hi": 1.0, "mv": "wash.standby"}, 4),
+    ],
+)
+async def test_limits_that_cannot_be_are_refused(
+    request_of: dict[str, object], code: int, line: Line, audit: Audit
+) -> None:
+    with pytest.raises(Problem) as caught:
+        await limited(desk_of(line, audit), line, **request_of)
+    assert caught.value.code == code
+    assert line.loop.memory.guard.limits == {}
+    assert [row.verb for row in audit.commands()] == ["refused: limits"]
 
 
 def test_one_lease_for_one_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

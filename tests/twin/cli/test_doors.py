@@ -29,11 +29,26 @@ def test_close_means_nothing_in_lockstep(line: list[str]) -> None:
     assert "--close is for an own paced emulator" in err
 
 
-@pytest.mark.parametrize("option", ["--users", "--pki"])
+@pytest.mark.parametrize("option", ["--users", "--pki", "--audit"])
 def test_insecure_is_not_secure(tmp_path: Path, option: str) -> None:
     code, _, err = twin("emulate", "machining_line", "--insecure", option, tmp_path / "any")
     assert code == 2
     assert "--insecure means no encryption and no users" in err
+
+
+@pytest.mark.parametrize("option", ["--pki", "--server-certificate"])
+def test_a_loop_without_encryption_has_no_certificates(tmp_path: Path, option: str) -> None:
+    endpoint = ["--endpoint", "opc.tcp://127.0.0.1:1", "--insecure", option, tmp_path / "any"]
+    code, _, err = twin(*RUN, *endpoint)
+    assert code == 2
+    assert "--insecure means no encryption; " in err
+
+
+@pytest.mark.parametrize("line", [["--in-process"], ["--emulate"]], ids=str)
+def test_a_runs_own_emulator_needs_no_word_on_trust(line: list[str]) -> None:
+    code, _, err = twin(*RUN, *line, "--insecure")
+    assert code == 2
+    assert "are for a line that is there already" in err
 
 
 def test_a_log_that_cannot_be_written_is_named() -> None:

@@ -82,12 +82,12 @@ def test_an_address_of_something_else(url: str) -> None:
         assert "write opc.tcp://HOST:PORT" in err
 
 
-def test_another_machine_is_not_talked_to_without_certificates(tmp_path: Path) -> None:
+def test_another_machine_is_not_talked_to_without_encryption(tmp_path: Path) -> None:
     arguments = ["run", "--plant", "machining_line", "--controller", "rules"]
     url = "opc.tcp://192.0.2.1:4840"
-    code, out, err = twin(*arguments, "--endpoint", url, "--out", tmp_path / "runs")
+    code, out, err = twin(*arguments, "--endpoint", url, "--insecure", "--out", tmp_path / "runs")
     assert (code, out) == (4, "")
-    assert "refusing to talk to 192.0.2.1 without encryption\n hint: give certificates" in err
+    assert "refusing to talk to 192.0.2.1 without encryption\n hint: leave out --insecure" in err
     assert not (tmp_path / "runs").exists()
 
 
@@ -128,10 +128,11 @@ def test_a_line_out_of_reach_ends_with_3(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_nothing_is_served_without_encryption_unless_asked() -> None:
-    code, _, err = twin("emulate", "machining_line")
+def test_a_folder_of_keys_that_was_given_needs_users_first(tmp_path: Path) -> None:
+    code, _, err = twin("emulate", "machining_line", "--pki", tmp_path / "line1")
     assert code == 4
-    assert "--insecure" in err
+    assert f"there is no user in {tmp_path / 'line1' / 'users'}" in err
+    assert f"hint: twin user add NAME --pki {tmp_path / 'line1'}" in err
 
 
 def test_what_nobody_foresaw_ends_with_70_and_a_report(
@@ -175,8 +176,8 @@ def test_suggestions() -> None:
 @pytest.mark.parametrize(
     ("text", "mode", "told"),
     [
-        ("operator:secret\n", 0o644, "others may open it"),
-        ("operator\n", 0o600, ":1: expected user"),
+        ("", 0o644, "others may open it"),
+        ("operator:secret\n", 0o600, ":1: expected name:role:hash"),
     ],
 )
 def test_a_file_of_users_that_cannot_be_used_is_told(
@@ -190,7 +191,7 @@ def test_a_file_of_users_that_cannot_be_used_is_told(
     assert code == 2
     assert err.startswith(f"error[users]: {users}")
     assert told in err
-    assert "hint: one user:password a line" in err
+    assert "hint: twin user add writes the file" in err
 
 
 def test_without_a_truth_every_verb_refuses_in_the_same_words(tmp_path: Path) -> None:

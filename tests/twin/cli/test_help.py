@@ -12,6 +12,7 @@ from twin import __version__
 VERBS = (
     "init",
     "check",
+    "discover",
     "simulate",
     "sweep",
     "whatif",
@@ -21,8 +22,24 @@ VERBS = (
     "report",
     "tune",
     "loop",
+    "limits",
+    "audit",
+    "cert",
+    "user",
 )
-COMMANDS = ("status", "close", "open", "off", "start", "ack")
+COMMANDS = (
+    *(
+        "loop status",
+        "loop close",
+        "loop open",
+        "loop off",
+        "loop freeze",
+        "loop start",
+        "loop ack",
+    ),
+    *("limits get", "limits set", "audit show", "audit verify"),
+    *("cert new", "cert trust", "cert list", "cert remove", "user add", "user list", "user remove"),
+)
 HEAVY = ("asyncio", "asyncua", "casadi", "duckdb", "highspy", "matplotlib", "numba", "numpy")
 HEAVY += ("pyarrow", "pydantic", "rich.console", "simpy", "yaml")
 
@@ -50,10 +67,10 @@ def test_every_verb_shows_examples(verb: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_operator_command_shows_an_example(command: str) -> None:
-    code, out, _ = twin("loop", command, "--help")
+def test_every_command_of_a_group_shows_an_example(command: str) -> None:
+    code, out, _ = twin(*command.split(), "--help")
     assert code == 0
-    assert f"twin loop {command}" in out.split("Example:")[1]
+    assert f"twin {command}" in out.split("Example:")[1]
 
 
 def test_version() -> None:

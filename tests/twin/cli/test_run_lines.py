@@ -58,7 +58,7 @@ def test_recorded_disturbances_reach_the_emulator(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
-    serving = ["emulate", "machining_line", "--port", "0", "--speed", "20", "--insecure", "--json"]
+    serving = ["emulate", "machining_line", "--port", "0", "--speed", "20", "--json"]
     with begin(*serving, folder=tmp_path) as emulator:
         assert emulator.stdout is not None
         endpoint = json.loads(emulator.stdout.readline())["endpoint"]

@@ -6,14 +6,16 @@ import pytest
 
 from tests.twin.equipment.lines import plant, signals
 from twin.equipment import address_space as nodes
-from twin.equipment.address_space import DataType, line_nodes
+from twin.equipment.address_space import line_nodes
+from twin.equipment.node_types import AddressSpace, DataType
+from twin.equipment.plc import PlcMode
 from twin.equipment.units import unece_id
 from twin.line.model import build_line
 from twin.signals import Role
 
 
 @pytest.fixture(scope="module")
-def space() -> nodes.AddressSpace:
+def space() -> AddressSpace:
     return line_nodes(build_line(plant()), signals())
 
 
@@ -68,6 +70,11 @@ def test_states_are_told_in_the_words_of_packml(space):
     blocked = by_path["Stations/wash/Status/EquipmentBlocked"]
     assert [starved.words[3], starved.words[5]] == [True, False]
     assert [blocked.words[3], blocked.words[5]] == [False, True]
+
+
+def test_the_mode_has_the_words_of_the_plc(space):
+    mode = next(v for v in space.variables if v.path == "Control/Mode")
+    assert mode.codes == tuple(one.name.lower() for one in PlcMode)
 
 
 def test_counts_are_integers_and_measurements_are_not(space):

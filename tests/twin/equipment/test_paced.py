@@ -11,10 +11,11 @@ from asyncua import ua
 from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
 from twin.cycle import Event, Outcome
-from twin.equipment import opcua_session
+from twin.equipment import own_line
+from twin.equipment.binding import quality
 from twin.equipment.emulator import Emulated
 from twin.equipment.journal import EventInbox
-from twin.equipment.last_values import LastValues, quality
+from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import LineClock
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import Found
@@ -189,14 +190,14 @@ def test_changes_of_state_between_two_readings_are_events_where_nobody_keeps_a_j
 
 
 async def test_no_change_of_state_is_lost_between_two_readings_without_a_journal(monkeypatch):
-    find_line = opcua_session.find_line
+    find_line = own_line.find_line
 
     async def without_journal(*asked):
         found = await find_line(*asked)
         others = {path: node for path, node in found.others.items() if "Events/" not in path}
         return dataclasses.replace(found, others=others, entities=())
 
-    monkeypatch.setattr(opcua_session, "find_line", without_journal)
+    monkeypatch.setattr(own_line, "find_line", without_journal)
     async with (
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,

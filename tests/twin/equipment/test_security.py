@@ -1,80 +1,269 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import stat
+import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asyncua import Client, ua
 
-from tests.twin.equipment.lines import PERIOD_US, plc, signals
+from tests.twin.equipment.certificates import expired
+from tests.twin.equipment.lines import PERIOD_US, batch, plc, signals
+from twin.cycle import Outcome
 from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
+from twin.equipment.opcua_link import NoServer
 from twin.equipment.opcua_security import (
-    CLIENT_URI,
+    POLICIES,
     ClientSecurity,
     ServerSecurity,
+    Unknown,
+    introduce,
     is_loopback,
-    own_certificate,
-    read_users,
 )
+from twin.equipment.pki import CertificateError, Pki, read_certificate
+from twin.equipment.users import Account, Role, UsersError, account, read_users, write_users
+
+PASSWORD = "correct horse"
+FOLDERS: list[Any] = []
+"""Kept until the tests are over."""
 
 
-async def both_sides(folder: Path) -> tuple[ServerSecurity, ClientSecurity]:
-    """A server and a client that know each other's certificate."""
-    server = ServerSecurity(folder / "server", {"loop": "correct horse"})
-    shown, _ = await own_certificate(folder / "client", CLIENT_URI)
-    trusted = folder / "server" / "trusted"
-    trusted.mkdir(parents=True)
-    (trusted / "loop.der").write_bytes(shown.read_bytes())
-    certificate = folder / "server" / "own" / "certificate.der"
-    return server, ClientSecurity(folder / "client", certificate, "loop", "correct horse")
+class Sides:
+    """A server and a client that know each other, and all that the server has told."""
+
+    def __init__(self, folder: Path) -> None:
+        shutil.copytree(known_to_each_other(), folder, dirs_exist_ok=True)
+        self.server, self.client = both(folder)
+        self.told: list[tuple[str, str, str]] = []
+
+    def serving(self, **how: Any) -> Emulated:
+        witness = lambda what, who, why: self.told.append((what, who, why))  # noqa: E731
+        security = ServerSecurity(self.server, self.server.users, witness)
+        return Emulated(plc(), lockstep=True, security=security, **how)
+
+    def as_user(self, user: str = "operator", password: str = PASSWORD) -> ClientSecurity:
+        return ClientSecurity(self.client, user=user, password=password)
+
+    @property
+    def whys(self) -> list[str]:
+        return [why for _, _, why in self.told]
 
 
-async def test_two_that_know_each_other_talk_in_secret(tmp_path):
-    server, client = await both_sides(tmp_path)
-    async with asyncio.timeout(60), Emulated(plc(), lockstep=True, security=server) as line:
-        for policy in ("Basic256Sha256", "Aes256_Sha256_RsaPss"):
-            async with OpcUaEquipment.connect(
-                line.endpoint,
-                signals(),
-                plant_hash=None,
-                security=replace(client, policy=policy),
-            ) as equipment:
+def both(folder: Path) -> tuple[Pki, Pki]:
+    return Pki(folder / "server", "server"), Pki(folder / "client", "client")
+
+
+@cache
+def known_to_each_other() -> Path:
+    """Two sides whose keys and users are made once: each test has a copy of its own."""
+    folder = tempfile.TemporaryDirectory(prefix="takttwin-sides-")
+    FOLDERS.append(folder)
+    server, client = both(Path(folder.name))
+    assert introduce(server, client)
+    users = read_users(server.users)
+    hashed = account("viewer", "viewer", PASSWORD).hashed
+    for role in Role:
+        users[role.name] = Account(role.name, role, hashed)
+    write_users(server.users, users)
+    return Path(folder.name)
+
+
+@pytest.fixture
+def sides(tmp_path: Path) -> Sides:
+    return Sides(tmp_path)
+
+
+def dialled(line: Emulated, security: ClientSecurity) -> Any:
+    return OpcUaEquipment.connect(
+        line.endpoint, signals(), plant_hash=None, security=security, timeout_s=10.0
+    )
+
+
+async def refused(line: Emulated, security: ClientSecurity) -> str:
+    with pytest.raises(NoServer, match="no OPC UA server lets us in") as caught:
+        async with dialled(line, security):
+            pass
+    return str(caught.value)
+
+
+async def test_two_that_were_introduced_talk_in_secret_by_each_policy(sides: Sides) -> None:
+    async with asyncio.timeout(60), sides.serving() as line:
+        for policy in POLICIES:
+            security = ClientSecurity(sides.client, policy=policy)
+            async with dialled(line, security) as equipment:
                 await equipment.command("Advance", float(line.plc.now_us + PERIOD_US))
                 assert (await equipment.read()).time_us == line.plc.now_us
+        found = await Client(line.endpoint).connect_and_get_server_endpoints()
+        modes = {(e.SecurityPolicyUri.rpartition("#")[2], e.SecurityMode.name) for e in found}
+        assert modes == {(policy, "SignAndEncrypt") for policy in POLICIES}
+    assert not introduce(sides.server, sides.client)  # there are users: a person decides
 
 
-async def test_everybody_else_is_refused(tmp_path):
-    server, client = await both_sides(tmp_path)
-    async with asyncio.timeout(60), Emulated(plc(), lockstep=True, security=server) as line:
-        strangers = {
-            "password": replace(client, password="wrong"),
-            "user": replace(client, user="admin"),
-            "certificate": replace(client, pki=tmp_path / "stranger"),
-        }
-        for security in strangers.values():
-            with pytest.raises(ConnectionError, match="no OPC UA server lets us in"):
-                async with OpcUaEquipment.connect(
-                    line.endpoint, signals(), plant_hash=None, security=security
-                ):
-                    pass
-        assert len(list((tmp_path / "server" / "rejected").glob("*.der"))) == 1
-        with pytest.raises((ua.UaError, ConnectionError)):  # there is no endpoint in the clear
-            await Client(line.endpoint).connect()
+async def test_trust_and_users_are_looked_up_at_each_connection(
+    sides: Sides, tmp_path: Path
+) -> None:
+    stranger = Pki(tmp_path / "other", "client")
+    shown = stranger.own()
+    visitor = ClientSecurity(stranger, sides.server.certificate, "guest", PASSWORD)
+    async with asyncio.timeout(60), sides.serving() as line:
+        assert "BadCertificateUntrusted" in await refused(line, visitor)
+        assert [known.der for known in sides.server.rejected()] == [shown.der]
+        path = sides.server.trust(shown)
+        assert sides.server.rejected() == []
+        assert "BadUserAccessDenied" in await refused(line, visitor)
+        users = read_users(sides.server.users)
+        write_users(sides.server.users, users | {"guest": account("guest", "viewer", PASSWORD)})
+        async with dialled(line, visitor) as equipment:
+            assert (await equipment.read()).time_us == 0
+        path.unlink()
+        assert "BadCertificateUntrusted" in await refused(line, visitor)
+    assert sides.whys == [
+        "the certificate is not trusted",
+        "no such user",
+        "role viewer",
+        "the certificate is not trusted",
+    ]
 
 
-async def test_a_key_is_its_owners_alone(tmp_path):
-    _, key = await own_certificate(tmp_path, CLIENT_URI)
-    assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    again, _ = await own_certificate(tmp_path, CLIENT_URI)
-    assert again.read_bytes() == (tmp_path / "own" / "certificate.der").read_bytes()
+async def test_a_server_must_show_the_certificate_that_was_pinned(
+    sides: Sides, tmp_path: Path
+) -> None:
+    client = Pki(tmp_path / "new", "client")
+    sides.server.trust(client.own())
+    async with asyncio.timeout(60), sides.serving() as line:
+        security = ClientSecurity(client, user="viewer", password=PASSWORD)
+        with pytest.raises(Unknown, match="certificate is not trusted") as caught:
+            async with dialled(line, security):
+                pass
+        (shown,) = client.rejected()
+        assert shown.der == read_certificate(sides.server.certificate).der
+        assert f"twin cert trust {shown.thumbprint[:16]}" in caught.value.hint
+        client.trust(shown)
+        async with dialled(line, security):
+            pass
+        other = Pki(tmp_path / "third", "server").own()
+        with pytest.raises(Unknown, match="another certificate than"):
+            async with dialled(line, replace(security, server=other.path)):
+                pass
+    assert "wrong password" not in sides.whys
 
 
-def test_a_server_without_users_is_refused(tmp_path):
+async def test_a_client_that_wants_encryption_takes_no_other(sides: Sides) -> None:
+    async with asyncio.timeout(60), Emulated(plc(), lockstep=True, insecure=True) as line:
+        with pytest.raises(Unknown, match="no encryption that is taken here is offered, but None"):
+            async with dialled(line, sides.as_user()):
+                pass
+
+
+async def test_what_a_user_may_do_is_a_matter_of_role_and_node(sides: Sides) -> None:
+    asked = batch(1, 0, line__takt_s=73.0)
+    async with asyncio.timeout(60), sides.serving() as line:
+        async with dialled(line, sides.as_user("viewer")) as equipment:
+            assert (await equipment.read()).time_us == 0
+            for verb in ("RequestRemote", "Advance", "PermitRemote"):
+                with pytest.raises(ConnectionError, match="BadUserAccessDenied"):
+                    await equipment.command(verb, 1.0)
+            answer = await equipment.write(asked)
+            assert (answer.outcome, answer.detail) == (Outcome.REJECTED, "BadUserAccessDenied")
+        async with dialled(line, sides.as_user("operator")) as equipment:
+            await equipment.command("RequestRemote")
+            assert (await equipment.write(asked)).outcome is Outcome.ACCEPTED
+            with pytest.raises(ConnectionError, match="BadUserAccessDenied"):
+                await equipment.command("PermitRemote", 0.0)
+        async with dialled(line, sides.as_user("engineer")) as equipment:
+            await equipment.command("PermitRemote", 0.0)
+    assert [what for what, _, _ in sides.told if what.startswith("refused")] == [
+        "refused: call Control/RequestRemote",
+        "refused: call Control/Advance",
+        "refused: call Control/SetPermitRemote",
+        "refused: call Control/ApplySetpoints",
+        "refused: call Control/SetPermitRemote",
+    ]
+    assert sides.whys.count("needs the role operator") == 3
+    assert sides.whys.count("needs the role engineer") == 2
+
+
+async def test_plain_writes_are_granted_one_by_one(sides: Sides) -> None:
+    """Nodes that nobody may write are refused to an engineer too, and the others of the batch pass."""
+    async with (
+        asyncio.timeout(60),
+        sides.serving() as line,
+        dialled(line, sides.as_user("engineer")) as equipment,
+    ):
+        client, root = equipment._session.client, equipment._session.found.root
+        index, path = root.NamespaceIndex, root.Identifier
+
+        def node(name: str) -> Any:
+            return client.get_node(ua.NodeId(f"{path}/{name}", index))
+
+        request, active = (node(f"Line/Setpoints/takt_s/{leaf}") for leaf in ("Request", "Active"))
+        answers = await client.write_values(
+            [active, request, client.nodes.namespace_array],
+            [70.0, 71.0, ["mine"]],
+            raise_on_partial_error=False,
+        )
+        names = [answer.name for answer in answers]
+        assert names == ["BadUserAccessDenied", "Good", "BadUserAccessDenied"]
+        assert await request.read_value() == 71.0
+        assert await active.read_value() == 72.0
+    assert sides.whys.count("nobody may change it from outside") == 2
+
+
+async def test_who_guesses_passwords_is_refused_unheard(sides: Sides) -> None:
+    async with asyncio.timeout(60), sides.serving() as line:
+        for _ in range(5):
+            await refused(line, sides.as_user(password="not it, once more"))
+        await refused(line, sides.as_user())  # right, and too late
+        async with dialled(line, sides.as_user("viewer")):
+            pass  # nobody else suffers
+    assert sides.whys == ["wrong password"] * 5 + ["5 wrong passwords in a row: wait a minute"] + [
+        "role viewer"
+    ]
+
+
+def test_keys_are_their_owners_alone_and_made_once(tmp_path: Path) -> None:
+    pki = Pki(tmp_path / "pki", "client")
+    first = pki.own()
+    assert stat.S_IMODE(pki.key.stat().st_mode) == 0o600
+    assert stat.S_IMODE(pki.folder.stat().st_mode) == 0o700
+    assert first.uri.startswith("urn:")
+    assert first.uri.endswith(":takttwin:client")
+    assert 1000 < (first.ends - first.begins).days < 1200
+    assert pki.own() == first
+    assert pki.renew().thumbprint != first.thumbprint
+    pki.key.chmod(0o640)
+    with pytest.raises(CertificateError, match="others may use this key"):
+        pki.own()
+
+
+def test_an_own_certificate_that_has_expired_is_not_replaced_unasked(tmp_path: Path) -> None:
+    pki = Pki(tmp_path, "client")
+    expired(pki)
+    with pytest.raises(CertificateError, match="expired since 2020-02-02") as caught:
+        pki.own()
+    assert caught.value.hint.startswith("make a new one: twin cert new")
+
+
+def test_files_that_are_no_certificates_trust_nobody(tmp_path: Path) -> None:
+    pki = Pki(tmp_path, "server")
+    (tmp_path / "trusted").mkdir()
+    (tmp_path / "trusted" / "junk.der").write_bytes(b"junk")
+    assert pki.trusted() == []
+    assert not pki.trusts(b"junk")
+    with pytest.raises(CertificateError, match="no certificate"):
+        read_certificate(tmp_path / "trusted" / "junk.der")
+
+
+def test_a_server_without_users_is_refused(tmp_path: Path) -> None:
+    security = ServerSecurity(Pki(tmp_path, "server"), tmp_path / "users", lambda *_: None)
     with pytest.raises(ValueError, match="at least one user"):
-        asyncio.run(_enter(Emulated(plc(), lockstep=True, security=ServerSecurity(tmp_path, {}))))
+        asyncio.run(_enter(Emulated(plc(), lockstep=True, security=security)))
 
 
 async def _enter(line: Emulated) -> None:
@@ -82,17 +271,30 @@ async def _enter(line: Emulated) -> None:
         pass
 
 
-def test_passwords_that_others_may_read_are_refused(tmp_path):
+def test_users_come_back_as_they_went_in_and_passwords_do_not(tmp_path: Path) -> None:
     users = tmp_path / "users"
-    users.write_text("loop:correct horse\n\nviewer:battery:staple\n")
+    anna = account("anna", "operator", PASSWORD)
+    write_users(users, {"anna": anna})
+    assert stat.S_IMODE(users.stat().st_mode) == 0o600
+    assert read_users(users) == {"anna": anna}
+    assert PASSWORD not in users.read_text()
+    assert account("anna", "operator", PASSWORD).hashed != anna.hashed  # a salt of its own
     users.chmod(0o644)
-    with pytest.raises(PermissionError, match="chmod 600"):
+    with pytest.raises(UsersError, match="chmod 600"):
         read_users(users)
-    users.chmod(0o600)
-    assert read_users(users) == {"loop": "correct horse", "viewer": "battery:staple"}
-    users.write_text("loop\n")
-    with pytest.raises(ValueError, match="users:1: expected user:password"):
-        read_users(users)
+    for wrong in ("anna:operator:secret", "anna:king:" + anna.hashed, "a b:viewer:" + anna.hashed):
+        users.write_text(wrong + "\n")
+        users.chmod(0o600)
+        with pytest.raises(UsersError, match="users:1: expected name:role:hash"):
+            read_users(users)
+    for name, role, password in (
+        ("an:na", "viewer", PASSWORD),
+        ("anna", "king", PASSWORD),
+        ("anna", "viewer", "short"),
+        ("anna", "viewer", "tab\tand more"),
+    ):
+        with pytest.raises(UsersError):
+            account(name, role, password)
 
 
 @pytest.mark.parametrize(

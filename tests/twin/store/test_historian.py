@@ -207,3 +207,17 @@ def test_all_that_went_in_comes_out_bit_for_bit(
         known = ~np.isnan(sent)
         assert np.array_equal(np.isnan(stored), ~known)
         assert stored[known].tobytes() == sent[known].tobytes()
+
+
+def test_raw_samples_by_their_time_at_the_source(tmp_path: Path) -> None:
+    with Historian(tmp_path / "h.duckdb", SIGNALS, batch=3) as historian:
+        for n in range(1, 8):
+            historian.append(reading(n * SECOND_US), n * SECOND_US)
+        taken = [n * SECOND_US - 10 for n in range(1, 8)]  # a little before
+        found = historian.samples(NAMES[0], taken[1], taken[5], 100)
+        assert found.source_us.tolist() == taken[1:6]
+        assert found.value.tolist() == [1.5] * 5
+        newest = historian.samples(NAMES[0], 0, 10**9, 2, newest_first=True)
+        assert newest.source_us.tolist() == taken[:-3:-1]
+        with pytest.raises(StoreError, match="not recorded here"):
+            historian.samples("no.such", 0, 1, 1)

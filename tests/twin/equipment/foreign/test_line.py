@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.twin.equipment.foreign.mapped_lines import (
+    SPEED,
+    confirmed,
+    drafted,
+    loaded,
+    quick_line,
+    quick_plant,
+    quick_plc,
+    quick_signals,
+)
+from tests.twin.equipment.wires import Wire
+from twin.cycle import Action, Batch, Cycle, Mode, Outcome, Situation
+from twin.equipment.emulator import Emulated
+from twin.equipment.foreign.line import ForeignLine, LackingNodes
+from twin.equipment.opcua import OpcUaEquipment
+from twin.equipment.opcua_link import WrongServer
+from twin.equipment.plc import Result
+from twin.loop import ControlLoop
+from twin.runtime import Runtime
+from twin.signals import Quality, Setpoint
+
+TOLD = re.compile(r"^  turning\.state:.*$", re.MULTILINE)
+
+
+class UpAndDown:
+    """Moves one cutting speed at each turn, and puts the wash to sleep at the third."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+
+    def decide(self, situation: Situation) -> Action:
+        self.turns += 1
+        wanted = {SPEED: 200.0 + 0.1 * (self.turns % 2)}
+        if self.turns >= 3:
+            wanted["wash.standby"] = 1.0
+        return Action(wanted, "test")
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Emulated]:
+    async with (
+        asyncio.timeout(120),
+        Emulated(quick_plc(), lockstep=False, insecure=True) as served,
+    ):
+        yield served
+
+
+@asynccontextmanager
+async def connected(url: str, text: str, folder: Path) -> AsyncIterator[OpcUaEquipment]:
+    binding = ForeignLine(loaded(text, folder), quick_plant(), quick_signals())
+    async with OpcUaEquipment.connect(
+        url, quick_signals(), plant_hash=None, binding=binding, fast_ms=50.0
+    ) as equipment:
+        yield equipment
+
+
+async def closed_run(equipment: OpcUaEquipment, turns: int) -> list[Cycle]:
+    loop = ControlLoop(quick_line(), UpAndDown(), 0)
+    runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
+    runtime.command("close", "test")
+    cycles: list[Cycle] = []
+
+    def take(cycle: Cycle) -> None:
+        cycles.append(cycle)
+        if len(cycles) >= turns:
+            runtime.stop()
+
+    now_us = equipment.clock().now_us()
+    await runtime.run(now_us, now_us + 60_000_000, take)
+    return cycles
+
+
+def value(reading, name: str) -> float:
+    return float(reading.values[[s.name for s in quick_signals()].index(name)])
+
+
+async def test_the_loop_closes_by_a_draft_that_somebody_confirmed(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        cycles = await closed_run(equipment, 10)
+        modes = [cycle.decision.mode for cycle in cycles]
+        assert modes == sorted(modes, key=[Mode.INIT, Mode.CLOSED].index)
+        assert modes[-1] is Mode.CLOSED
+        answers = [c.acknowledged for c in cycles if c.acknowledged is not None]
+        assert len(answers) >= 5
+        assert {a.outcome for a in answers} == {Outcome.ACCEPTED}
+        received = line.plc.written
+        assert {r.signal for r in received} == {SPEED, "wash.standby"}
+        assert {r.result for r in received} == {Result.OK}
+        assert line.plc.active["wash.standby"] == 1.0
+        assert line.plc.mode.name == "AUTO"  # released at the end
+
+
+async def test_what_the_plc_lacks_the_loop_stands_in_for(line, tmp_path):
+    """A PLC without mode word, permit, latch and echo: it takes what is written in its own mode."""
+    text = confirmed(await drafted(line.endpoint))
+    lacking = ("mode", "permit_remote", "shed", "echo_seq", "result")
+    text = re.sub(rf"(?m)^  control\.({'|'.join(lacking)}):.*\n", "", text)
+    text += "" if re.search("(?m)^absent:", text) else "absent:\n"
+    text += "".join(f"  - {{signals: control.{name}, why: no such word}}\n" for name in lacking)
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        before = await equipment.read()
+        assert [value(before, f"control.{n}") for n in ("mode", "permit_remote", "shed")] == [
+            2,
+            1,
+            0,
+        ]
+        await equipment.command("RequestRemote")
+        assert value(await equipment.read(), "control.mode") == 3.0
+        answer = await equipment.write(
+            Batch(7, 1, (Setpoint(SPEED, value(before, SPEED) + 0.25),), 10**15)
+        )
+        assert answer.outcome is Outcome.ACCEPTED
+        assert value(await equipment.read(), "control.echo_seq") == 7.0
+        await equipment.command("ReleaseRemote")
+        assert value(await equipment.read(), "control.mode") == 2.0
+
+
+async def test_a_value_that_is_not_taken_is_a_mismatch_with_what_is_in_force(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint)).replace(
+        "  application_uri", "  readback_s: 0.3\n  application_uri"
+    )
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        held = value(await equipment.read(), SPEED)
+        batch = Batch(1, 1, (Setpoint(SPEED, held + 0.2),), 10**15)
+        answer = await equipment.write(batch)  # nobody asked for remote control
+        assert answer.outcome is Outcome.MISMATCH
+        assert answer.active == {SPEED: held}
+        assert f"{SPEED} is {held:g}" in answer.detail
+        assert [r.result for r in line.plc.written] == [Result.NOT_REMOTE]
+
+
+async def test_a_node_that_may_not_be_written_refuses_for_certain(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    text = text.replace("cutting_speed_m_per_min/Request", "cutting_speed_m_per_min/Active", 1)
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        await equipment.command("RequestRemote")
+        answer = await equipment.write(Batch(1, 1, (Setpoint(SPEED, 201.0),), 10**15))
+        assert answer.outcome is Outcome.REJECTED
+        assert "Bad" in answer.detail
+        unbound = await equipment.write(Batch(2, 2, (Setpoint("line.wip", 1.0),), 10**15))
+        assert unbound.outcome is Outcome.REJECTED
+        assert line.plc.written == []
+
+
+async def test_units_words_and_bad_values(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    text, n = re.subn(r'(?m)^(  turning\.power_kw: \{node: "[^"]+")', r"\1, unit: W", text)
+    text, m = re.subn(r'(?m)^(  infeed\.level: \{node: "[^"]+")', r"\1, bad_values: [0]", text)
+    text, k = re.subn(r'"3": "idle"', '"3": "blocked"', text)
+    assert (n, m, k) == (1, 1, 5)
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        await equipment.clock().sleep_until(equipment.clock().now_us() + 1_000_000)
+        reading = await equipment.read()
+        names = [s.name for s in quick_signals()]
+        at = names.index("infeed.level")
+        assert np.isnan(reading.values[at])
+        assert reading.status[at] == int(Quality.BAD)
+        assert 0.0 < value(reading, "turning.power_kw") < 0.1  # kilowatts that were taken for watts
+        assert value(reading, "inspection.state") != 3.0
+
+
+async def test_the_same_session_goes_on_after_the_wire_was_cut(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    async with Wire(line.endpoint) as wire, connected(wire.endpoint, text, tmp_path) as equipment:
+        first = equipment._session
+        before = await equipment.read()
+        wire.cut()
+        await equipment.wait_connected(connected=False)
+        wire.mend()
+        await equipment.wait_connected()
+        assert equipment._session is first
+        (gap,) = equipment.drain_gaps()
+        assert gap.reason == "connection lost"
+        after = await equipment.read()
+        assert after.time_us > before.time_us
+        assert (after.source_us <= after.time_us + 2_000_000).all()
+
+
+async def test_another_server_and_lacking_nodes_are_told(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    lacking = TOLD.sub('  turning.state: {node: "ns2:s=NoSuch"}', text)
+    with pytest.raises(LackingNodes, match=r"signals\.turning\.state \(ns2:s=NoSuch\)"):
+        async with connected(line.endpoint, lacking, tmp_path):
+            pass
+    foreign = text.replace('"urn:takttwin:emulator"', '"urn:somebody:else"')
+    with pytest.raises(WrongServer, match="calls itself urn:takttwin:emulator"):
+        async with connected(line.endpoint, foreign, tmp_path):
+            pass

@@ -1,0 +1,96 @@
+"""How a line's signals are bound to the nodes of a server: the seam between sessions and servers.
+
+Our own address space is one binding (``own_line``), a mapping file another (``foreign``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from asyncua import Client, ua
+
+from twin.cycle import Acknowledgement, Batch, Reading
+from twin.equipment.opcua_link import Found
+from twin.signals import Quality, Signal
+
+
+class Interpreting(Protocol):
+    """What raw values, stamps and statuses mean."""
+
+    def value(self, place: int, raw: Any, code: int) -> tuple[float, Quality]:
+        """The value of the signal at a place and its quality, from raw value and status code."""
+        ...
+
+    def time_us(self, raw: Any) -> int:
+        """Plant time, microseconds, from the value of the node that tells it."""
+        ...
+
+    def completed(self, reading: Reading) -> Reading:
+        """The reading as the loop is to see it."""
+        ...
+
+
+class Binding(Protocol):
+    """One server's way to be a line."""
+
+    async def find(self, client: Client, signals: Sequence[Signal]) -> tuple[Found, Interpreting]:
+        """The line on a server. Raises ``WrongServer`` if it is not there."""
+        ...
+
+    async def write(
+        self, client: Client, found: Found, batch: Batch, timeout_s: float
+    ) -> Acknowledgement:
+        """Send a batch once and read back. Raises ``UaStatusCodeError`` if refused as a whole."""
+        ...
+
+    async def command(
+        self, client: Client, found: Found, verb: str, argument: float, timeout_s: float
+    ) -> None:
+        """Carry out a verb of ``Equipment.command``. Raises ``ValueError`` for one it has not."""
+        ...
+
+
+class AsServed:
+    """Values of a server that has our own address space: they are what they say."""
+
+    def value(self, place: int, raw: Any, code: int) -> tuple[float, Quality]:
+        """The value itself; NaN where there is none."""
+        mark = quality(code)
+        empty = raw is None or mark is Quality.BAD
+        return float("nan") if empty else float(raw or 0.0), mark
+
+    def time_us(self, raw: Any) -> int:
+        """Plant time as the server counts it."""
+        return int(raw or 0)
+
+    def completed(self, reading: Reading) -> Reading:
+        """The reading itself."""
+        return reading
+
+
+def quality(code: int) -> Quality:
+    """The severity of a status code (its two highest bits) as our own mark."""
+    severity = code >> 30
+    if severity == 0:
+        return Quality.GOOD
+    return Quality.UNCERTAIN if severity == 1 else Quality.BAD
+
+
+REFUSALS = {
+    ua.StatusCodes.BadUserAccessDenied,
+    ua.StatusCodes.BadNotWritable,
+    ua.StatusCodes.BadWriteNotSupported,
+    ua.StatusCodes.BadOutOfRange,
+    ua.StatusCodes.BadTypeMismatch,
+    ua.StatusCodes.BadInvalidArgument,
+    ua.StatusCodes.BadArgumentsMissing,
+    ua.StatusCodes.BadTooManyArguments,
+    ua.StatusCodes.BadMethodInvalid,
+    ua.StatusCodes.BadNodeIdUnknown,
+    ua.StatusCodes.BadNodeIdInvalid,
+    ua.StatusCodes.BadNotExecutable,
+    ua.StatusCodes.BadNotSupported,
+    ua.StatusCodes.BadServiceUnsupported,
+}
+"""Answers that say for certain that nothing was written."""

@@ -1,0 +1,69 @@
+"""Single requests to a foreign server, sent once, with a time-out of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncua import Client, ua
+from asyncua.ua.ua_binary import struct_from_binary
+
+from twin.config.mapping import Scalar
+from twin.equipment.foreign.meaning import variant
+from twin.equipment.opcua_link import request
+
+
+async def call_method(
+    client: Client,
+    of: ua.NodeId,
+    method: ua.NodeId,
+    arguments: list[ua.Variant],
+    timeout_s: float,
+) -> list[Any]:
+    """Call a method of an object; plain values. Raises ``UaStatusCodeError`` if refused."""
+    message = ua.CallRequest()
+    message.Parameters.MethodsToCall = [ua.CallMethodRequest(of, method, arguments)]
+    answer = struct_from_binary(ua.CallResponse, await request(client, message, timeout_s))
+    answer.ResponseHeader.ServiceResult.check()
+    result = answer.Results[0]
+    if result.StatusCode.is_bad():  # uncertain: done, and the answer says what is the matter
+        result.StatusCode.check()
+    return [variant.Value for variant in result.OutputArguments]
+
+
+def bare(node: ua.NodeId, raw: Scalar, kind: str) -> ua.WriteValue:
+    """A typed value alone: many PLCs refuse a status or a time beside it."""
+    made: Any = ua
+    value = made.DataValue(Value=variant(raw, kind), StatusCode=None)
+    written: ua.WriteValue = made.WriteValue(
+        NodeId=node, AttributeId=ua.AttributeIds.Value, Value=value
+    )
+    return written
+
+
+async def write_values(
+    client: Client, values: list[ua.WriteValue], timeout_s: float
+) -> dict[int, int]:
+    """One Write request; the status of each value that was not simply taken, by its place."""
+    if not values:
+        return {}
+    message = ua.WriteRequest()
+    message.Parameters.NodesToWrite = values
+    answer = struct_from_binary(ua.WriteResponse, await request(client, message, timeout_s))
+    answer.ResponseHeader.ServiceResult.check()
+    return {at: code.value for at, code in enumerate(answer.Results) if not code.is_good()}
+
+
+async def read_values(client: Client, ids: Sequence[ua.NodeId]) -> list[tuple[Any, int]]:
+    """Raw value and status code of each node."""
+    parameters = ua.ReadParameters()
+    parameters.NodesToRead = [
+        ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in ids
+    ]
+    return [
+        (
+            None if answer.Value is None else answer.Value.Value,
+            0 if answer.StatusCode is None else answer.StatusCode.value,
+        )
+        for answer in await client.uaclient.read(parameters)
+    ]

@@ -1,0 +1,125 @@
+"""A batch of setpoints to a foreign PLC: written once, as bare typed values, then read back.
+
+All of it leaves in one Write request, the heartbeat beside it and the sequence number last. A foreign
+PLC may take one value and refuse the next: what then is in force is no refusal but a mismatch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from asyncua import Client, ua
+
+from twin.config.mapping import ActSpec
+from twin.cycle import Acknowledgement, Batch, Outcome
+from twin.equipment.binding import REFUSALS
+from twin.equipment.foreign.bound import Bound
+from twin.equipment.foreign.calls import bare, call_method, read_values, write_values
+from twin.equipment.foreign.meaning import NotWritable, counted, fitted
+from twin.equipment.foreign.pause import Pause
+from twin.equipment.opcua_types import name_of, refusal
+from twin.signals import Setpoint
+
+ECHO_S = 0.05
+"""How often what is in force is read while the PLC has not shown a write."""
+ECHO = "control.echo_seq"
+
+
+async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) -> Acknowledgement:
+    """Send a batch. Raises ``UaStatusCodeError`` for an answer that leaves open what was taken."""
+    written = [s for s in batch.setpoints if s.signal in bound.encodings]
+    pauses = [(s, pause) for s in batch.setpoints if (pause := Pause.of_signal(bound, s.signal))]
+    moved = {s.signal for s in written} | {s.signal for s, _ in pauses}
+    unbound = [s.signal for s in batch.setpoints if s.signal not in moved]
+    if unbound:
+        what = f"the mapping has nothing to write for {', '.join(unbound)}"
+        return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, what)
+    try:
+        sent = [_encoded(bound, setpoint) for setpoint in written]
+    except NotWritable as error:
+        return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, str(error))
+    for counter, number in _counters(bound, batch):
+        if counter is not None and counter.target is not None:
+            kind = _kind(bound, counter, "UInt32")
+            sent.append(bare(bound.node(counter.target), counted(number, kind), kind))
+    bad = await write_values(client, sent, timeout_s)
+    told = [setpoint.signal for setpoint in written] + ["a counter"] * len(sent)
+    said = [f"{told[at]}: {name_of(code)}" for at, code in bad.items()]
+    vague = [code for at, code in bad.items() if at < len(written) and code not in REFUSALS]
+    if vague:
+        raise refusal(vague[0])
+    if not batch.setpoints:
+        outcome = Outcome.REJECTED if said else Outcome.ACCEPTED
+        return Acknowledgement(batch.sequence, outcome, {}, "; ".join(said) or "heartbeat")
+    if written and not pauses and all(at in bad for at in range(len(written))):
+        return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, "; ".join(said))
+    said += [no for s, pause in pauses if (no := await pause.move(client, s, timeout_s))]
+    taken = {s.signal: (s.value, bound.encodings[s.signal]) for s in written}
+    bound.interpretation.asked.update({bound.place[name]: each for name, each in taken.items()})
+    return await _read_back(bound, client, batch, said)
+
+
+async def act(bound: Bound, client: Client, part: ActSpec | None, timeout_s: float) -> None:
+    """A part of the handshake, unless it is absent. Raises ``UaStatusCodeError`` if refused."""
+    if part is None:
+        return
+    if part.call is not None and part.of is not None:
+        await call_method(client, bound.node(part.of), bound.node(part.call), [], timeout_s)
+    elif part.target is not None:
+        kind = _kind(bound, part, "Boolean")
+        raw = fitted(True if part.value is None else part.value, kind)
+        values = [bare(bound.node(part.target), raw, kind)]
+        for code in (await write_values(client, values, timeout_s)).values():
+            raise refusal(code)
+
+
+async def _read_back(
+    bound: Bound, client: Client, batch: Batch, refused: list[str]
+) -> Acknowledgement:
+    """What is in force: read until it is what was asked and the echo has come, or long enough."""
+    asked = {setpoint.signal: setpoint.value for setpoint in batch.setpoints}
+    echoes = ECHO in bound.mapping.signals
+    names = [*asked, *([ECHO] if echoes else [])]
+    patience_s = 0.0 if refused else bound.mapping.server.readback_s
+    while True:
+        shown = await _shown(bound, client, names)
+        late = echoes and not shown[ECHO] >= batch.sequence
+        other = [f"{n} is {shown[n]:g}" for n, value in asked.items() if shown[n] != value]
+        if patience_s <= 0.0 or not (other or late):
+            break
+        await asyncio.sleep(ECHO_S)
+        patience_s -= ECHO_S
+    if bound.place[ECHO] in bound.interpretation.stand_ins:
+        bound.interpretation.stand_ins[bound.place[ECHO]] = float(batch.sequence)
+    unechoed = [f"the PLC has not echoed batch {batch.sequence}"] if late else []
+    said = "; ".join([*refused, *other, *unechoed])
+    active = {name: shown[name] for name in asked if not math.isnan(shown[name])}
+    outcome = Outcome.MISMATCH if said else Outcome.ACCEPTED
+    return Acknowledgement(batch.sequence, outcome, active, said or "read back")
+
+
+async def _shown(bound: Bound, client: Client, names: list[str]) -> dict[str, float]:
+    """The values of signals now; NaN for what cannot be told."""
+    ids = [bound.node(bound.mapping.signals[name]) for name in names]
+    raw = zip(names, await read_values(client, ids), strict=True)
+    value = bound.interpretation.value
+    return {name: value(bound.place[name], held, code)[0] for name, (held, code) in raw}
+
+
+def _encoded(bound: Bound, setpoint: Setpoint) -> ua.WriteValue:
+    encoding, spec = bound.encodings[setpoint.signal], bound.mapping.signals[setpoint.signal].write
+    assert spec is not None
+    return bare(bound.node(spec), encoding.raw(setpoint.value), encoding.type)
+
+
+def _counters(bound: Bound, batch: Batch) -> list[tuple[ActSpec | None, int]]:
+    shake = bound.mapping.handshake
+    beat = (shake.heartbeat, batch.heartbeat)
+    return [beat, (shake.sequence, batch.sequence)] if batch.setpoints else [beat]
+
+
+def _kind(bound: Bound, part: ActSpec, otherwise: str) -> str:
+    """The type to write: the file's, else the node's own."""
+    live = bound.located.at(part.target)
+    return part.type or ("" if live is None else live.type) or otherwise
