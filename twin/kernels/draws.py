@@ -40,7 +40,8 @@ WHAT_IF = 16
     GUESS,
     LEARNED,
     CYCLE_LEFT,
-) = range(18)
+    RANDOMISED,
+) = range(19)
 # New ones come at the end: a stream must not change because another one is added.
 
 
