@@ -13,11 +13,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from twin.act.asked import in_numbers, is_number
 from twin.act.limit_change import FIRST, LimitChange
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
+from twin.kernels.limits import (
+    ENGINEERING,
+    FREE,
+    NO_LIMITS,
+    OPERATOR,
+    RATE,
+    VALIDITY,
+    granted,
+)
 from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
@@ -26,6 +38,7 @@ FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
+_NAMES = {OPERATOR: "operator", ENGINEERING: "engineering", VALIDITY: "validity"}
 MISMATCHES_ALLOWED = 3
 _MOVES_A_FROZEN = ("off", "open", "hard", "freeze")
 INIT_PERIODS = 5
@@ -69,6 +82,7 @@ class Guard:
 
     def __init__(self, signals: tuple[Signal, ...], control: ControlSpec) -> None:
         self._mvs = {s.name: s for s in signals if s.role is Role.MV}
+        self._limits = {name: limits_of(signal) for name, signal in self._mvs.items()}
         self._critical = tuple(s.name for s in signals if s.critical)
         self._control = control
         self._period_us = round(control.period_s * 1e6)
@@ -334,7 +348,7 @@ class Guard:
     def _clip(
         self, action: Action, observation: Observation, memory: GuardMemory
     ) -> tuple[tuple[Setpoint, ...], tuple[Clip, ...]]:
-        granted: list[Setpoint] = []
+        moves: list[Setpoint] = []
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
@@ -355,31 +369,32 @@ class Guard:
             if why:
                 clips.append(Clip(name, asked, value, why))
             if value != active:
-                granted.append(Setpoint(name, value))
-        return tuple(granted), tuple(clips)
+                moves.append(Setpoint(name, value))
+        return tuple(moves), tuple(clips)
 
     def _within(
         self, signal: Signal, asked: float, active: float, time_us: int, memory: GuardMemory
     ) -> tuple[float, str]:
         """The nearest value that limits and rate allow; limits are approached at the rate."""
-        value, why = asked, ""
-        if signal.discrete:
-            value = float(round(value))
-        for limits, name in (
-            (memory.limits.get(signal.name, signal.operator), "operator"),
-            (signal.engineering, "engineering"),
-            (signal.validity, "validity"),
-        ):
-            if limits is not None and not limits.holds(value):
-                value = limits.clip(value)
-                why = why or f"{name} limits [{limits.lo:g}, {limits.hi:g}]"
-        if signal.discrete:
-            return value, why
         since_us = time_us - memory.written_us.get(signal.name, time_us - self._period_us)
-        most = signal.rate_per_s * min(max(since_us, 0), self._period_us) / 1e6
-        if abs(value - active) > most:
-            value = active + math.copysign(most, value - active)
-            if signal.validity is not None:
-                value = signal.validity.clip(value)  # rounding must not carry it over the edge
-            why = why or f"rate limit {signal.rate_per_s:g}/s"
-        return value, why
+        elapsed_us = min(max(since_us, 0), self._period_us)
+        limits = self._limits[signal.name]
+        narrowed = memory.limits.get(signal.name)
+        if narrowed is not None:
+            limits = np.array([narrowed.lo, narrowed.hi, *limits[2:]])
+        value, why = granted(
+            float(asked), active, limits, signal.rate_per_s, elapsed_us, signal.discrete
+        )
+        if why == FREE:
+            return value, ""
+        if why == RATE:
+            return value, f"rate limit {signal.rate_per_s:g}/s"
+        name, at = _NAMES[why], 2 * (why - OPERATOR)
+        return value, f"{name} limits [{limits[at]:g}, {limits[at + 1]:g}]"
+
+
+def limits_of(signal: Signal) -> NDArray[np.float64]:
+    """Low and high end of operator, engineering and validity limits, as `granted` takes them."""
+    nested = (signal.operator, signal.engineering, signal.validity)
+    ends = [NO_LIMITS if each is None else (each.lo, each.hi) for each in nested]
+    return np.array(ends).ravel()

@@ -42,7 +42,8 @@ WHAT_IF = 16
     LEARNED,
     CYCLE_LEFT,
     RESAMPLE,
-) = range(19)
+    RANDOMISED,
+) = range(20)
 # New ones come at the end: a stream must not change because another one is added.
 
 
