@@ -58,7 +58,7 @@ def assert_authority(book: Book, rows: list[Row]) -> None:
         assert value_of(book, cycle.reading, "control.permit_remote") == 1.0
         assert value_of(book, cycle.reading, "control.mode") == 3.0
         assert value_of(book, cycle.reading, "control.shed") == 0.0
-    before, off_mvs = Mode.ADVISORY, set[str]()
+    before, off_mvs, is_frozen = Mode.ADVISORY, set[str](), False
     for cycle in book.cycles:
         for verb, _, reason in (command.partition(": ") for command in cycle.commands):
             if verb in ("mv_off", "mv_on"):
@@ -76,6 +76,11 @@ def assert_authority(book: Book, rows: list[Row]) -> None:
             assert "start" in verbs
         if before is Mode.SHED and mode not in (Mode.SHED, Mode.OFF):
             assert verbs & {"ack", "open"}
+        if is_frozen:  # out of it leads an operator's word, or what the line forces
+            assert mode in (Mode.HOLD, Mode.SHED) or verbs & {"open", "off"}
+        is_frozen = mode is Mode.HOLD and (is_frozen or "freeze" in verbs)
+        if "freeze" in verbs:
+            assert mode is not Mode.CLOSED
         if verbs & {"open", "off"}:
             assert mode not in WITH_AUTHORITY
         before = mode

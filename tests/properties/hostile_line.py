@@ -47,6 +47,7 @@ class Happening(StrEnum):
     DISK_FULL = "the intent cannot be stored"
     LATE_OPEN = "late: the operator takes authority back"
     LATE_OFF = "late: the operator switches the loop off"
+    LATE_FREEZE = "late: the operator freezes the setpoints"
     LATE_CLOCK = "late: the deadline passes"
     LATE_PERMIT = "late: the PLC withdraws its permit"
     NO_PERMIT = "the PLC withdraws its permit"
@@ -57,7 +58,11 @@ class Happening(StrEnum):
     PAUSE = "the watchdog bites"
 
 
-LATE_WORDS = {Happening.LATE_OPEN: "open", Happening.LATE_OFF: "off"}
+LATE_WORDS = {
+    Happening.LATE_OPEN: "open",
+    Happening.LATE_OFF: "off",
+    Happening.LATE_FREEZE: "freeze",
+}
 LOSSES = (Happening.LOST, Happening.LANDED, Happening.UNKNOWN)
 
 

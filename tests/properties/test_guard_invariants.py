@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.guard_witness import assert_safe, doubt
@@ -114,7 +114,9 @@ class Course:
                 command(verb, reason)
         elif word:
             command(verb, reason)
-        if n % 2 == 0 and mode in self.EAGER:
+        if n % 2 == 0 and self.company.runtime.loop.memory.guard.is_frozen:
+            command("open")
+        elif n % 2 == 0 and mode in self.EAGER:
             # The PLC may have shed as well: its reset waits for an acknowledgement in ADVISORY.
             command("ack" if n % 4 and n > 2 else self.EAGER[mode])
         self.hostile.asks = asked(self.company.book.signals, self.luck)
@@ -163,6 +165,8 @@ def test_what_the_plc_receives_is_safe(plant: str) -> None:
 
     @settings(deadline=None, max_examples=80, derandomize=True)
     @given(st.integers(0, 2**32 - 1), faults_of(plant), HAPPENINGS, words_of(plant))
+    @example(1, [], dict.fromkeys(range(4, TURNS, 3), Happening.LATE_PERMIT), {})
+    @example(1, [], dict.fromkeys(range(4, TURNS, 3), Happening.LATE_FREEZE), {})
     def every_course(
         seed: int,
         faults: list[tuple[str, Fault, int, int]],

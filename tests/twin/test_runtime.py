@@ -93,7 +93,7 @@ async def test_a_batch_leaves_at_its_deadline_and_not_after_it() -> None:
         assert left or cycle.acknowledged.detail == "too late: the deadline has passed"
 
 
-@pytest.mark.parametrize("verb", ["open", "off"])
+@pytest.mark.parametrize("verb", ["open", "off", "freeze"])
 @pytest.mark.parametrize("reason", ["", "alarm: heat"])
 async def test_authority_taken_back_between_decision_and_write_skips_it(
     verb: str, reason: str
@@ -288,7 +288,9 @@ async def test_a_line_that_cannot_be_reached_at_the_end_is_no_error() -> None:
 @pytest.mark.parametrize("verb", ["fault", "confirmed", "recovered", "Close", "close: now", ""])
 def test_a_word_that_no_operator_has_is_refused(verb: str) -> None:
     runtime, _, _ = driven()
-    with pytest.raises(ValueError, match="there are: start, close, open, off, ack"):
+    with pytest.raises(
+        ValueError, match="there are: start, close, open, off, freeze, ack, mv_off, mv_on, limits"
+    ):
         runtime.command(verb)
     assert list(runtime._commands) == []
 

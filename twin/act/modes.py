@@ -54,9 +54,11 @@ TABLE = (
     # Where authority has been given up already, giving it up again still comes first.
     Transition(Mode.OFF, "off", Mode.OFF),
     Transition(Mode.OFF, "open", Mode.OFF),
+    Transition(Mode.OFF, "freeze", Mode.OFF),
     Transition(Mode.OFF, "start", Mode.ADVISORY),
     Transition(Mode.ADVISORY, "off", Mode.OFF),
     Transition(Mode.ADVISORY, "open", Mode.ADVISORY),
+    Transition(Mode.ADVISORY, "freeze", Mode.ADVISORY),
     # The PLC may have shed before we came: its reset waits for the same word.
     Transition(Mode.ADVISORY, "ack", Mode.ADVISORY),
     Transition(

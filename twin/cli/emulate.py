@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twin.store.historian import Historian
 
 NAME = "emulate"
+MOST_FILES = 65_536
 NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
@@ -189,6 +190,7 @@ class _Server:
         import asyncio
         import contextlib
         import gc
+        import resource
         import signal
         import threading
 
@@ -196,6 +198,10 @@ class _Server:
 
         # The standard address space is a hundred thousand objects that stay: not worth searching.
         gc.disable()
+        # Each connection is a file: those who only hold the door open must not keep others out.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

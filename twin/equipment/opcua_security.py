@@ -20,6 +20,7 @@ from typing import Any
 from asyncua import Client, Server, ua
 from asyncua.crypto import security_policies
 
+from twin.equipment.bounded_server import BoundedServer
 from twin.equipment.callers import Lobby
 from twin.equipment.gate import Gate, Witness
 from twin.equipment.pki import (
@@ -97,7 +98,7 @@ def is_loopback(host: str) -> bool:
 
 def open_server() -> Server:
     """A server for this machine alone: no encryption, no users."""
-    server = Server(Lobby(None))
+    server = BoundedServer(Lobby(None))
     server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
     server.set_identity_tokens([ua.AnonymousIdentityToken])
     return server
@@ -112,7 +113,7 @@ def closed_server(security: ServerSecurity) -> tuple[Server, Gate]:
         msg = f"a server needs at least one user, and there is none in {security.users}"
         raise ValueError(msg)
     gate = Gate(security.pki, Doorman(security.users), security.witness)
-    server = Server(Lobby(gate))
+    server = BoundedServer(Lobby(gate))
     server.set_security_policy([kind for _, kind in POLICIES.values()])
     server.set_identity_tokens([ua.UserNameIdentityToken])
     return server, gate

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.twin.act.observations import (
     CONTROL,
@@ -19,8 +21,9 @@ from tests.twin.act.observations import (
 )
 from twin.act.asked import stand_in
 from twin.act.guard import MISMATCHES_ALLOWED, Guard, GuardMemory
+from twin.act.limit_change import LimitChange
 from twin.cycle import Acknowledgement, Action, Clip, Decision, Mode, Observation, Outcome
-from twin.signals import Quality
+from twin.signals import Limits, Quality
 
 GUARD = Guard(SIGNALS, CONTROL)
 
@@ -434,3 +437,98 @@ def test_a_plc_that_was_out_of_sight_is_asked_again() -> None:
     assert (unseen.mode, unseen.command) == (Mode.HOLD, "RequestRemote")
     again = turns.grant({TAKT: 80.0}, observation(630.0, control__mode=3.0))
     assert (again.mode, written(again)) == (Mode.CLOSED, {TAKT: 80.0})
+
+
+def test_a_frozen_loop_holds_everything_until_somebody_opens_it() -> None:
+    turns = Turns()
+    frozen = turns.grant({TAKT: 100.0}, observation(600.0), "freeze: a look at the mould")
+    assert (frozen.mode, frozen.reasons) == (Mode.HOLD, ("operator: freeze (a look at the mould)",))
+    assert written(frozen) == {}
+    for k in range(1, 30):  # long after the hold time, with good inputs, and a model in doubt
+        doubts = ("drift: heat",) if k == 7 else ()
+        later = turns.grant({TAKT: 100.0}, observation(600.0 + 30.0 * k), *doubts)
+        assert (later.mode, later.reasons) == (Mode.HOLD, frozen.reasons)
+        assert later.batch is not None
+        assert later.batch.setpoints == ()
+        assert later.batch.heartbeat == k + 1  # so that the PLC leaves the last ones in force
+    assert turns.memory.holds_us == []  # no hold that would count as flapping
+    assert turns.grant({}, observation(1600.0), "close: go on").mode is Mode.HOLD
+    assert turns.grant({}, observation(1630.0), "open").mode is Mode.ADVISORY
+    assert turns.grant({}, observation(1660.0, control__mode=2.0), "close").mode is Mode.INIT
+    assert turns.grant({TAKT: 100.0}, observation(1690.0)).mode is Mode.CLOSED
+
+
+def test_a_frozen_loop_still_sheds_and_takes_nothing_back() -> None:
+    turns = Turns()
+    turns.grant({}, observation(600.0), "freeze")
+    assert turns.grant({}, lost(630.0)).mode is Mode.HOLD
+    back = turns.grant({}, observation(660.0, control__mode=2.0))  # the PLC was started again
+    assert (back.mode, back.command) == (Mode.HOLD, "")
+    shed = turns.grant({}, observation(690.0, control__mode=2.0, control__shed=1.0))
+    assert shed.mode is Mode.SHED
+    assert not turns.memory.is_frozen
+
+
+@pytest.mark.parametrize("mode", [Mode.OFF, Mode.ADVISORY, Mode.SHED])
+def test_where_nothing_is_written_there_is_nothing_to_freeze(mode: Mode) -> None:
+    turns = Turns(mode)
+    assert turns.grant({}, observation(600.0, control__mode=2.0), "freeze").mode is mode
+    assert not turns.memory.is_frozen
+
+
+def test_a_freeze_while_the_loop_is_being_closed_opens_it() -> None:
+    turns = Turns(Mode.INIT)
+    assert turns.grant({}, observation(600.0), "freeze").mode is Mode.ADVISORY
+
+
+def change(signal: str, lo: float, hi: float, version: int = 1) -> str:
+    return f"limits: {LimitChange(signal, Limits(lo, hi), version).in_words('a trial')}"
+
+
+def test_an_operator_narrows_and_widens_limits() -> None:
+    turns = Turns()
+    narrow = turns.grant({TAKT: 190.0}, observation(600.0), change(TAKT, 60.0, 90.0))
+    assert written(narrow) == {TAKT: 90.0}
+    assert narrow.clips == (Clip(TAKT, 190.0, 90.0, "operator limits [60, 90]"),)
+    # The present value stands outside now: it is brought back at the rate.
+    outside = turns.grant({TAKT: 190.0}, observation(660.0, line__takt_s=230.0))
+    assert written(outside) == {TAKT: 230.0 - 30.0 * 4.0}
+    assert turns.memory.limits_version == 2
+    wide = turns.grant(
+        {TAKT: 280.0}, observation(720.0, line__takt_s=200.0), change(TAKT, 40, 300, 2)
+    )
+    assert written(wide) == {TAKT: 280.0}
+    assert turns.memory.limits_version == 3
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        change(TAKT, 60.0, 90.0, 2),  # of limits that were not there to be seen
+        change(TAKT, 60.0, 90.0, 0),
+        change(TAKT, 39.0, 90.0),  # beyond what the process was designed for
+        change(TAKT, 60.0, 301.0),
+        change(TEMP, 100.0, 200.0),  # nothing that is set
+        "limits: line.takt_s 90 60 1",
+        "limits: line.takt_s nan 60 1",
+        "limits: line.takt_s 60 90",
+        "limits: line.takt_s 60 90 one",
+        "limits: ",
+        "limits",
+    ],
+)
+def test_limits_that_cannot_be_change_nothing(word: str) -> None:
+    turns = Turns()
+    decision = turns.grant({TAKT: 300.0}, observation(600.0, line__takt_s=200.0), word)
+    assert written(decision) == {TAKT: 240.0}
+    assert (turns.memory.limits, turns.memory.limits_version) == ({}, 1)
+
+
+@given(
+    st.floats(-1e300, 1e300), st.floats(-1e300, 1e300), st.integers(0, 10**9), st.text(max_size=40)
+)
+def test_a_change_of_limits_comes_back_from_its_words(
+    one: float, other: float, version: int, why: str
+) -> None:
+    limits = LimitChange(TAKT, Limits(min(one, other), max(one, other)), version)
+    assert LimitChange.parse(limits.in_words(why)) == limits

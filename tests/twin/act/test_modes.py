@@ -40,6 +40,9 @@ def test_authority_rises_by_an_operators_event_only() -> None:
         if after is Mode.CLOSED and mode is not Mode.CLOSED:
             came_by = {Mode.INIT: "confirmed", Mode.HOLD: "recovered"}
             assert came_by[mode] in happened
+        if "freeze" in happened:
+            assert after is not Mode.CLOSED
+            assert after is not Mode.INIT
         if mode is Mode.SHED and after is not Mode.SHED:
             assert happened & {"ack", "open", "off"}
             assert after in (Mode.ADVISORY, Mode.OFF)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,7 +79,14 @@ def test_a_paced_line_is_commanded_by_its_operator(tmp_path: Path) -> None:
         emulator.send_signal(signal.SIGINT)
         emulator.communicate(timeout=60)
     assert emulator.returncode == 0
-    assert twin("replay", only_run(tmp_path / "runs"))[0] == 0
+    folder = only_run(tmp_path / "runs")
+    assert twin("replay", folder)[0] == 0
+    assert twin("audit", "verify", folder)[0] == 0
+    (audit,) = json.loads(twin("audit", "show", folder, "--kind", "command", "--json")[1])
+    told = [(row["what"], row["who"]) for row in audit["rows"]]
+    assert {who for _, who in told} == {getpass.getuser(), "twin run"}
+    for what in ("close", "limits", "refused: limits", "freeze", "refused: close", "open", "off"):
+        assert (what, getpass.getuser()) in told
 
 
 def _commanded(process: subprocess.Popen[str], runs: Path) -> None:
@@ -95,10 +104,32 @@ def _commanded(process: subprocess.Popen[str], runs: Path) -> None:
         assert closing[1] == "INIT"
         closing = loop("status")
     assert loop("close", "--reason", "again")[0] == 5
+    _limited(runs)
+    assert "  link: encrypted" in twin("loop", "status", "--out", runs)[1]
+    assert loop("freeze", "--reason", "a look") == (0, "HOLD")
+    assert loop("status") == (0, "HOLD")
+    assert loop("close", "--reason", "again")[0] == 5
     assert loop("open") == (0, "ADVISORY")
+    assert loop("freeze")[0] == 5
     assert loop("off") == (0, "OFF")
     assert loop("close", "--reason", "x")[0] == 4
     assert loop("start") == (0, "ADVISORY")
+
+
+def _limited(runs: Path) -> None:
+    def limits(*arguments: object) -> tuple[int, dict[str, Any]]:
+        code, out, _ = twin("limits", *arguments, "--out", runs, "--json")
+        return code, json.loads(out)
+
+    code, told = limits("get")
+    assert (code, told["version"]) == (0, 1)
+    lo, hi = told["limits"]["line.takt_s"]["engineering"]
+    change = ("set", "line.takt_s", lo, hi, "--reason", "trial")
+    code, told = limits(*change, "--version", 1)
+    assert (code, told["version"]) == (0, 2)
+    assert told["limits"]["line.takt_s"]["operator"] == [lo, hi]
+    assert limits(*change, "--version", 1)[0] == 5  # somebody was quicker
+    assert limits("set", "line.takt_s", lo, hi + 1.0, "--version", 2, "--reason", "x")[0] == 4
 
 
 @pytest.mark.slow
