@@ -57,9 +57,9 @@ class Books:
         at = self.layout
         self._kernel["open_books"](rows, at.common, at.instruments, self.batch, self.answer)
 
-    def read(self, rows: Rows) -> None:
-        """Take the reading of this moment in."""
-        self._kernel["read"](rows, self.layout.common, self.layout.instruments, self.batch)
+    def read(self, rows: Rows, *, is_due: bool = True) -> None:
+        """Take the reading of this moment in; ``is_due``: with a decision upon it."""
+        self._kernel["read"](rows, is_due, self.layout.common, self.layout.instruments, self.batch)
 
     def take_over(self, rows: Rows) -> None:
         """The first decision is due."""
@@ -104,22 +104,24 @@ class SideBySide(Books):
             batch.f[n, outside : outside + width] = world.table[:width]
         self.open(rows)
         values = np.full((rows.size, at.moves.kinds.size), np.nan)
-        for _ in range(at.terms.first_us // at.common.period_us):
-            self._go_on(rows, values)
+        count = at.terms.first_us // at.common.period_us
+        for turn in range(count):
+            self._go_on(rows, values, is_due=turn + 1 == count)
         self.take_over(rows)
 
     def step(self, actions: NDArray[np.float64]) -> None:
         """One decision of all lines."""
         at, batch, rows = self.layout, self.batch, self._all
         since_us = batch.now_us.copy()
-        self.answer.filtered[:] = False
+        self._kernel["aim"](actions, at.moves, batch, self.answer)
         values = np.empty((rows.size, at.moves.kinds.size))
-        for _ in range(at.terms.decision_us // at.common.period_us):
-            self._kernel["ask"](rows, actions, at.common, at.moves, batch, self.answer, values)
-            self._go_on(rows, values)
+        count = at.terms.decision_us // at.common.period_us
+        for turn in range(count):
+            self._kernel["ask"](rows, at.common, at.moves, batch, self.answer, values)
+            self._go_on(rows, values, is_due=turn + 1 == count)
         self.judge(rows, since_us)
 
-    def _go_on(self, rows: Rows, values: NDArray[np.float64]) -> None:
+    def _go_on(self, rows: Rows, values: NDArray[np.float64], *, is_due: bool) -> None:
         """Setpoints in force, then a control period of plant time, then a reading; not where it has ended."""
         at, b, moves = self.layout, self.batch, self.layout.moves
         nows_us = b.now_us[rows]
@@ -134,7 +136,7 @@ class SideBySide(Books):
         if not whole:
             b.f[rows], b.i[rows] = f, i
         b.now_us[rows] = untils_us
-        self.read(rows[untils_us > nows_us])
+        self.read(rows[untils_us > nows_us], is_due=is_due)
 
 
 def _batch(n: int, world: World, layout: Layout) -> turns.Batch:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.env.layout import layout_of
-from controllers.env.schema import DECISION_S, FORECAST, PRICE, Field, action_signals, schema_of
+from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, schema_of
 from controllers.env.worlds import PriceAhead
 from twin.cycle import Observation
 from twin.kernels.observation import asked, pack
@@ -82,12 +82,12 @@ class Observer:
             else:
                 shown.append(ahead[at] if kind == turns.FORECAST else previous[at])
         common, view = self._layout.common, self._layout.view
-        out = np.empty((1, len(self.schema.observation)), dtype=np.float32)
+        out: NDArray[np.float32] = np.empty((1, len(self.schema.observation)), dtype=np.float32)
         pack(
             np.array([shown]), common.buffers, common.stations, common.shift_s, view.lo, view.hi,
             out,
         )  # fmt: skip
-        return out[0]
+        return out.reshape(-1)
 
     def asked(self, action: Sequence[float]) -> list[float]:
         """What numbers between -1 and 1 ask for, in engineering units and the order of the schema."""
@@ -101,7 +101,7 @@ class Observer:
 
     def _ahead(self, observation: Observation, now_s: float) -> tuple[float, float]:
         if f"env.{PRICE}" not in observation.index:
-            return (0.0,) * len(FORECAST)
+            return 0.0, 0.0
         return self._price.ahead(observation[f"env.{PRICE}"], now_s)
 
 

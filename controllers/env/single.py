@@ -121,12 +121,12 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if asked.shape != self.action_space.shape or not np.isfinite(asked).all():
             raise ValueError(f"an action is {self.action_space.shape} finite numbers")
         books, terms = self._books, self._books.layout.terms
-        self._asked.setpoints = self._observer.setpoints(asked)
+        self._asked.setpoints = self._observer.setpoints(asked.tolist())
         self._previous = list(self._asked.setpoints.values())
         books.batch.previous[0] = self._previous
         since_us = books.batch.now_us.copy()
         until_us = min(int(since_us[0]) + terms.decision_us, int(books.batch.ends_us[0]))
-        filtered, given_up = False, ()
+        filtered, given_up = False, tuple[str, ...]()
         while self.plc.now_us < until_us and not given_up:
             decision = self._turn().decision
             filtered = filtered or bool(decision.clips)

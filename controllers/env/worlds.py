@@ -112,6 +112,7 @@ class Worlds:
         self.setting = setting
         self.nominal = build_line(setting.plant, variant=setting.variant)
         self._price = PriceAhead(setting.plant)
+        self._forecast = lru_cache(maxsize=64)(self._forecast_of)
         self.world = lru_cache(maxsize=setting.worlds or 1)(self._made)
 
     def number(self, episode: int) -> int:
@@ -142,16 +143,19 @@ class Worlds:
     def _forecasts(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """By decision, from the price that the line shows then: the row of the table before."""
         plant = self.setting.plant
-        decisions = int(plant.shift_h * 3600.0 / self.setting.decision_s) + 1
         if PRICE not in plant.disturbances:
-            return np.zeros((decisions, len(FORECAST)))
+            return np.zeros((1, len(FORECAST)))
         column = list(plant.disturbances).index(PRICE)
         prices = table.reshape(-1, len(plant.disturbances) + 2)[:, column]
+        return self._forecast(prices.tobytes())
+
+    def _forecast_of(self, prices: bytes) -> NDArray[np.float64]:
+        """The same for a course of prices by minute; most worlds share a tariff."""
+        course, every_s = np.frombuffer(prices), self.setting.decision_s
         found = []
-        for n in range(decisions):
-            now_s = n * self.setting.decision_s
-            row = max(int(np.ceil(now_s / ROW_S)) - 1, 0)
-            found.append(self._price.ahead(float(prices[min(row, len(prices) - 1)]), now_s))
+        for n in range(int(self.setting.plant.shift_h * 3600.0 / every_s) + 1):
+            row = max(int(np.ceil(n * every_s / ROW_S)) - 1, 0)
+            found.append(self._price.ahead(float(course[min(row, course.size - 1)]), n * every_s))
         return np.array(found)
 
 
@@ -161,7 +165,7 @@ class PriceAhead:
     def __init__(self, plant: Plant) -> None:
         self._forecaster = Forecaster(plant)
         self._steps = max(1, round(3600.0 / plant.control.line_period_s))
-        self.ahead = lru_cache(maxsize=65536)(self._ahead)
+        self.ahead = lru_cache(maxsize=4096)(self._ahead)
 
     def _ahead(self, price: float, now_s: float) -> tuple[float, float]:
         """Mean of the next hour, and of the one after; the price of now where it is on no tariff."""

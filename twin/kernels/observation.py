@@ -48,7 +48,8 @@ def scaled(value: float, lo: float, hi: float) -> float:
 def asked(share: float, lo: float, hi: float) -> float:
     """The setpoint that a number between -1 and 1 asks for: exactly the limits at its ends."""
     share = min(max(share, -1.0), 1.0)
-    return 0.5 * ((1.0 - share) * lo + (1.0 + share) * hi)
+    value = 0.5 * ((1.0 - share) * lo + (1.0 + share) * hi)
+    return min(max(value, lo), hi)
 
 
 @njit(cache=True)

@@ -51,7 +51,8 @@ def turns() -> dict[str, Any]:
     """The functions of ``twin.line.turns`` that are called from Python, as machine code cached like the kernel."""
     costs = (cost.running_cost_eur, cost.stock_cost_eur, cost.tool_charge_eur)
     names = {function.__name__: njit(**OPTIONS)(function) for function in costs}
-    inner = bind(own_turns, names, njit(**OPTIONS))
+    # Records of arrays are costly to hand on: each array in them is counted at each call.
+    inner = bind(own_turns, names, njit(forceinline=True, **OPTIONS))
     found = {}
     for name in own_turns.CALLED:
         function = FunctionType(inner[name].py_func.__code__, inner, name)

@@ -182,8 +182,10 @@ class Terms(NamedTuple):
 # --- instruments -----------------------------------------------------------------------------------
 
 
-def measure(n: int, now_us: int, line: Common, instruments: Instruments, batch: Batch) -> None:
-    """Look at the instruments of line ``n``; what is lost keeps its last value, unless all is out of sight.
+def measure(
+    n: int, now_us: int, is_due: bool, line: Common, instruments: Instruments, batch: Batch
+) -> None:
+    """Look at the instruments of line ``n``; what is lost keeps its last value.
 
     As `twin.line.sensors` and `twin.sense.fusion` have it: without a critical input nothing is seen at all.
     """
@@ -192,14 +194,17 @@ def measure(n: int, now_us: int, line: Common, instruments: Instruments, batch: 
     hours, second = now_us / 3.6e9, now_us // 1_000_000
     seed, world = i[line.k[s.K_LINE_I] + s.SEED], i[line.k[s.K_LINE_I] + s.WORLD]
     books[IS_LOST] = 0.0
-    if fault > 0.0 or instruments.dropout.max() > 0.0:
-        for m in range(instruments.column.size):
-            if instruments.critical[m] and lost(m, second, fault, seed, world, instruments):
-                books[IS_LOST] = 1.0
+    may_be_lost = fault > 0.0
+    for m in range(instruments.column.size):
+        may_be_lost = may_be_lost or instruments.dropout[m] > 0.0
+        if instruments.critical[m] and lost(m, second, fault, seed, world, instruments):
+            books[IS_LOST] = 1.0
     if books[IS_LOST] > 0.0:
         books[BAD_READS] += 1.0
         return
     books[BAD_READS] = 0.0
+    if not (may_be_lost or is_due):  # the next reading shows all of it anew
+        return
     for m in range(instruments.column.size):
         if lost(m, second, fault, seed, world, instruments):
             continue
@@ -262,7 +267,7 @@ def open_books(
         open_book(n, batch.now_us[n] / 1e6, line, batch)
         batch.seen[n, :] = instruments.expected
         batch.seen_s[n, :] = NEVER_SEEN_S
-        measure(n, batch.now_us[n], line, instruments, batch)
+        measure(n, batch.now_us[n], True, line, instruments, batch)
 
 
 def open_book(n: int, now_s: float, line: Common, batch: Batch) -> None:
@@ -405,11 +410,19 @@ def active(n: int, m: int, moves: Moves, batch: Batch) -> float:
 
 # --- turns -------------------------------------------------------------------------------------------
 
-CALLED = ("open_books", "ask", "read", "take_over", "answer_all")
+CALLED = ("open_books", "aim", "ask", "read", "take_over", "answer_all")
 """What is called from Python; ``rows`` are the lines that are meant."""
 
 
-def ask(rows: Array, actions: Array, line: Common, moves: Moves, batch: Batch, answer: Answer, values: Array) -> None:  # fmt: skip
+def aim(actions: Array, moves: Moves, batch: Batch, answer: Answer) -> None:
+    """What the policy asks of each line from now on: ``actions`` between -1 and 1, one row a line."""
+    for n in range(actions.shape[0]):
+        answer.filtered[n] = False
+        for m in range(actions.shape[1]):
+            batch.previous[n, m] = asked(actions[n, m], moves.lo[m], moves.hi[m])
+
+
+def ask(rows: Array, line: Common, moves: Moves, batch: Batch, answer: Answer, values: Array) -> None:  # fmt: skip
     """The guard's part of a turn: what goes to the PLC of each line, NaN where nothing is to move.
 
     A line without a critical input is left alone, and one that was so for too long is given up.
@@ -420,13 +433,12 @@ def ask(rows: Array, actions: Array, line: Common, moves: Moves, batch: Batch, a
             answer.tripped[n] = True
         for m in range(moves.kinds.size):
             values[row, m] = np.nan
-            batch.previous[n, m] = asked(actions[n, m], moves.lo[m], moves.hi[m])
-            if batch.books[n, IS_LOST] > 0.0:
+            wanted, before = batch.previous[n, m], active(n, m, moves, batch)
+            if batch.books[n, IS_LOST] > 0.0 or wanted == before:  # whatever is asked is allowed
                 continue
-            before = active(n, m, moves, batch)
             value, why = granted(
-                batch.previous[n, m], before, moves.limits[m], moves.rate_per_s[m],
-                line.period_us, moves.discrete[m],
+                wanted, before, moves.limits[m], moves.rate_per_s[m], line.period_us,
+                moves.discrete[m],
             )  # fmt: skip
             if why != FREE:
                 answer.filtered[n] = True
@@ -434,10 +446,10 @@ def ask(rows: Array, actions: Array, line: Common, moves: Moves, batch: Batch, a
                 values[row, m] = value
 
 
-def read(rows: Array, line: Common, instruments: Instruments, batch: Batch) -> None:
-    """A reading of each line at its ``now_us``: instruments and meters."""
+def read(rows: Array, is_due: bool, line: Common, instruments: Instruments, batch: Batch) -> None:
+    """A reading of each line at its ``now_us``: instruments and meters. ``is_due``: a decision is."""
     for n in rows:
-        measure(n, batch.now_us[n], line, instruments, batch)
+        measure(n, batch.now_us[n], is_due, line, instruments, batch)
         read_meters(n, batch.now_us[n] / 1e6, line, batch)
 
 
