@@ -9,7 +9,7 @@ side 64 and 256. A decision is a minute of plant time in two turns of the loop. 
 - ``serial``: the saturated lines of ``benchmarks.engine`` with cycles of five seconds, where each of 5 or 20
   stations makes twelve parts in that minute: the engine itself takes most of the time there.
 
-Actions are drawn anew each decision, uniformly. Contenders take turns; each figure is the median of its rounds.
+Actions are drawn anew each decision, uniformly; on the saturated lines nobody sleeps and blanks come at once. Contenders take turns; each figure is the median of its rounds.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import LineVectorEnv
 from twin.clock import cpu_s
 from twin.config import Plant, load_plant
+from twin.config.revise import revised_plant
 
 SIDE_BY_SIDE = (64, 256)
 DECISIONS = 60_000
 """About so many in one round of one contender."""
+NEVER_DONE = 1e9
+"""Parts an hour that a saturated line could make: orders never end."""
 BARS = {
     "raw": {5: 200e3, 20: 75e3},
     "adapter_5": {64: 120e3, 256: 180e3},
@@ -42,7 +45,8 @@ BARS = {
 def serial(n: int) -> Plant:
     """The saturated line of ``benchmarks.engine``."""
     machines = [Machine(CYCLE_S, "exponential", BETWEEN_S, REPAIR_S)] * n
-    return serial_plant(machines, [BUFFER] * (n - 1))
+    plant = serial_plant(machines, [BUFFER] * (n - 1))
+    return revised_plant(plant, {("demand", "capacity_good_parts_per_h"): NEVER_DONE})
 
 
 def in_a_row(plant: Plant, times: int) -> Plant:
@@ -54,8 +58,7 @@ def in_a_row(plant: Plant, times: int) -> Plant:
         end = f"{first}_{m + 1}" if m + 1 < times else data["sink"]
         names = {buffer["name"]: f"{buffer['name']}_{m}" for buffer in data["buffers"]}
         names |= {data["sink"]: end, f"{first}": f"{first}_{m}"}
-        for buffer in data["buffers"]:
-            buffers.append({**buffer, "name": names[buffer["name"]]})
+        buffers += [{**buffer, "name": names[buffer["name"]]} for buffer in data["buffers"]]
         for station in data["stations"]:
             own = {
                 "name": f"{station['name']}_{m}",
@@ -82,6 +85,7 @@ class Contender:
         lines = LineVectorEnv(n, plant, world=world)
         self.stations = len(lines.setting.plant.stations)
         self._n, self._lines = n, lines
+        self._saturated = lines.setting.plant.name == "anchor"
         self._rng = np.random.default_rng(1)
         self._adapter = LineVecEnv(lines) if adapter else None
         self._step: Step = lines.step if self._adapter is None else self._adapter.step
@@ -93,6 +97,8 @@ class Contender:
         times = max(1, DECISIONS // self._n)
         shape = (times, *self._lines.action_space.shape)
         actions = self._rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        if self._saturated:
+            actions[:] = -1.0  # the shortest takt, and nobody sleeps
         began_s = cpu_s()
         for asked in actions:
             self._step(asked)

@@ -53,9 +53,12 @@ def outside(env: LineEnv) -> list[str]:
     found, moved_us = [], dict.fromkeys(signals, -(10**15))
     for got in env.plc.written:
         signal = signals[got.signal]
-        for limits in (signal.validity, signal.engineering, signal.operator):
-            if limits is None or not limits.holds(got.value):
-                found.append(f"{got.signal} = {got.value!r} lies outside {limits}")
+        nested = (signal.validity, signal.engineering, signal.operator)
+        found += [
+            f"{got.signal} = {got.value!r} lies outside {limits}"
+            for limits in nested
+            if limits is None or not limits.holds(got.value)
+        ]
         passed_us = min(got.time_us - moved_us[got.signal], period_us)
         most = signal.rate_per_s * passed_us / 1e6 * (1.0 + 1e-9)
         if not signal.discrete and abs(got.value - got.active_before) > most:
@@ -79,7 +82,6 @@ def shift(number: int, decisions: int | None = None) -> dict[str, Any]:
             break
         _, _, tripped, ended, info = env.step(asked)
         over, given_up, done = tripped or ended, info["given_up"], done + 1
-    env.close()
     found = outside(env)
     return {
         "number": number,

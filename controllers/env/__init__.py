@@ -1,7 +1,7 @@
 """Environments in which policies are trained: the line, its guard and its objective, as gymnasium has it.
 
-``takttwin/Line-v0`` is known to gymnasium once takttwin is installed (it is a plug-in), or this is imported.
-Schema and observer need no gymnasium, so that a policy can be run without it.
+``takttwin/Line-v0`` is known to gymnasium once this is imported, which gymnasium does itself for
+``gymnasium.make("controllers.env:takttwin/Line-v0")``; it has no plug-ins any more. Schema and observer need no gymnasium, so that a policy can be run without it.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from twin.act.guard import limits_of
 from twin.config import Plant
 from twin.config.plant import SensorSpec
 from twin.kernels.observation import LINE
+from twin.line import batch as records
 from twin.line import schema as s
-from twin.line import turns
 from twin.line.model import Line
 from twin.line.sensors import FIRST_STREAM
 from twin.line.setpoints import Setpoints
@@ -26,11 +26,11 @@ from twin.objective import Objective
 class Layout:
     """All that is the same for every line of a batch, as the kernel takes it."""
 
-    common: turns.Common
-    moves: turns.Moves
-    instruments: turns.Instruments
-    view: turns.View
-    terms: turns.Terms
+    common: records.Common
+    moves: records.Moves
+    instruments: records.Instruments
+    view: records.View
+    terms: records.Terms
 
     @property
     def shown(self) -> int:
@@ -54,12 +54,12 @@ def layout_of(line: Line, schema: Schema, decision_s: float, correction_eur: flo
         _common(line),
         _moves(line, schema),
         table,
-        turns.View(kinds, places, lo, hi),
-        turns.Terms(backlog_eur or 1.0, correction_eur, decision_us, decision_us),
+        records.View(kinds, places, lo, hi),
+        records.Terms(backlog_eur or 1.0, correction_eur, decision_us, decision_us),
     )
 
 
-def _common(line: Line) -> turns.Common:
+def _common(line: Line) -> records.Common:
     plant, o = line.plant, Objective.of(line.plant)
     edges, warm_up, stores = [], [], []
     for n, spec in enumerate(plant.stations):
@@ -80,7 +80,7 @@ def _common(line: Line) -> turns.Common:
         o.gas_eur_per_mwh, o.material_eur_per_kg, o.scrap_eur_per_kg, o.backlog_eur_per_part,
         o.wip_eur_per_part, o.tool_budget_eur_per_part, o.tool_excess_factor, o.peak_eur_per_kw,
     )  # fmt: skip
-    return turns.Common(
+    return records.Common(
         k=np.array(line.k, dtype=np.int64),
         stations=len(line.stations),
         elements=len(line.elements),
@@ -102,11 +102,11 @@ def _disturbance(plant: Plant, name: str) -> int:
     return names.index(name) if name in names else -1
 
 
-def _moves(line: Line, schema: Schema) -> turns.Moves:
+def _moves(line: Line, schema: Schema) -> records.Moves:
     signals = action_signals(line)
     found = Setpoints(line).moves({field.name: field.lo for field in schema.action})
     kinds, elements, columns, _ = zip(*found, strict=True)
-    return turns.Moves(
+    return records.Moves(
         kinds=np.array(kinds, dtype=np.int64),
         elements=np.array(elements, dtype=np.int64),
         columns=np.array(columns, dtype=np.int64),
@@ -118,7 +118,7 @@ def _moves(line: Line, schema: Schema) -> turns.Moves:
     )
 
 
-def _instruments(line: Line) -> tuple[list[str], turns.Instruments]:
+def _instruments(line: Line) -> tuple[list[str], records.Instruments]:
     """Each instrument's place in the state, and its luck, as `twin.line.sensors` has it."""
     reader, plant = TagReader(line), line.plant
     names, rows = [], []
@@ -157,7 +157,7 @@ def _instruments(line: Line) -> tuple[list[str], turns.Instruments]:
     kinds = (np.int64, np.float64, np.int64, np.int64, np.float64, np.float64, np.bool_, np.float64)
     columns = [[row[n] for row in rows] for n in range(len(kinds))]
     arrays: list[Any] = [np.array(of, dtype=kind) for of, kind in zip(columns, kinds, strict=True)]
-    return names, turns.Instruments(*arrays)
+    return names, records.Instruments(*arrays)
 
 
 def _luck(sensor: SensorSpec | None, stream: int) -> tuple[int, float, float]:
@@ -171,18 +171,18 @@ def _view(line: Line, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.i
     for n, element in enumerate(line.stations):
         for name in instruments(line, n):
             at = names.index(f"{element.name}.{name}")
-            found += [(turns.SEEN, at), (turns.AGE, at)]
+            found += [(records.SEEN, at), (records.AGE, at)]
         if element.kind == s.CONVEYOR:
-            found.append((turns.CARRIERS, n + 1))
+            found.append((records.CARRIERS, n + 1))
     for n, name in enumerate(line.disturbances):
         if f"env.{name}" in names:
             at = names.index(f"env.{name}")
-            found += [(turns.SEEN, at), (turns.AGE, at)]
+            found += [(records.SEEN, at), (records.AGE, at)]
         else:
-            found.append((turns.DISTURBANCE, n))
+            found.append((records.DISTURBANCE, n))
     if PRICE in line.disturbances:
-        found += [(turns.FORECAST, n) for n in range(len(FORECAST))]
+        found += [(records.FORECAST, n) for n in range(len(FORECAST))]
     mvs = range(len(action_signals(line)))
-    found += [(turns.ACTIVE, n) for n in mvs] + [(turns.PREVIOUS, n) for n in mvs]
+    found += [(records.ACTIVE, n) for n in mvs] + [(records.PREVIOUS, n) for n in mvs]
     kinds, places = np.array(found, dtype=np.int64).T
     return kinds.copy(), places.copy()

@@ -16,7 +16,7 @@ from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, sch
 from controllers.env.worlds import PriceAhead
 from twin.cycle import Observation
 from twin.kernels.observation import asked, pack
-from twin.line import turns
+from twin.line import batch as records
 from twin.line.model import Line
 from twin.line.tags import line_signals
 from twin.signals import UNUSABLE, Quality
@@ -43,16 +43,16 @@ class Observer:
         self._rest: list[tuple[int, str | int]] = []
         for kind, at in zip(view.kinds.tolist(), places, strict=True):
             name: str | int = at
-            if kind == turns.CARRIERS:
+            if kind == records.CARRIERS:
                 name = line.elements[at].name
-            elif kind == turns.DISTURBANCE:
+            elif kind == records.DISTURBANCE:
                 name = f"env.{line.disturbances[at]}"
-            elif kind == turns.ACTIVE:
+            elif kind == records.ACTIVE:
                 name = mvs[at]
             self._rest.append((kind, name))
         self._critical = [n for n, signal in enumerate(line_signals(line)) if signal.critical]
         self._seen = self._layout.instruments.expected.copy()
-        self._seen_s = np.full(self._seen.shape, turns.NEVER_SEEN_S)
+        self._seen_s = np.full(self._seen.shape, records.NEVER_SEEN_S)
 
     def note(self, observation: Observation) -> None:
         """What is measured now is known from now on; nothing is, without a critical input. Twice is no harm."""
@@ -71,16 +71,16 @@ class Observer:
         ahead = self._ahead(observation, now_s)
         for kind, at in self._rest:
             if isinstance(at, str):
-                if kind == turns.CARRIERS:
+                if kind == records.CARRIERS:
                     shown.append(float(np.count_nonzero(observation.part_ids[at])))
                 else:
                     shown.append(observation[at])
-            elif kind == turns.SEEN:
+            elif kind == records.SEEN:
                 shown.append(self._seen[at])
-            elif kind == turns.AGE:
+            elif kind == records.AGE:
                 shown.append(now_s - self._seen_s[at])
             else:
-                shown.append(ahead[at] if kind == turns.FORECAST else previous[at])
+                shown.append(ahead[at] if kind == records.FORECAST else previous[at])
         common, view = self._layout.common, self._layout.view
         out: NDArray[np.float32] = np.empty((1, len(self.schema.observation)), dtype=np.float32)
         pack(
@@ -105,11 +105,11 @@ class Observer:
         return self._price.ahead(observation[f"env.{PRICE}"], now_s)
 
 
-def _measured(fields: Sequence[Field], view: turns.View) -> list[str]:
+def _measured(fields: Sequence[Field], view: records.View) -> list[str]:
     """The signals behind the instruments, in their order."""
     first = len(fields) - view.kinds.size
     found = {}
     for n, (kind, at) in enumerate(zip(view.kinds.tolist(), view.places.tolist(), strict=True)):
-        if kind == turns.SEEN:
+        if kind == records.SEEN:
             found[at] = fields[first + n].name
     return [found[n] for n in range(len(found))]

@@ -6,26 +6,25 @@ and the PLC as they do on a plant. What is rewarded is kept in the same books.
 
 from __future__ import annotations
 
-import asyncio
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.env.batch import Books
 from controllers.env.observer import Observer
 from controllers.env.picture import painted, told
 from controllers.env.schema import DECISION_S
+from controllers.env.side_by_side import Books
 from controllers.env.vector import CORRECTION_EUR, spaces
 from controllers.env.worlds import Kind, Randomisation, Worlds, setting_of
 from twin.config import Plant
 from twin.cycle import Action, Cycle, Mode, Reading, Situation
 from twin.equipment.plc import Plc
 from twin.equipment.simulated import SimulatedEquipment
-from twin.line import turns
+from twin.line import batch as records
 from twin.line.engine import EngineChoice
 from twin.line.scenario import scenario_of
 from twin.loop import ControlLoop
@@ -85,7 +84,6 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.eur_per_reward = self._books.layout.terms.eur_per_reward
         self.observation_space, self.action_space = spaces(self.schema)
         self._next = 0
-        self._waiting = asyncio.new_event_loop()
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -147,14 +145,10 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             return told(line, state.now_s, state.floats, state.ints)
         return painted(line, state.ints) if self.render_mode == "rgb_array" else None
 
-    def close(self) -> None:
-        """Nothing but the event loop is held open."""
-        self._waiting.close()
-
     def _turn(self) -> Cycle:
         """One turn of the loop, one period of plant time, one reading; a line given up stays where it is."""
         now_us, batch = self.plc.now_us, self._books.batch
-        cycle = self._waiting.run_until_complete(self._runtime.turn(now_us))
+        cycle = _at_once(self._runtime.turn(now_us))
         if cycle.decision.mode in (Mode.SHED, Mode.ADVISORY, Mode.OFF) and self._asked.setpoints:
             return cycle
         until_us = min(now_us + self._books.layout.common.period_us, int(batch.ends_us[0]))
@@ -182,11 +176,21 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         answer = self._books.answer
         figures = answer.figures[0].tolist()
         return {
-            "kpi": dict(zip(turns.FIGURES, figures, strict=True)),
+            "kpi": dict(zip(records.FIGURES, figures, strict=True)),
             "constraint_cost": float(answer.correction[0]),
             "filter_active": filtered,
             "given_up": "; ".join(given_up),
         }
+
+
+def _at_once(turn: Coroutine[Any, Any, Cycle]) -> Cycle:
+    """Run a turn to its end: with equipment in this process there is nothing to wait for."""
+    try:
+        turn.send(None)
+    except StopIteration as done:
+        cycle: Cycle = done.value
+        return cycle
+    raise RuntimeError("equipment in this process has waited for something")
 
 
 class _Read(SimulatedEquipment):

@@ -11,12 +11,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from controllers.env.batch import SideBySide
 from controllers.env.picture import painted, told
 from controllers.env.schema import DECISION_S, Schema
+from controllers.env.side_by_side import SideBySide
 from controllers.env.worlds import Kind, Randomisation, Worlds, setting_of
 from twin.config import Plant
-from twin.line import turns
+from twin.line import batch as records
 
 WORLDS = 256
 """So many randomised worlds come round again; the luck of their failures never does."""
@@ -76,15 +76,15 @@ class LineVectorEnv(VectorEnv):
         self.single_observation_space, self.single_action_space = spaces(self.schema)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._next = 0
+        self._episodes = np.arange(num_envs) - num_envs
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """All lines begin a shift; without a seed, the shifts after those that were."""
-        if seed is not None:
-            self._next = seed
-        self._begin(np.arange(self.num_envs))
+        first = int(self._episodes.max()) + 1 if seed is None else seed
+        self._episodes = first + np.arange(self.num_envs)
+        self._lines.begin(np.arange(self.num_envs), self._episodes.tolist())
         return self._lines.answer.observation.copy(), {"kpi": self._kpi()}
 
     def step(
@@ -117,7 +117,8 @@ class LineVectorEnv(VectorEnv):
         if over.any():
             info["final_obs"], info["_final_obs"] = answer.observation.copy(), over
             info["final_info"], info["_final_info"] = dict(info), over
-            self._begin(np.flatnonzero(over))
+            self._episodes[over] += self.num_envs
+            self._lines.begin(np.flatnonzero(over), self._episodes[over].tolist())
         return answer.observation.copy(), rewards, tripped, ended, info
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -128,15 +129,6 @@ class LineVectorEnv(VectorEnv):
             return told(line, now_s, batch.f[0], batch.i[0])
         return painted(line, batch.i[0]) if self.render_mode == "rgb_array" else None
 
-    def _begin(self, rows: NDArray[np.int64]) -> None:
-        """Whose shift is over begins the next one; each line has every ``num_envs``-th episode."""
-        if rows.size == self.num_envs:
-            self._episodes = self._next + rows
-        else:
-            self._episodes[rows] += self.num_envs
-        self._lines.begin(rows, self._episodes[rows].tolist())
-        self._next = int(self._episodes.max()) + self.num_envs
-
     def _kpi(self) -> dict[str, NDArray[np.float64]]:
         """What each shift has come to so far."""
-        return dict(zip(turns.FIGURES, self._lines.answer.figures.T.copy(), strict=True))
+        return dict(zip(records.FIGURES, self._lines.answer.figures.T.copy(), strict=True))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from numba import njit, types
 
 from twin.kernels import cost, draws, limits, normal, observation
-from twin.line import hooks, schema
+from twin.line import batch, hooks, meters, schema
 from twin.line import kernel as own
 from twin.line import turns as own_turns
 from twin.line.custom import ElementKind
@@ -52,11 +52,13 @@ def turns() -> dict[str, Any]:
     costs = (cost.running_cost_eur, cost.stock_cost_eur, cost.tool_charge_eur)
     names = {function.__name__: njit(**OPTIONS)(function) for function in costs}
     # Records of arrays are costly to hand on: each array in them is counted at each call.
-    inner = bind(own_turns, names, njit(forceinline=True, **OPTIONS))
+    inline = njit(forceinline=True, **OPTIONS)
+    names |= own_functions(meters, bind(meters, names, inline))
+    inner = bind(own_turns, names, inline)
     found = {}
     for name in own_turns.CALLED:
         function = FunctionType(inner[name].py_func.__code__, inner, name)
-        files = (own_turns, schema, cost, draws, limits, observation)
+        files = (own_turns, meters, batch, schema, cost, draws, limits, observation)
         found[name] = njit(cache=named_by_sources(function, files), **OPTIONS)(function)
     return found
 

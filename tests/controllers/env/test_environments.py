@@ -12,6 +12,7 @@ from benchmarks.writes import POLICIES, actions, outside, shift
 from controllers.env.single import LineEnv
 from controllers.env.vector import LineVectorEnv
 from controllers.env.worlds import Lot, Randomisation, Worlds, setting_of
+from tests.docs.pages import DOCS, blocks_of
 from twin.config import PlantError, load_plant
 from twin.line.model import build_line
 
@@ -216,6 +217,31 @@ def test_the_adapter_gives_stable_baselines_what_it_wants() -> None:
     assert all(info["TimeLimit.truncated"] for info in infos)
     assert infos[0]["terminal_observation"][0] == -1.0
     assert infos[0]["kpi"]["good_parts"] > 0.0
+
+
+@pytest.mark.parametrize("page", ["how-to/train-a-policy.md", "reference/environment.md"])
+def test_the_pages_on_environments_run(page: str) -> None:
+    """They need the extra, so they are run here and not with all other pages."""
+    blocks = [block for block in blocks_of(DOCS / page) if block.language == "python"]
+    names: dict[str, object] = {"__name__": "page"}
+    for block in blocks:
+        if "stable_baselines" in block.text:
+            pytest.importorskip("stable_baselines3")
+        exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)  # noqa: S102
+    assert blocks
+
+
+def test_every_key_and_every_field_of_the_line_is_in_the_reference() -> None:
+    page = (DOCS / "reference/environment.md").read_text("utf-8")
+    env = vector(1)
+    env.reset(seed=1)
+    *_, told = env.step(np.zeros(env.action_space.shape))
+    keys = {*told, *told["kpi"], "given_up", "final_obs", "final_info"}
+    fields = {f.name for f in env.schema.observation if f.name.startswith("line.")}
+    stations = {f.name.partition(".")[2] for f in env.schema.observation if ".is_" in f.name}
+    names = {*keys, *(fields - {f.name for f in env.schema.action})}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
+    assert [name for name in sorted(stations) if f".{name}`" not in page] == []
 
 
 def test_a_line_can_be_looked_at() -> None:

@@ -13,8 +13,8 @@ from controllers.env.layout import Layout, layout_of
 from controllers.env.schema import Schema, schema_of
 from controllers.env.worlds import World, Worlds
 from twin.kernels import draws
+from twin.line import batch as records
 from twin.line import schema as s
-from twin.line import turns
 from twin.line.compilation import kernel
 from twin.line.compilation import turns as compiled_turns
 from twin.line.compiled import desk_of
@@ -95,13 +95,13 @@ class SideBySide(Books):
     def begin(self, rows: Rows, episodes: Sequence[int]) -> None:
         """These lines start a shift each: a fresh line with its own luck, up to the first decision."""
         at, batch = self.layout, self.batch
-        outside, width = at.common.k[s.K_DISTURBANCE_F], at.common.k[s.K_DISTURBANCES]
         for n, episode in zip(rows.tolist(), episodes, strict=True):
             world = self.lay_in(n, episode)
             state = initial_state(world.line, episode, draws.PLANT)
             batch.f[n], batch.i[n] = state.floats, state.ints
-            # What comes from outside is due at once; a reading before that shows it already.
-            batch.f[n, outside : outside + width] = world.table[:width]
+        if rows.size == self._all.size:
+            rows = self._all
+        self._prime(rows)
         self.open(rows)
         values = np.full((rows.size, at.moves.kinds.size), np.nan)
         count = at.terms.first_us // at.common.period_us
@@ -121,27 +121,50 @@ class SideBySide(Books):
             self._go_on(rows, values, is_due=turn + 1 == count)
         self.judge(rows, since_us)
 
+    def _prime(self, rows: Rows) -> None:
+        """What holds outside comes into fresh lines, and what follows from it; all else that is due waits."""
+        batch, elements = self.batch, self.layout.common.elements
+        due_s = batch.f[:, s.DUE_S : elements * s.E_FLOATS : s.E_FLOATS]
+        waiting = due_s[rows] == 0.0
+        waiting[:, -1] = False  # the environment
+        due_s[rows] = np.where(waiting, s.FOREVER, due_s[rows])
+        values = np.full((rows.size, self.layout.moves.kinds.size), np.nan)
+        self._move(rows, np.zeros(rows.size), np.full(rows.size, np.nextafter(0.0, 1.0)), values)
+        due_s[rows] = np.where(waiting & (due_s[rows] == s.FOREVER), 0.0, due_s[rows])
+
     def _go_on(self, rows: Rows, values: NDArray[np.float64], *, is_due: bool) -> None:
         """Setpoints in force, then a control period of plant time, then a reading; not where it has ended."""
-        at, b, moves = self.layout, self.batch, self.layout.moves
-        nows_us = b.now_us[rows]
-        untils_us = np.minimum(nows_us + at.common.period_us, b.ends_us[rows])
-        untils_us[self.answer.tripped[rows]] = nows_us[self.answer.tripped[rows]]
-        whole = rows is self._all
-        f, i, c, w = (x if whole else x[rows] for x in (b.f, b.i, b.c, b.w))
-        self._advance(
-            untils_us / 1e6, nows_us / 1e6, self._nowhere[: rows.size], moves.kinds, moves.elements,
-            moves.columns, values, f, i, c, at.common.k, w, *self._desk,
-        )  # fmt: skip
-        if not whole:
-            b.f[rows], b.i[rows] = f, i
-        b.now_us[rows] = untils_us
+        at, batch, given_up = self.layout, self.batch, self.answer.tripped[rows]
+        nows_us = batch.now_us[rows]
+        untils_us = np.minimum(nows_us + at.common.period_us, batch.ends_us[rows])
+        untils_us[given_up] = nows_us[given_up]
+        self._move(rows, nows_us / 1e6, untils_us / 1e6, values)
+        batch.now_us[rows] = untils_us
         self.read(rows[untils_us > nows_us], is_due=is_due)
 
+    def _move(
+        self,
+        rows: Rows,
+        nows_s: NDArray[np.float64],
+        untils_s: NDArray[np.float64],
+        values: NDArray[np.float64],
+    ) -> None:
+        """Setpoints in force (NaN: as they are), then run to the end of the stretch."""
+        batch, moves, k = self.batch, self.layout.moves, self.layout.common.k
+        whole = rows is self._all
+        states = (batch.f, batch.i, batch.c, batch.w)
+        f, i, c, w = states if whole else (of[rows] for of in states)
+        self._advance(
+            untils_s, nows_s, self._nowhere[: rows.size], moves.kinds, moves.elements,
+            moves.columns, values, f, i, c, k, w, *self._desk,
+        )  # fmt: skip
+        if not whole:
+            batch.f[rows], batch.i[rows] = f, i
 
-def _batch(n: int, world: World, layout: Layout) -> turns.Batch:
+
+def _batch(n: int, world: World, layout: Layout) -> records.Batch:
     line, mvs, seen = world.line, layout.moves.kinds.size, layout.instruments.column.size
-    return turns.Batch(
+    return records.Batch(
         f=np.zeros((n, line.n_floats)),
         i=np.zeros((n, line.n_ints), dtype=np.int64),
         c=np.zeros((n, len(line.c))),
@@ -151,14 +174,14 @@ def _batch(n: int, world: World, layout: Layout) -> turns.Batch:
         seen=np.zeros((n, seen)),
         seen_s=np.zeros((n, seen)),
         forecast=np.zeros((n, *world.forecast.shape)),
-        books=np.zeros((n, turns.BOOKS)),
+        books=np.zeros((n, records.BOOKS)),
         previous=np.zeros((n, mvs)),
         ends_us=np.full(n, round(layout.common.shift_s * 1e6), dtype=np.int64),
     )
 
 
-def _answer(n: int, schema: Schema) -> turns.Answer:
-    return turns.Answer(
+def _answer(n: int, schema: Schema) -> records.Answer:
+    return records.Answer(
         observation=np.zeros((n, len(schema.observation)), dtype=np.float32),
         reward=np.zeros(n),
         tripped=np.zeros(n, dtype=np.bool_),
@@ -166,5 +189,5 @@ def _answer(n: int, schema: Schema) -> turns.Answer:
         applied=np.zeros((n, len(schema.action))),
         correction=np.zeros(n),
         filtered=np.zeros(n, dtype=np.bool_),
-        figures=np.zeros((n, len(turns.FIGURES))),
+        figures=np.zeros((n, len(records.FIGURES))),
     )
