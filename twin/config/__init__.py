@@ -14,6 +14,7 @@ from twin.config.load import (
 from twin.config.plant import Plant, SetpointSpec, StationSpec
 from twin.config.truth import Truth
 from twin.config.tuned import (
+    PolicyFile,
     RuleTrial,
     Tuned,
     TunedPoint,
@@ -27,6 +28,7 @@ from twin.config.values import Value
 __all__ = [
     "Plant",
     "PlantError",
+    "PolicyFile",
     "RuleTrial",
     "SetpointSpec",
     "StationSpec",
