@@ -36,6 +36,8 @@ AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
 FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
+ADVICE = "advice"
+"""How the status of an action begins that only a person may carry out: nothing of it is written."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 _NAMES = {OPERATOR: "operator", ENGINEERING: "engineering", VALIDITY: "validity"}
@@ -105,7 +107,7 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
-        if mode is Mode.CLOSED:
+        if mode is Mode.CLOSED and not action.status.startswith(ADVICE):
             setpoints, clips = self._clip(action, observation, memory)
         memory.heartbeat += 1
         if setpoints:
@@ -144,8 +146,7 @@ class Guard:
                 self._switch(verb, reason, memory)
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
-        if action.status == FAILED:
-            events["transient"] = conditions["controller"] = action.reason
+        self._controller(action, events, conditions)
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
@@ -165,6 +166,15 @@ class Guard:
             memory.reasons = (why,)
         shed = observation["control.shed"] > 0.0
         memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
+
+    def _controller(
+        self, action: Action, events: dict[str, str], conditions: dict[str, str]
+    ) -> None:
+        """What the controller says of itself: that it has failed, or that it may not act."""
+        if action.status == FAILED:
+            events["transient"] = conditions["controller"] = action.reason
+        elif action.status.startswith(ADVICE):
+            conditions["authority"] = f"the controller only advises: {action.reason}"
 
     def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
         """An operator's word on the MV that it names first; without one of ours it means nothing."""
