@@ -16,6 +16,7 @@ from twin.cli import (
     identify,
     init,
     loop,
+    policy,
     replay,
     report,
     run,
@@ -97,4 +98,8 @@ for verb in (
     tune,
 ):
     app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
-app.add_typer(loop.verbs, name="loop")
+for group, verbs in (
+    ("loop", loop.verbs),
+    ("policy", policy.verbs),
+):
+    app.add_typer(verbs, name=group)

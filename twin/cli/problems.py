@@ -1,7 +1,8 @@
 """What can go wrong at the command line, how it is shown, and with which exit code it ends.
 
 Codes: 0 done; 1 done, and the answer is no; 2 usage or plant file; 3 plant or service out of reach;
-4 refused by a guard; 5 conflict with what is; 6 data damaged; 70 internal; 130 and 143 stopped.
+4 refused by a guard; 5 conflict with what is; 6 data damaged; 7 a policy is not let near the line;
+70 internal; 130 and 143 stopped.
 """
 
 from __future__ import annotations
@@ -18,9 +19,16 @@ from typing import Any
 
 import typer
 
-NEGATIVE, USAGE, UNREACHABLE, REFUSED, CONFLICT, DAMAGED, INTERNAL = 1, 2, 3, 4, 5, 6, 70
+NEGATIVE, USAGE, UNREACHABLE, REFUSED, CONFLICT, DAMAGED, UNFIT, INTERNAL = 1, 2, 3, 4, 5, 6, 7, 70
 STOPPED = 128
 """Plus the number of the signal."""
+
+
+_KNOWN = (
+    ("twin.store.quarantine", "StoreError", "store", DAMAGED),
+    ("twin.plugins", "RefusedError", "policy", UNFIT),
+)
+"""Errors that say themselves what to do. Only a module that is loaded already can have raised one."""
 
 
 class Problem(Exception):  # noqa: N818  (most are the user's business and no fault of the program)
@@ -105,10 +113,11 @@ def problem_of(error: Exception) -> Problem:
         place = error.place if error.file else ""
         message = error.message if place else str(error).removeprefix("plant: ")
         return Problem("plant", message, error.hint, place=place, text=error.text)
-    # Only a module that is loaded already can have raised.
-    stores, sqlite = sys.modules.get("twin.store.quarantine"), sys.modules.get("sqlite3")
-    if stores is not None and isinstance(error, stores.StoreError):
-        return Problem("store", str(error), error.hint, code=DAMAGED)
+    for module, name, kind, code in _KNOWN:
+        known = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(error, known):
+            return Problem(kind, str(error), error.hint, code=code)
+    sqlite = sys.modules.get("sqlite3")
     if sqlite is not None and isinstance(error, sqlite.DatabaseError):
         return damaged(f"an audit cannot be read: {error}")
     if isinstance(error, OSError):

@@ -21,8 +21,13 @@ VERBS = (
     "report",
     "tune",
     "loop",
+    "policy",
 )
-COMMANDS = ("status", "close", "open", "off", "start", "ack")
+COMMANDS = (
+    *("loop status", "loop close", "loop open", "loop off", "loop start", "loop ack"),
+    *("policy export", "policy inspect", "policy verify", "policy sign", "policy approve"),
+    *("policy install", "policy rollback", "policy keys", "policy trust"),
+)
 HEAVY = ("asyncio", "asyncua", "casadi", "duckdb", "highspy", "matplotlib", "numba", "numpy")
 HEAVY += ("pyarrow", "pydantic", "rich.console", "simpy", "yaml")
 
@@ -50,10 +55,10 @@ def test_every_verb_shows_examples(verb: str) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_operator_command_shows_an_example(command: str) -> None:
-    code, out, _ = twin("loop", command, "--help")
+def test_every_command_of_a_group_shows_an_example(command: str) -> None:
+    code, out, _ = twin(*command.split(), "--help")
     assert code == 0
-    assert f"twin loop {command}" in out.split("Example:")[1]
+    assert f"twin {command}" in out.split("Example:")[1]
 
 
 def test_version() -> None:
