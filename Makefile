@@ -41,7 +41,7 @@ check: $(DEV) ## lint, format, types and import contracts
 bench: $(BENCH) ## measure the loop; prints JSON, and names the other benchmarks
 	@$(BIN)/python -m benchmarks.loop --json
 	@echo "also: $(BIN)/python -m benchmarks.NAME --json with anchors (the twin against theory)," \
-		"engine (its speed), attach (its outlooks), identify (what records tell), mpc (solvers), line_layer (plans), pairing (the same luck), savings (controllers)," \
+		"engine (its speed), attach (its outlooks), identify (what records tell), mpc (solvers), line_layer (plans), pairing (the same luck), policy_inference (how fast policies answer), savings (controllers)," \
 		"standby (simple policies)" >&2
 
 docs: $(DEV) ## run the code blocks of README.md and docs/

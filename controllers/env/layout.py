@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.env.schema import FORECAST, PRICE, Schema, action_signals, instruments
-from twin.act.guard import limits_of
+from twin.act.allowed import limits_of
 from twin.config import Plant
 from twin.config.plant import SensorSpec
 from twin.kernels.observation import LINE

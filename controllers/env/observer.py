@@ -50,6 +50,9 @@ class Observer:
             elif kind == records.ACTIVE:
                 name = mvs[at]
             self._rest.append((kind, name))
+        read = [at for kind, at in self._rest if isinstance(at, str) and kind != records.CARRIERS]
+        self.needed = (*self._names, *read)
+        """Signals that have to be known for there to be an observation."""
         self._critical = [n for n, signal in enumerate(line_signals(line)) if signal.critical]
         self._seen = self._layout.instruments.expected.copy()
         self._seen_s = np.full(self._seen.shape, records.NEVER_SEEN_S)

@@ -14,31 +14,24 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
 from twin.act.limit_change import FIRST, LimitChange
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
-from twin.kernels.limits import (
-    ENGINEERING,
-    FREE,
-    NO_LIMITS,
-    OPERATOR,
-    RATE,
-    VALIDITY,
-    granted,
-)
+from twin.kernels.limits import granted
 from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
 FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
+ADVICE = "advice"
+"""How the status of an action begins that only a person may carry out: nothing of it is written."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
-_NAMES = {OPERATOR: "operator", ENGINEERING: "engineering", VALIDITY: "validity"}
 MISMATCHES_ALLOWED = 3
 _MOVES_A_FROZEN = ("off", "open", "hard", "freeze")
 INIT_PERIODS = 5
@@ -111,7 +104,7 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
-        if mode is Mode.CLOSED:
+        if mode is Mode.CLOSED and not action.status.startswith(ADVICE):
             setpoints, clips = self._clip(action, observation, memory)
         memory.heartbeat += 1
         if setpoints:
@@ -137,8 +130,7 @@ class Guard:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
         self._told(commands, memory, events, conditions)
-        if action.status == FAILED:
-            events["transient"] = conditions["controller"] = action.reason
+        self._controller(action, events, conditions)
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
@@ -186,6 +178,15 @@ class Guard:
                 self._limit(reason, memory)
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+
+    def _controller(
+        self, action: Action, events: dict[str, str], conditions: dict[str, str]
+    ) -> None:
+        """What the controller says of itself: that it has failed, or that it may not act."""
+        if action.status == FAILED:
+            events["transient"] = conditions["controller"] = action.reason
+        elif action.status.startswith(ADVICE):
+            conditions["authority"] = f"the controller only advises: {action.reason}"
 
     def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
         """An operator's word on the MV that it names first; without one of ours it means nothing."""
@@ -385,16 +386,4 @@ class Guard:
         value, why = granted(
             float(asked), active, limits, signal.rate_per_s, elapsed_us, signal.discrete
         )
-        if why == FREE:
-            return value, ""
-        if why == RATE:
-            return value, f"rate limit {signal.rate_per_s:g}/s"
-        name, at = _NAMES[why], 2 * (why - OPERATOR)
-        return value, f"{name} limits [{limits[at]:g}, {limits[at + 1]:g}]"
-
-
-def limits_of(signal: Signal) -> NDArray[np.float64]:
-    """Low and high end of operator, engineering and validity limits, as `granted` takes them."""
-    nested = (signal.operator, signal.engineering, signal.validity)
-    ends = [NO_LIMITS if each is None else (each.lo, each.hi) for each in nested]
-    return np.array(ends).ravel()
+        return value, in_words(why, limits, signal.rate_per_s)

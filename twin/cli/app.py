@@ -20,6 +20,7 @@ from twin.cli import (
     init,
     limits,
     loop,
+    policy,
     replay,
     report,
     run,
@@ -109,5 +110,6 @@ for group, verbs in (
     ("audit", audit.verbs),
     ("cert", cert.verbs),
     ("user", user.verbs),
+    ("policy", policy.verbs),
 ):
     app.add_typer(verbs, name=group)

@@ -53,6 +53,7 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
     """One controller's turns again. ``Problem`` where the audit cannot be trusted."""
     import json
 
+    from twin.cli.policy_files import as_recorded
     from twin.cli.record import recorded_cycles
     from twin.cli.shift import Shift
     from twin.config import TunedPoint
@@ -63,7 +64,7 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
     arguments = record.arguments
     plant_file = str(record.folder.folder / "plant.yaml")
     shift = Shift(plant_file, arguments["seed"], variant=arguments["variant"])
-    tuned = TunedPoint.model_validate(arguments["tuned"])
+    tuned = as_recorded(TunedPoint.model_validate(arguments["tuned"]), record.folder.folder)
     pick(controller, controller_names(), "controller")
     loop = shift.loop(find_controller(controller), tuned)
     number = 0
