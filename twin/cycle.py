@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from twin.solves import Solve, solve_record
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -213,7 +215,8 @@ class Action:
 
     ``status`` is the solver's own word (``"solved"``, ``"fallback: …"``); ``plan`` may carry the
     expected course for display. ``why`` may say of each setpoint that is to move, in one sentence, what
-    binds, what the move saves and what it risks.
+    binds, what the move saves and what it risks. ``solves`` are those made for this very decision, by the
+    layer or station that they are for.
     """
 
     setpoints: Mapping[str, float]
@@ -221,6 +224,7 @@ class Action:
     status: str = "ok"
     plan: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    solves: Mapping[str, Solve] = field(default_factory=dict)
 
     @property
     def in_words(self) -> str:
@@ -347,6 +351,7 @@ def decision_record(decision: Decision) -> dict[str, Any]:
         "asked": dict(decision.asked.setpoints),
         "why": decision.asked.in_words,
         "status": decision.asked.status,
+        "solves": {name: solve_record(one) for name, one in decision.asked.solves.items()},
         "batch": None
         if batch is None
         else {

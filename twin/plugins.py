@@ -35,6 +35,21 @@ class ControllerError(Exception):
     """A controller does not do what the loop relies on."""
 
 
+class RefusedError(Exception):
+    """A controller will not work with what it was given: why not, and in ``hint`` what to do.
+
+    A policy bundle of another plant, for example. It may travel between processes.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message, self.hint = message, hint
+
+    def __str__(self) -> str:
+        """The reason alone."""
+        return self.message
+
+
 def controller_names() -> tuple[str, ...]:
     """All that are installed."""
     return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))

@@ -24,7 +24,8 @@ from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
 from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
-from controllers.mpc.reasons import Course, explained
+from controllers.mpc.process_layer import process_layers
+from controllers.mpc.reasons import ContinuousLayer, Course, explained
 from controllers.mpc.station_layer import StationLayer
 from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of
 from controllers.mpc.tariff import BlockPrices, block_prices
@@ -35,6 +36,7 @@ from twin.line import schema as s
 from twin.line.model import Line
 from twin.objective import Objective
 from twin.signals import Role
+from twin.solves import Solve
 
 PROGRESS_EUR = 0.3
 """Worth of carrying one part through the whole line beyond the energy it takes: time in hand against
@@ -70,6 +72,8 @@ class _Memory:
     grid: GridMemory = field(default_factory=GridMemory)
     forecast_s: float = 0.0
     """The forecast that was last seen, and when it was new."""
+    solves: dict[str, Solve] = field(default_factory=dict)
+    """Those of this turn."""
 
 
 class Mpc:
@@ -101,6 +105,8 @@ class Mpc:
         self._grid = Grid(plant, self._cells, self._objective.peak_eur_per_kw, blocks)
         self._stations = {m: StationLayer(self._cells[m], m) for m in self._moving}
         self._ovens = ovens_of(line)
+        self._processes = process_layers(line)
+        self._continuous: tuple[ContinuousLayer, ...] = (*self._ovens, *self._processes)
         # What a conveyor empties lies outside the flow model of the per-part stations.
         carried = {st.takes_from for st in plant.stations if st.step_s is not None}
         room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
@@ -114,6 +120,7 @@ class Mpc:
     def decide(self, situation: Situation) -> Action:
         """Setpoints for this period."""
         memory = self._memory
+        memory.solves = {}
         self._cells = tuple(cell.learned(situation) for cell in self._nominal)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
@@ -130,8 +137,9 @@ class Mpc:
             self._plan(situation, prices)
         memory.states = states
         setpoints = self._asked(situation, prices)
-        status = "; ".join((memory.status, *(oven.status for oven in self._ovens)))
-        return Action(setpoints, memory.reason, status, why=self._why(situation, setpoints))
+        own = (layer.status for layer in self._continuous)
+        status, why = "; ".join((memory.status, *own)), self._why(situation, setpoints)
+        return Action(setpoints, memory.reason, status, why=why, solves=memory.solves)
 
     def _why(self, situation: Situation, asked: Mapping[str, float]) -> Mapping[str, str]:
         """A sentence for each move."""
@@ -146,8 +154,9 @@ class Mpc:
             self._missing(situation),
             self._left_s(situation),
             {m: self._target_s(m) for m in self._moving},
+            {m: solve for m, own in self._stations.items() if (solve := own.last_solve)},
         )
-        return explained(situation, asked, self._cells, self._ovens, course)
+        return explained(situation, asked, self._cells, self._continuous, course)
 
     def _block_now(self, situation: Situation) -> int:
         """The block of the plan that this moment lies in."""
@@ -172,6 +181,7 @@ class Mpc:
             self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
             max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
         )
+        memory.solves["steady pace"] = point.solve
         if not point.usable:
             memory.status = f"fallback: {point.status}, last plan kept"
             if memory.point is None:
@@ -329,6 +339,11 @@ class Mpc:
         asked = {**self._time_outs, "line.takt_s": self._takt_lo_s}
         for oven in self._ovens:
             asked |= oven.asked(situation, prices)
+        for process in self._processes:
+            asked |= process.asked(situation)
+        for layer in self._continuous:
+            if layer.solve is not None:
+                memory.solves[layer.name] = layer.solve
         if memory.plan is None or memory.point is None:
             return asked
         asked["line.takt_s"] = memory.plan.takt_s
@@ -337,6 +352,8 @@ class Mpc:
             move = self._stations[m].solve(
                 situation, self._cells[m], prices, memory.point, self._target_s(m)
             )
+            if move.fresh:
+                memory.solves[self._cells[m].name] = move.solve
             if move.usable:
                 asked |= self._cells[m].unscaled(move.z)
             else:

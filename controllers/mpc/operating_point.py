@@ -28,12 +28,15 @@ from numpy.typing import NDArray
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
-from twin.optim.result import Solution
+from twin.optim.result import Floats, Solution
+from twin.solves import Solve, added_up
 
 HEAD = 7
 """Parameters of a solve that stand before those of the stations."""
 POWER_SCALE_KW, HIGHEST = 10.0, 1e4
 """Scale of the power above the highest so far, and its bound in that scale: far above any line."""
+BINDS = 1e-5
+"""Smallest multiplier that counts, in the problem's own scaling: IPOPT leaves less at limits that do not bind."""
 OVER_FACTOR, BAD_EUR = 200.0, 300.0
 """Prices of an EUR of edges and of a defect beyond their limits. Both are far above what an order
 missed is worth, so that a late line is not caught up with on the cost of tools and scrap; assumption."""
@@ -51,7 +54,12 @@ class Point:
     """What a second of each station's cycle is worth."""
     cost_eur: float
     usable: bool
-    status: str
+    solve: Solve
+
+    @property
+    def status(self) -> str:
+        """The solver's word."""
+        return f"{self.solve.solver}: {self.solve.status}"
 
 
 class OperatingPoint:
@@ -154,9 +162,9 @@ class OperatingPoint:
         if not solution.usable:
             solution = self._problem.solve(start, p)
         self._warm = solution if solution.usable else None
-        return self._point(solution)
+        return self._point(solution, max(pace_most_s, 1.0))
 
-    def _point(self, solution: Solution) -> Point:
+    def _point(self, solution: Solution, pace_most_s: float) -> Point:
         z, at = [], 4
         for cell in self._cells:
             z.append(solution.x[at : at + len(cell.mvs)])
@@ -177,5 +185,40 @@ class OperatingPoint:
             second_eur,
             solution.objective / 100.0,
             solution.usable,
-            f"{solution.solver}: {solution.status}",
+            self._solve(solution, multipliers, pace_most_s),
+        )
+
+    def _solve(self, solution: Solution, multipliers: Floats, pace_most_s: float) -> Solve:
+        """How it ended, and what a unit more of each limit would save a part."""
+        limits = [
+            *(
+                (f"{cell.name} cycle_s", self._scale_s / cell.share * cell.availability)
+                for cell in self._cells
+            ),
+            ("pace of the open orders, s", pace_most_s),
+            ("edge budget, EUR", 1.0),
+            ("defects", 0.1),
+            ("highest power, kW", POWER_SCALE_KW),
+        ]
+        prices = [
+            (name, float(value) / 100.0 / scale)
+            for value, (name, scale) in zip(multipliers, limits, strict=False)
+            if value > BINDS
+        ]
+        bounds = solution.bound_multipliers
+        at = 4
+        for cell in self._cells:
+            span = np.where(cell.hi > cell.lo, cell.hi - cell.lo, 1.0)
+            for k, mv in enumerate(cell.mvs):
+                if bounds is not None and abs(bounds[at + k]) > BINDS:
+                    prices.append(
+                        (f"{cell.name}.{mv}", float(bounds[at + k]) / 100.0 / float(span[k]))
+                    )
+            at += len(cell.mvs)
+        return Solve(
+            solution.solver,
+            str(solution.status),
+            solution.iterations,
+            solution.kkt_residual,
+            added_up(prices),
         )

@@ -17,19 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.mpc.oven_problem import (
-    CLEAR_MIN,
-    STEPS,
-    OvenLimits,
-    OvenNow,
-    OvenPlan,
-    OvenProblem,
-)
+from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
+from controllers.mpc.oven_problem import CLEAR_MIN, STEPS, OvenProblem
 from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
 from controllers.mpc.stations import Prices
+from twin.config import PlantError
+from twin.config.errors import KeyPath
 from twin.cycle import Situation
 from twin.line import schema as s
 from twin.line.model import Line
+from twin.processes import oven
+from twin.solves import Solve
 
 ZONE_LAG_S = 90.0
 """By how much a zone follows a moving setpoint late: its heat capacity over the burner's gain."""
@@ -58,6 +56,7 @@ class _Memory:
     down: bool = False
     resting: bool = False
     status: str = "oven not yet planned"
+    solve: Solve | None = None
     zone_c: NDArray[np.float64] | None = None
     """What the zones should come back to after a rest."""
 
@@ -90,9 +89,15 @@ class OvenLayer:
         """How the last solve ended."""
         return self._memory.status
 
+    @property
+    def solve(self) -> Solve | None:
+        """The solve made for this very decision."""
+        return self._memory.solve
+
     def asked(self, situation: Situation, prices: Prices) -> dict[str, float]:
         """Setpoints for this period."""
         memory, name = self._memory, self.name
+        memory.solve = None
         state = situation.observation[f"{name}.state"]
         if math.isnan(state) or int(state) not in KNOWN_STATES:
             memory.status = "fallback: the oven's state is unknown, setpoints held"
@@ -126,10 +131,13 @@ class OvenLayer:
         if not len(cured):
             return f"no carrier is near, so losses alone count; {saves}; risks nothing inside"
         near = f"cures from {cured.min():.1f} to {cured.max():.1f} min in a band of {lo:.1f} to {hi:.1f}"
+        least = cured.min() - lo < hi - cured.max()
+        side = "lo" if least else "hi"
+        eur = sum(
+            b.price for b in plan.solve.binding if (b.name, b.side) == ("exit_cured_min", side)
+        )
         binds = (
-            "the least cured carrier binds"
-            if cured.min() - lo < hi - cured.max()
-            else "the most cured carrier binds"
+            f"the {'least' if least else 'most'} cured carrier binds (a minute more: {eur:.2g} EUR)"
         )
         return f"{binds}; {saves}; risks {near}"
 
@@ -189,6 +197,7 @@ class OvenLayer:
             memory.status = "fallback: zone temperatures are unknown, last plan followed"
             return
         plan = self._problem.solve(now)
+        memory.solve = plan.solve
         if not plan.usable:
             memory.status = f"fallback: oven {plan.status}, last plan followed"
             return
@@ -304,10 +313,16 @@ class OvenLayer:
 
 
 def ovens_of(line: Line) -> tuple[OvenLayer, ...]:
-    """The layers of all ovens of a line; other conveyors keep the setpoints that they have."""
+    """The layers of all ovens of a line; those of other continuous stations are ``process_layers``.
+
+    Raises ``PlantError`` for a task in the plant file: this layer has its own.
+    """
     found = []
     for e, element in enumerate(line.elements):
-        names = [q.name for q in element.model.states] if element.model else []
-        if element.kind == s.CONVEYOR and "carrier_1_cured_min" in names:
+        if element.kind == s.CONVEYOR and element.process.module is oven:
+            if line.plant.stations[e - 1].mpc is not None:
+                at: KeyPath = ("stations", line.plant.row(e - 1), "mpc")
+                message = f"{element.name!r} is an oven, whose MPC knows its task"
+                raise line.plant.located(PlantError(at, message, "remove mpc"))
             found.append(OvenLayer(line, e))
     return tuple(found)

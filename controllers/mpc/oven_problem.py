@@ -22,18 +22,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
 from twin.optim.expressions import column, unknowns
+from twin.optim.nlp import NlpProblem
+from twin.optim.realtime import RealTimeSqp
 from twin.optim.result import Solution
 from twin.optim.smooth import Expression, SmoothProblem
-from twin.optim.sqp import SqpProblem
 from twin.processes import oven
 from twin.processes.bind import symbolic
 from twin.processes.maths_symbols import exp, power, softplus, sqrt
+from twin.solves import Solve, added_up
 
 NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
 """Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
@@ -50,64 +52,10 @@ standard deviations of sensor, model and what may still happen to the carrier on
 CLEAR_K = 1.5
 NEGATIVE_KW = 3.0
 ITERATIONS = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OvenNow:
-    """Where a plan starts from, and what is known of the time ahead.
-
-    ``part_c``, ``cured_min`` (by place), ``mass_kg`` (places, then carriers to enter, one a step; 0
-    where there is none). ``first_step_s`` is what is left of the present step.
-    """
-
-    zone_c: NDArray[np.float64]
-    part_c: NDArray[np.float64]
-    cured_min: NDArray[np.float64]
-    mass_kg: NDArray[np.float64]
-    ambient_c: float
-    first_step_s: float
-    step_s: float
-    fan_rel: float
-    heat_transfer: float
-    """Learned factor on the heat transfer to the carriers."""
-    cured_offset_min: float
-    gas_eur_per_kwh: float
-    electricity_eur_per_kwh: float
-    scrap_eur: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OvenPlan:
-    """Zone temperatures (nodes by zones) at times from now, fan speed by block, expected cures."""
-
-    time_s: NDArray[np.float64]
-    zone_c: NDArray[np.float64]
-    fan_rel: NDArray[np.float64]
-    cured_min: NDArray[np.float64]
-    heat_kw: NDArray[np.float64]
-    usable: bool
-    status: str
-
-    def zones_at(self, time_s: float) -> NDArray[np.float64]:
-        """Zone temperatures at a time after the plan was made; the last ones are held."""
-        return np.array([np.interp(time_s, self.time_s, course) for course in self.zone_c.T])
-
-    def fan_at(self, time_s: float) -> float:
-        """Fan speed at that time."""
-        block = int(np.searchsorted(self.time_s[1:], time_s, side="right"))
-        return float(self.fan_rel[min(block, len(self.fan_rel) - 1)])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OvenLimits:
-    """What the plant allows: setpoint limits by zone, their rate, fan limits, the band of cure."""
-
-    zone_lo_c: NDArray[np.float64]
-    zone_hi_c: NDArray[np.float64]
-    rate_k_per_s: float
-    fan: tuple[float, float]
-    cured_min: tuple[float, float]
-    exit_lo_c: float
+DAMPING = 1e-2
+"""Of the first step from a cold start: tasks whose carriers are all safe are nearly flat."""
+BINDS_EUR = 1e-6
+"""A limit of which a unit saves less than that does not bind."""
 
 
 class OvenProblem:
@@ -121,6 +69,7 @@ class OvenProblem:
         # Those that leave within the horizon: all inside, and who enters early enough.
         self._carriers = STEPS
         self._warm: Solution | None = None
+        self._fallback: NlpProblem | None = None
         n_t = self._blocks * zones
         x = unknowns("x", n_t + self._blocks)
         q = unknowns("p", HEAD + zones + 2 * places + self._carriers)
@@ -131,14 +80,27 @@ class OvenProblem:
         p = self._numbers(now)
         lo, hi = self._box()
         start = np.clip(self._start(now), lo, hi)
-        solution = self._problem.solve(start, p, iterations=ITERATIONS, fall_back=False)
+        damping = DAMPING if self._warm is None else self._warm.damping
+        solution = self._problem.solve(start, p, iterations=ITERATIONS, damping=damping)
         if not solution.usable:
             # From the last plan it went wrong: once more from where the zones are, IPOPT behind it.
             self._warm = None
             start = np.clip(self._start(now), lo, hi)
-            solution = self._problem.solve(start, p, iterations=2 * ITERATIONS)
+            solution = self._problem.solve(start, p, iterations=2 * ITERATIONS, damping=DAMPING)
+            if not solution.usable:
+                solution = self._by_ipopt(start, p)
         self._warm = solution if solution.usable else None
         return self._plan(now, solution, p)
+
+    def _by_ipopt(self, start: NDArray[np.float64], p: Sequence[float]) -> Solution:
+        """The same problem by IPOPT, built when it is first needed: that takes seconds."""
+        stated = self._problem.problem
+        if self._fallback is None:
+            self._fallback = NlpProblem(
+                stated.x, stated.f, stated.g, stated.p, x_lo=stated.x_lo, x_hi=stated.x_hi,
+                g_lo=-1.0, g_hi=1.0, feasibility_tolerance=1e-4,
+            )  # fmt: skip
+        return self._fallback.solve(start, p)
 
     def forget(self) -> None:
         """Start the next solve cold: what the oven is used for has changed."""
@@ -184,11 +146,13 @@ class OvenProblem:
             for z in range(zones)
         ]
         lo_x, hi_x = self._box()
-        self._problem = SqpProblem(
+        self._problem = RealTimeSqp(
             x, column(*r), cost, column(*rows), q, x_lo=lo_x, x_hi=hi_x, g_lo=-1.0, g_hi=1.0,
-            qp="piqp", tolerance=1e-5, regularisation=1e-2, feasibility_tolerance=1e-4,
+            tolerance=1e-5, feasibility_tolerance=1e-4,
         )  # fmt: skip
-        self._course = SmoothProblem(x, 0.0, column(*cured, *[h for row in heat for h in row]), q)
+        self._course = SmoothProblem(
+            x, 0.0, column(*cured, *exit_c, *[h for row in heat for h in row]), q
+        )
 
     def _carriers_through(
         self, q: Expression, T: list[list[Expression]], fan: list[Expression]
@@ -311,17 +275,70 @@ class OvenProblem:
         times = now.first_step_s + (np.array(NODES) - 1.0) * now.step_s
         times[0] = 0.0
         known = bool(np.isfinite(x).all())
-        count = self._carriers + zones * blocks
+        count = 2 * self._carriers + zones * blocks
         g = self._course.values(x, np.array(p))[1] if known else np.full(count, math.nan)
         return OvenPlan(
             times,
             np.vstack([now.zone_c, T]),
             x[zones * blocks :],
             np.where(now.mass_kg > 0.0, g[: self._carriers], math.nan),
-            g[self._carriers :].reshape(blocks, zones),
+            g[2 * self._carriers :].reshape(blocks, zones),
             solution.usable,
-            f"{solution.solver}: {solution.status}",
+            self._solve(now, solution, times, g),
         )
+
+    def _solve(
+        self,
+        now: OvenNow,
+        solution: Solution,
+        times: NDArray[np.float64],
+        g: NDArray[np.float64],
+    ) -> Solve:
+        """How it ended, and what a unit more of each limit would save along the plan.
+
+        Bands are penalties here: the price of an edge is their slope by it.
+        """
+        zones, blocks, limits = self._zones, self._blocks, self._limits
+        prices: list[tuple[str, float]] = []
+        lam, lam_x = solution.multipliers, solution.bound_multipliers
+        if solution.usable and lam is not None and lam_x is not None:
+            names = [f"zone_{z + 1}_setpoint_c" for _ in range(blocks) for z in range(zones)]
+            rate = limits.rate_k_per_s
+            prices += [
+                (f"{name} rate", float(v) / rate) for name, v in zip(names, lam, strict=True)
+            ]
+            units = [*[SPAN_K] * len(names), *[1.0] * blocks]
+            names += ["fan_speed_rel"] * blocks
+            prices += [
+                (name, float(v) / unit) for name, unit, v in zip(names, units, lam_x, strict=True)
+            ]
+            prices += self._edges(now, g)
+        return Solve(
+            solution.solver,
+            str(solution.status),
+            solution.iterations,
+            solution.kkt_residual,
+            added_up((name, price) for name, price in prices if abs(price) > BINDS_EUR),
+        )
+
+    def _edges(self, now: OvenNow, g: NDArray[np.float64]) -> list[tuple[str, float]]:
+        """EUR by which a minute, or a kelvin, more room in the bands of each carrier would lower its risk."""
+        lo, hi = self._limits.cured_min
+        there = now.mass_kg > 0.0
+        cured, exit_c = (g[n * self._carriers : (n + 1) * self._carriers][there] for n in range(2))
+        worth = 1.2 * now.scrap_eur
+        below = worth / SOFT_MIN * _slope((lo + CLEAR_MIN - cured) / SOFT_MIN)
+        above = worth / SOFT_MIN * _slope((cured - hi + CLEAR_MIN) / SOFT_MIN)
+        cold = (
+            0.04 * worth / CLEAR_K * _slope((self._limits.exit_lo_c + CLEAR_K - exit_c) / CLEAR_K)
+        )
+        found = [("exit_cured_min", -float(below.sum())), ("exit_cured_min", float(above.sum()))]
+        return [*found, ("exit_c", -float(cold.sum()))]
+
+
+def _slope(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The slope of half the square of softplus(z)."""
+    return np.asarray(np.logaddexp(0.0, z) * 0.5 * (1.0 + np.tanh(0.5 * z)))
 
 
 def _block(j: int) -> int:

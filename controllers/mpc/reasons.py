@@ -8,22 +8,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.operating_point import Point
-from controllers.mpc.oven_layer import OvenLayer
 from controllers.mpc.plans import LinePlan
 from controllers.mpc.station_layer import BACK_OFF
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell
 from twin.cycle import Situation
+from twin.solves import Solve
 
 HAIR = 2e-3
 """Share of an operator's range that is not worth a sentence."""
 NEAR = 0.01
 """A limit within this share of its range, or of a time, binds."""
+
+
+class ContinuousLayer(Protocol):
+    """The layer of a continuous station, which knows by itself why its setpoints move."""
+
+    name: str
+
+    @property
+    def status(self) -> str:
+        """How its last solve ended."""
+        ...
+
+    @property
+    def solve(self) -> Solve | None:
+        """The solve made for this very decision."""
+        ...
+
+    def why(self, situation: Situation, setpoint: str) -> str:
+        """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +59,8 @@ class Course:
     left_s: float
     target_s: Mapping[int, float]
     """The cycle that each station with setpoints should keep."""
+    solves: Mapping[int, Solve] = field(default_factory=dict)
+    """The last solve of each of them."""
 
 
 def moving(situation: Situation, asked: Mapping[str, float]) -> dict[str, float]:
@@ -52,9 +75,14 @@ def moving(situation: Situation, asked: Mapping[str, float]) -> dict[str, float]
 
 
 def station_reason(
-    situation: Situation, cell: Cell, asked: Mapping[str, float], target_s: float, point: Point
+    situation: Situation,
+    cell: Cell,
+    asked: Mapping[str, float],
+    target_s: float,
+    point: Point,
+    solve: Solve | None = None,
 ) -> str:
-    """Why the process setpoints of a station move."""
+    """Why the process setpoints of a station move; ``solve`` tells what its limits cost."""
     before = _part(situation, cell, cell.scaled(dict(situation.active)))
     after = _part(situation, cell, cell.scaled(asked))
     saved_kwh = before.beyond_kwh - after.beyond_kwh
@@ -63,7 +91,8 @@ def station_reason(
         _change(before.edges_eur - after.edges_eur, "EUR of edges a part", 3),
     ]
     saves.append(_change(before.cycle_s - after.cycle_s, "s of its cycle", 1))
-    found = _binding(situation, cell, asked, after, target_s)
+    prices = {} if solve is None else {binding.name: binding.price for binding in solve.binding}
+    found = _binding(situation, cell, asked, after, target_s, prices)
     if cell.edge_eur > 0.0 and point.edge_factor > NEAR:
         found.append("the budget of edges")
     if after.defect > 0.0 and point.defect_eur > NEAR:
@@ -110,22 +139,34 @@ def _part(situation: Situation, cell: Cell, z: NDArray[np.float64]) -> _Part:
 
 
 def _binding(
-    situation: Situation, cell: Cell, asked: Mapping[str, float], after: _Part, target_s: float
+    situation: Situation,
+    cell: Cell,
+    asked: Mapping[str, float],
+    after: _Part,
+    target_s: float,
+    prices: Mapping[str, float],
 ) -> list[str]:
     """What keeps the move from going further at this station; none if it is the cheapest point inside."""
     found = []
     if after.cycle_s > target_s * (1.0 - NEAR):
-        found.append(f"the cycle of {target_s:.1f} s that keeps the pace")
+        cost = _priced(prices, "cycle_s", "second")
+        found.append(f"the cycle of {target_s:.1f} s that keeps the pace{cost}")
     z, before = cell.scaled(asked), cell.scaled(dict(situation.active))
     for n, mv in enumerate(cell.mvs):
         if min(z[n], 1.0 - z[n]) < NEAR:
-            found.append(f"the {'lower' if z[n] < 0.5 else 'upper'} limit of {mv}")
+            side = "lower" if z[n] < 0.5 else "upper"
+            found.append(f"the {side} limit of {mv}{_priced(prices, mv, 'unit')}")
         elif abs(z[n] - before[n]) > (1.0 - NEAR) * cell.rates_per_s[n] * target_s:
             found.append(f"how fast {mv} may move")
     for name, value, lo, hi in _bands(cell, after):
         if min(value - lo, hi - value) < NEAR * (hi - lo):
-            found.append(f"the band of {name}")
+            found.append(f"the band of {name}{_priced(prices, name, 'unit')}")
     return found
+
+
+def _priced(prices: Mapping[str, float], name: str, unit: str) -> str:
+    """What a unit more room would save a part; nothing where that is not known."""
+    return f" (a {unit} more: {prices[name]:.2g} EUR a part)" if name in prices else ""
 
 
 def _bands(cell: Cell, part: _Part) -> list[tuple[str, float, float, float]]:
@@ -219,20 +260,22 @@ def explained(
     situation: Situation,
     asked: Mapping[str, float],
     cells: Sequence[Cell],
-    ovens: Sequence[OvenLayer],
+    processes: Sequence[ContinuousLayer],
     course: Course,
 ) -> dict[str, str]:
     """A sentence for each setpoint that is to move, by its name."""
     found: dict[str, str] = {}
     by_station: dict[str, str] = {}
     stations = {cell.name: (m, cell) for m, cell in enumerate(cells)}
-    by_oven = {oven.name: oven for oven in ovens}
+    by_process = {layer.name: layer for layer in processes}
     for name, value in moving(situation, asked).items():
         owner, _, setpoint = name.partition(".")
         if owner == "line":
             why = takt_reason(course.plan, course.point.pace_s, course.orders, course.left_s)
-        elif owner in by_oven:
-            why = by_oven[owner].why(situation, setpoint)
+        elif owner in by_process:
+            why = by_process[owner].why(situation, setpoint)
+        elif owner not in stations:
+            why = "the tuned setpoints say so; saves what they were tuned for; risks nothing new"
         elif setpoint == "standby":
             m, cell = stations[owner]
             why = standby_reason(cell, m, course.plan, course.block, course.block_s, value)
@@ -242,7 +285,12 @@ def explained(
             m, cell = stations[owner]
             if owner not in by_station:
                 by_station[owner] = station_reason(
-                    situation, cell, asked, course.target_s[m], course.point
+                    situation,
+                    cell,
+                    asked,
+                    course.target_s[m],
+                    course.point,
+                    course.solves.get(m),
                 )
             why = by_station[owner]
         found[name] = why

@@ -11,7 +11,7 @@ and model (run-to-run control with disturbance estimation).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from twin.cycle import Situation
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
+from twin.solves import Solve, added_up
 
 HEAD = 8
 """Parameters of a solve that stand before those of setpoints, bands and disturbances."""
@@ -33,19 +34,30 @@ MOVE_EUR = 2e-4
 """Price of moving a setpoint across its whole range; keeps ties from wandering; assumption."""
 BAND_EUR = 5.0
 """Price of leaving a quality band by its own width; assumption."""
+BINDS = 1e-5
+"""Smallest multiplier that counts, in the problem's own scaling: IPOPT leaves less at limits that do not bind."""
 BACK_OFF = 3.0
 """Standard deviations of the sensor by which a band is kept clear; assumption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StationMove:
-    """What the layer asks for, what it costs per part, and how the solve ended."""
+    """What the layer asks for, what it costs per part, and how the solve ended.
+
+    ``fresh``: solved for this very decision; else what was found before still holds.
+    """
 
     z: NDArray[np.float64]
     cycle_s: float
     cost_eur: float
     usable: bool
-    status: str
+    solve: Solve
+    fresh: bool = True
+
+    @property
+    def status(self) -> str:
+        """The solver's word."""
+        return f"{self.solve.solver}: {self.solve.status}"
 
 
 class StationLayer:
@@ -78,6 +90,8 @@ class StationLayer:
         cost = price * beyond + scrap_eur * defect + edge_factor * cell.edge_eur * edges
         rows = [(c - target - late) / 10.0]
         g_lo, g_hi = [-np.inf], [0.0]
+        # Names of the rows, and their unit against that of the limit; a lower limit counts negative.
+        labels = [("cycle_s", 0.1)]
         for k, (at, spec) in enumerate(bands):
             assert spec.band is not None
             width = spec.band[1] - spec.band[0]
@@ -88,12 +102,17 @@ class StationLayer:
             rows += [value - hi / width - out[k], lo / width - value - out[k]]
             g_lo += [-np.inf, -np.inf]
             g_hi += [0.0, 0.0]
+            labels += [(cell.outputs[at], 1.0 / width), (cell.outputs[at], -1.0 / width)]
             cost += BAND_EUR * out[k]
         move = z - before
         rows += [move - reach, -move - reach]
         g_lo += [-np.inf] * (2 * n)
         g_hi += [0.0] * (2 * n)
         total = cost + late_eur * late + MOVE_EUR * (move.T @ move)
+        span = np.where(cell.hi > cell.lo, cell.hi - cell.lo, 1.0)
+        self._moved = [(mv, 1.0 / float(span[k])) for k, mv in enumerate(cell.mvs)]
+        labels += [(f"{mv} rate", sign * by) for sign in (1.0, -1.0) for mv, by in self._moved]
+        self._labels = labels
         self._n = n
         self._cost_scale = 100.0
         self._problem = NlpProblem(
@@ -106,6 +125,11 @@ class StationLayer:
             g_lo=g_lo,
             g_hi=g_hi,
         )
+
+    @property
+    def last_solve(self) -> Solve | None:
+        """How the last solve ended; None before the first."""
+        return None if self._last is None else self._last.solve
 
     def solve(
         self,
@@ -124,7 +148,8 @@ class StationLayer:
         made = situation.observation[f"{cell.name}.op_count"]
         asked = (made, *(round(x, 3) for x in (edge_factor, defect_eur, late_eur, target_s)))
         if self._last is not None and self._asked == asked:
-            return self._last  # nothing was learned since: the setpoints stay
+            # Nothing was learned since: the setpoints stay.
+            return replace(self._last, fresh=False)
         before = cell.scaled(dict(situation.active))
         offsets = [
             situation.estimate.disturbance.get(f"{cell.name}.{cell.outputs[k]}", 0.0)
@@ -156,6 +181,25 @@ class StationLayer:
             target_s + late,
             solution.objective / self._cost_scale,
             solution.usable,
-            f"{solution.solver}: {solution.status}",
+            self._solve(solution),
         )
         return self._last
+
+    def _solve(self, solution: Solution) -> Solve:
+        """How it ended, and what a unit more of each limit that binds would save a part."""
+        lam, lam_x = solution.multipliers, solution.bound_multipliers
+        prices: list[tuple[str, float]] = []
+        if lam is not None and lam_x is not None:
+            for rows, labels in ((lam, self._labels), (lam_x, self._moved)):
+                prices += [
+                    (name, float(value) * per_unit / self._cost_scale)
+                    for value, (name, per_unit) in zip(rows, labels, strict=False)
+                    if abs(value) > BINDS
+                ]
+        return Solve(
+            solution.solver,
+            str(solution.status),
+            solution.iterations,
+            solution.kkt_residual,
+            added_up(prices),
+        )

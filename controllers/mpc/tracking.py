@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from twin.analyze.back_off import BackOff
 from twin.analyze.kalman import Belief, Kalman, Noise
 from twin.analyze.moving_horizon import MovingHorizon, WindowBelief
 from twin.optim.ladder import Answer, Ladder, Memory
@@ -71,13 +72,19 @@ class StationMpc:
         hold_steps: int = 5,
     ) -> None:
         self.task = task
+        self.p = task.model.point().p if p is None else p
         self.shooting = Shooting(task, p)
         model = Linearised(self.shooting.transition, tuple(measured or noise.measured))
-        self._measured = model.measurements
+        self._model, self._measured = model, model.measurements
         _refuse_idle(task, self.shooting)
         self.offset_free = self.shooting.transition.n_w >= model.n_y
         self._estimator: Kalman | MovingHorizon = (
             MovingHorizon(model, noise, window) if window else Kalman(model, noise)
+        )
+        self._back_off = (
+            BackOff(self.shooting.transition, task.bands, task.back_off_sd, self._estimator.walk)
+            if task.back_off_sd and task.bands
+            else None
         )
         self.ladder = Ladder(self.shooting, iterations=iterations, hold_steps=hold_steps)
         aimed = any(move.target_weight for move in task.moves)
@@ -103,13 +110,14 @@ class StationMpc:
         references: Floats,
         d: Floats | None = None,
         *,
+        applied: Floats | None = None,
         time_s: Callable[[], float] | None = None,
         deadline_s: float = np.inf,
     ) -> tuple[StationAnswer, StationMemory]:
         """The setpoints from now on.
 
         ``y`` was measured just now (NaN where nothing was), ``u`` was applied until now, ``d`` are
-        the model's DVs. An unknown ``u`` is taken as it was asked for last, an unknown ``d`` as it
+        the model's DVs. Where ``u`` moved within the step, ``applied`` is its mean. An unknown ``u`` is taken as it was asked for last, an unknown ``d`` as it
         was before. With a clock, no solver begins another iteration after ``deadline_s``; without,
         iterations alone count.
 
@@ -117,24 +125,38 @@ class StationMpc:
         """
         t, n_y = self.shooting.transition, len(self._measured)
         lengths = {"measured": (y, n_y), "setpoints": (u, t.n_u), "disturbances": (d, t.n_d)}
-        lengths["references"] = (references, len(self.task.aims))
+        lengths |= {"references": (references, len(self.task.aims)), "applied": (applied, t.n_u)}
         wrong = [n for n, (v, size) in lengths.items() if v is not None and len(v) != size]
         if wrong:
             raise ProblemError(f"station MPC of {t.model.name!r}: wrong length of {wrong}")
-        applied = np.where(np.isfinite(u), u, memory.u)
+        in_force = np.where(np.isfinite(u), u, memory.u)
+        applied = in_force if applied is None else np.where(np.isfinite(applied), applied, in_force)
         d = memory.d if d is None else np.where(np.isfinite(d), d, memory.d)
         belief = self._estimator.update(memory.belief, applied, d, y)  # type: ignore[arg-type]
-        here = Here(belief.x, applied, np.asarray(references, dtype=np.float64), d, belief.w)
+        clear = None
+        if self._back_off is not None:
+            z = np.concatenate((belief.x, belief.w))
+            clear = self._back_off.clear(z, belief.covariance, in_force, d, self.task.horizon)
+        wanted = np.asarray(references, dtype=np.float64)
+        here = Here(belief.x, in_force, wanted, d, belief.w, None, clear)
         late = (lambda: time_s() >= deadline_s) if time_s is not None else None
         target = self._rest(here, memory.target, late)
         if target is not None and target.usable:
-            here = Here(here.x, applied, here.references, d, belief.w, target.u)
+            here = replace(here, targets=target.u)
         answer, ladder = self.ladder.solve(
             here, memory.ladder, time_s=time_s, deadline_s=deadline_s
         )
         setpoints = {name: float(value) for name, value in zip(self._names, answer.u, strict=True)}
         after = StationMemory(belief, ladder, answer.u, d, target or memory.target)
         return StationAnswer(setpoints, answer, belief, target), after
+
+    def deviations(self, found: StationAnswer) -> Floats:
+        """How well each measured output is known: standard deviations of what it really is."""
+        here, P = found.answer.here, found.belief.covariance
+        z = np.concatenate((found.belief.x, found.belief.w))
+        _, C, _ = self._model.measured(z, here.u, here.d)
+        deviations: Floats = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", C, P, C), 0.0))
+        return deviations
 
     def _rest(
         self, here: Here, last: Target | None, late: Callable[[], bool] | None

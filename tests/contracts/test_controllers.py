@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.twin.analyze.in_step import PLANTS, drive, loop_of, nominal, plc_of, 
 from twin.config import plant_names, untuned
 from twin.cycle import Action, Reading, Situation
 from twin.plugins import ControllerError, check_controller, controller_names, find_controller
+from twin.protocols import Controller
 from twin.signals import Quality
 
 TURNS = 10
@@ -43,24 +45,31 @@ def situations(plant: str) -> tuple[Situation, ...]:
     return tuple(keeping.seen)
 
 
-def maker(name: str, plant: str) -> Callable[[], object]:
-    line = nominal(plant)
-    return lambda: find_controller(name)(line, untuned(line.plant))
+def maker(name: str, plant: str, folder: Path) -> Callable[[], Controller]:
+    """Makes the controller with the recipe; one that runs a policy with such as nobody has trained."""
+    line, make = nominal(plant), find_controller(name)
+    tuned = untuned(line.plant)
+    if getattr(make, "needs_bundle", False):
+        pytest.importorskip("torch")
+        from tests.controllers.policy.bundles import bundle, placed, point
+
+        base = "fixed" if name == "residual" else None
+        tuned = point(plant, name, placed(bundle(plant, base=base), folder / "it.policy"))
+    return lambda: make(line, tuned)
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("name", controller_names())
-def test_an_installed_controller_keeps_the_contract(name: str, plant: str) -> None:
+def test_an_installed_controller_keeps_the_contract(name: str, plant: str, tmp_path: Path) -> None:
     before = len(situations(plant))
     assert before == TURNS
-    check_controller(maker(name, plant), situations(plant))  # type: ignore[arg-type]
+    check_controller(maker(name, plant, tmp_path), situations(plant))
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("name", controller_names())
-def test_it_asks_and_says_why(name: str, plant: str) -> None:
-    controller = find_controller(name)(nominal(plant), untuned(nominal(plant).plant))
-    action = controller.decide(situations(plant)[0])
+def test_it_asks_and_says_why(name: str, plant: str, tmp_path: Path) -> None:
+    action = maker(name, plant, tmp_path)().decide(situations(plant)[0])
     assert action.setpoints
     assert action.reason
     assert action.status

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import typer
 
+from controllers.policy import manifest
+from controllers.policy.manifest import Manifest
 from tests.docs.pages import (
     DOCS,
     PAGES,
@@ -28,6 +30,7 @@ from twin.act.modes import TABLE
 from twin.cli import problems
 from twin.cli.app import app
 from twin.config import Mapping, load_plant, plant_names, plant_schema
+from twin.config.values import Spec
 from twin.cycle import Mode, Outcome
 from twin.equipment.address_space import line_nodes
 from twin.feedback.definitions import LINE_KPIS
@@ -37,7 +40,7 @@ from twin.line.schema import STATES
 from twin.line.tags import line_signals
 
 REFERENCE = DOCS / "reference"
-GROUPS = ("loop", "limits", "audit", "cert", "user", "store")
+GROUPS = ("loop", "limits", "audit", "cert", "user", "policy", "store")
 """Verbs that have verbs of their own."""
 RUNNABLE = [page for page in PAGES if any(block.word for block in blocks_of(page))]
 
@@ -219,6 +222,23 @@ def test_the_figures_reference_names_every_figure_with_its_unit() -> None:
     assert set(STATION_KPIS) <= set(units)
 
 
+def test_the_manifest_reference_names_every_key() -> None:
+    said = text("policy-manifest.md")
+    parts = [Manifest, *vars(manifest).values()]
+    seen = 0
+    for part in parts:
+        if (
+            isinstance(part, type)
+            and issubclass(part, Spec)
+            and part.__module__ == Manifest.__module__
+        ):
+            for key in part.model_fields:
+                assert f"`{key}`" in said, f"{part.__name__}.{key}"
+                seen += 1
+    assert seen > 40
+    assert all(f"`{state}`" in said for state in manifest.Approval)
+
+
 def test_the_exit_codes_are_those_of_the_program() -> None:
     rows = {int(code) for code in re.findall(r"(?m)^\| (\d+) \|", text("exit-codes.md"))}
     assert rows == {
@@ -229,6 +249,7 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
         problems.REFUSED,
         problems.CONFLICT,
         problems.DAMAGED,
+        problems.UNFIT,
         problems.INTERNAL,
         problems.STOPPED + 2,
         problems.STOPPED + 15,

@@ -13,17 +13,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
 from twin.act.limit_change import FIRST, LimitChange
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
+from twin.kernels.limits import granted
 from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
 FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
+ADVICE = "advice"
+"""How the status of an action begins that only a person may carry out: nothing of it is written."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
@@ -69,6 +75,7 @@ class Guard:
 
     def __init__(self, signals: tuple[Signal, ...], control: ControlSpec) -> None:
         self._mvs = {s.name: s for s in signals if s.role is Role.MV}
+        self._limits = {name: limits_of(signal) for name, signal in self._mvs.items()}
         self._critical = tuple(s.name for s in signals if s.critical)
         self._control = control
         self._period_us = round(control.period_s * 1e6)
@@ -97,7 +104,7 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
-        if mode is Mode.CLOSED:
+        if mode is Mode.CLOSED and not action.status.startswith(ADVICE):
             setpoints, clips = self._clip(action, observation, memory)
         memory.heartbeat += 1
         if setpoints:
@@ -123,8 +130,7 @@ class Guard:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
         self._told(commands, memory, events, conditions)
-        if action.status == FAILED:
-            events["transient"] = conditions["controller"] = action.reason
+        self._controller(action, events, conditions)
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
@@ -172,6 +178,15 @@ class Guard:
                 self._limit(reason, memory)
             elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
                 events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
+
+    def _controller(
+        self, action: Action, events: dict[str, str], conditions: dict[str, str]
+    ) -> None:
+        """What the controller says of itself: that it has failed, or that it may not act."""
+        if action.status == FAILED:
+            events["transient"] = conditions["controller"] = action.reason
+        elif action.status.startswith(ADVICE):
+            conditions["authority"] = f"the controller only advises: {action.reason}"
 
     def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
         """An operator's word on the MV that it names first; without one of ours it means nothing."""
@@ -334,7 +349,7 @@ class Guard:
     def _clip(
         self, action: Action, observation: Observation, memory: GuardMemory
     ) -> tuple[tuple[Setpoint, ...], tuple[Clip, ...]]:
-        granted: list[Setpoint] = []
+        moves: list[Setpoint] = []
         clips: list[Clip] = []
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
@@ -355,31 +370,20 @@ class Guard:
             if why:
                 clips.append(Clip(name, asked, value, why))
             if value != active:
-                granted.append(Setpoint(name, value))
-        return tuple(granted), tuple(clips)
+                moves.append(Setpoint(name, value))
+        return tuple(moves), tuple(clips)
 
     def _within(
         self, signal: Signal, asked: float, active: float, time_us: int, memory: GuardMemory
     ) -> tuple[float, str]:
         """The nearest value that limits and rate allow; limits are approached at the rate."""
-        value, why = asked, ""
-        if signal.discrete:
-            value = float(round(value))
-        for limits, name in (
-            (memory.limits.get(signal.name, signal.operator), "operator"),
-            (signal.engineering, "engineering"),
-            (signal.validity, "validity"),
-        ):
-            if limits is not None and not limits.holds(value):
-                value = limits.clip(value)
-                why = why or f"{name} limits [{limits.lo:g}, {limits.hi:g}]"
-        if signal.discrete:
-            return value, why
         since_us = time_us - memory.written_us.get(signal.name, time_us - self._period_us)
-        most = signal.rate_per_s * min(max(since_us, 0), self._period_us) / 1e6
-        if abs(value - active) > most:
-            value = active + math.copysign(most, value - active)
-            if signal.validity is not None:
-                value = signal.validity.clip(value)  # rounding must not carry it over the edge
-            why = why or f"rate limit {signal.rate_per_s:g}/s"
-        return value, why
+        elapsed_us = min(max(since_us, 0), self._period_us)
+        limits = self._limits[signal.name]
+        narrowed = memory.limits.get(signal.name)
+        if narrowed is not None:
+            limits = np.array([narrowed.lo, narrowed.hi, *limits[2:]])
+        value, why = granted(
+            float(asked), active, limits, signal.rate_per_s, elapsed_us, signal.discrete
+        )
+        return value, in_words(why, limits, signal.rate_per_s)

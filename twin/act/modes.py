@@ -65,7 +65,7 @@ TABLE = (
         Mode.ADVISORY,
         "close",
         Mode.INIT,
-        ("inputs", "permit", "plc_not_shed", "limits", "audit"),
+        ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority"),
     ),
     Transition(Mode.INIT, "off", Mode.OFF),
     Transition(Mode.INIT, "open", Mode.ADVISORY),

@@ -296,10 +296,9 @@ class CarrierEstimator:
 
 
 def conveyors(line: Line) -> Mapping[str, CarrierEstimator]:
-    """The estimators of all ovens of a line: conveyors whose model knows carriers that cure."""
+    """The estimators of all ovens of a line: conveyors whose model is the shipped one."""
     found = {}
     for n, element in enumerate(line.stations):
-        names = [q.name for q in element.model.states] if element.model else []
-        if element.kind == s.CONVEYOR and "carrier_1_cured_min" in names:
+        if element.kind == s.CONVEYOR and element.process.module is oven:
             found[element.name] = CarrierEstimator(line, n + 1)
     return found

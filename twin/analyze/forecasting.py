@@ -62,7 +62,7 @@ class Forecaster:
                 continue
             past = memory.past.setdefault(name, deque(maxlen=KEPT))
             past.append(value)
-            known = self._known_price(name, value, observation.time_us / 3.6e9)
+            known = self.known_price(name, value, observation.time_us / 3.6e9)
             if known is not None:
                 mean[name] = lower[name] = upper[name] = known
                 continue
@@ -73,8 +73,11 @@ class Forecaster:
         memory.made = Forecast(self._step_s, mean, lower, upper)
         return memory.made
 
-    def _known_price(self, name: str, price: float, hour: float) -> NDArray[np.float64] | None:
-        """The tariff's course if the present price is on it; the plant's own tariff first."""
+    def known_price(self, name: str, price: float, hour: float) -> NDArray[np.float64] | None:
+        """The tariff's course if the present price is on it; the plant's own tariff first.
+
+        ``hour`` is plant time. None for what is no tariff, and for a price that is on none.
+        """
         if self._plant.disturbances[name.removeprefix("env.")].kind != "tariff":
             return None
         clock = hour + self._plant.energy.starts_at_h

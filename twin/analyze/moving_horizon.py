@@ -52,6 +52,16 @@ class WindowBelief:
         return self.now.w
 
     @property
+    def covariance(self) -> Floats:
+        """Covariance of both, that of the filter that runs along."""
+        return self.now.covariance
+
+    @property
+    def surprise(self) -> float:
+        """That of the filter that runs along."""
+        return self.now.surprise
+
+    @property
     def deviation(self) -> Floats:
         """Standard deviations of both, those of the filter that runs along."""
         return self.now.deviation
@@ -64,6 +74,7 @@ class MovingHorizon:
         self, model: Linearised, noise: Noise, steps: int = 10, iterations: int = 3
     ) -> None:
         self._kalman = Kalman(model, noise)
+        self.walk = self._kalman.walk
         self._steps, self._iterations = steps, iterations
         x_span, w_span, _ = spans(model)
         span = np.concatenate((x_span, w_span))

@@ -20,6 +20,7 @@ from twin.cli import (
     init,
     limits,
     loop,
+    policy,
     replay,
     report,
     run,
@@ -110,6 +111,7 @@ for group, verbs in (
     ("audit", audit.verbs),
     ("cert", cert.verbs),
     ("user", user.verbs),
+    ("policy", policy.verbs),
     ("store", store.verbs),
 ):
     app.add_typer(verbs, name=group)

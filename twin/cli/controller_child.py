@@ -188,5 +188,10 @@ def _decider(shift: Shift, name: str, tuned: TunedPoint) -> Any:
 
 
 def _plain(error: Exception) -> Exception:
-    """An error that can travel, whatever the controller has raised."""
+    """An error that can travel, whatever the controller has raised; a refusal as it is."""
+    from twin.config import PlantError
+    from twin.plugins import RefusedError
+
+    if isinstance(error, PlantError | RefusedError):
+        return error
     return RuntimeError(f"{type(error).__name__}: {error}")

@@ -24,6 +24,7 @@ from twin.clock import utc_now
 from twin.cycle import Cycle, Mode
 from twin.line.snapshot import to_json
 from twin.signals import Limits, Role
+from twin.solves import Solve, solve_record
 from twin.store.quarantine import StoreError
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Desk:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, dict(facts), lease
         self._trouble, self._segment = trouble, segment
         self._waiting: list[asyncio.Future[Cycle]] = []
+        self._solves: dict[str, Solve] = {}
         self._closing = ""
         """The command to close that waits for its turn."""
         self._limiting = asyncio.Lock()
@@ -101,6 +103,7 @@ class Desk:
 
     def turned(self, cycle: Cycle) -> None:
         """Tell those who wait that a turn is over; who has given up authority frees the line."""
+        self._solves |= cycle.decision.asked.solves
         if self._closing in cycle.commands:
             self._closing = ""
         given_up = self._runtime.loop.mode in (Mode.OFF, Mode.ADVISORY)
@@ -254,6 +257,7 @@ class Desk:
                 "asked": decision.asked.reason,
                 "why": dict(decision.asked.why),
                 "solver": decision.asked.status,
+                "solves": {name: solve_record(one) for name, one in self._solves.items()},
                 "clips": len(decision.clips),
             }
         if health := loop.health:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from twin.cli.ceiling import ALL, BOUND, HINDSIGHT, MPC_TRUE, bound_record, foreseeing, in_hindsight
+from twin.cli.contenders import Contender, TrainedPolicy
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
+    from twin.cycle import Cycle
     from twin.equipment.plc import Plc
     from twin.line.model import Line
 
 NOT_HELD = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
-NO_TIME = {"decision_median_s": 0.0, "decision_longest_s": 0.0}
+NO_TIME = {
+    "decision_median_s": 0.0,
+    "decision_p99_s": 0.0,
+    "decision_longest_s": 0.0,
+    "deadlines_missed": 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,8 @@ class Episode:
 
     shift: Shift
     controller: str
+    """The contender's name: for a policy with its training seed, ``rl:3``."""
+    policy: TrainedPolicy | None = None
 
     @property
     def key(self) -> tuple[str, str, float, str, int]:
@@ -32,11 +42,14 @@ class Episode:
 
     def command(self) -> str:
         """The same shift from the shell; its ``kpi.json`` has these very figures."""
+        from twin.feedback.evaluation import family
+
         shift, length = self.shift, f"{self.shift.hours * 3600.0!r}s"
+        played = "" if self.policy is None else f"--policy {shlex.quote(self.policy.path)} "
         return (
             f"twin run --plant {shift.place} --in-process --shift {length} --seed {shift.seed} "
-            f"--controller {self.controller} --scenario {shift.scenario} --variant {shift.variant} "
-            f"--utilisation {shift.demanded!r} --json"
+            f"--controller {family(self.controller)} {played}--scenario {shift.scenario} "
+            f"--variant {shift.variant} --utilisation {shift.demanded!r} --json"
         )
 
 
@@ -45,23 +58,28 @@ def play(episode: Episode) -> dict[str, Any]:
 
     The same for the same episode, wherever it is played, but for ``timing``.
     """
+    from twin.cli.results import versions
     from twin.cli.tuned import baseline
+    from twin.feedback.bands import Bands
+    from twin.feedback.evaluation import family
     from twin.plugins import find_controller
 
-    shift, name = episode.shift, episode.controller
+    shift, name = episode.shift, family(episode.controller)
     tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
     point, doubt, line = tuned.point, tuned.doubt, shift.nominal_line
+    if episode.policy is not None:
+        point = episode.policy.given_to(point, name)
     if name == BOUND:
         record, doubt = bound_record(shift)
-        timing, held = dict(NO_TIME), dict(NOT_HELD)
+        driven = _Driven(record, dict(NO_TIME), dict(NOT_HELD), Bands().record())
     elif name == MPC_TRUE:
         plc = shift.plc()
-        record, timing, held = _driven(shift, foreseeing(shift, point, plc), plc.line, plc)
+        driven = _driven(shift, foreseeing(shift, point, plc), plc.line, plc)
     else:
         if name == HINDSIGHT:
             point, name = in_hindsight(shift, point), "fixed"
         controller = find_controller(name)(line, point)
-        record, timing, held = _driven(shift, controller, line, shift.plc())
+        driven = _driven(shift, controller, line, shift.plc())
     who, scenario, utilisation, variant, seed = episode.key
     return {
         "controller": who,
@@ -70,25 +88,37 @@ def play(episode: Episode) -> dict[str, Any]:
         "variant": variant,
         "seed": seed,
         "shift_h": shift.hours,
+        "plant": shift.place,
         "plant_hash": shift.plant.config_hash,
-        "kpi": record,
-        "decisions": held,
+        "versions": versions(),
+        "policy": None if episode.policy is None else episode.policy.record(),
+        "kpi": driven.kpi,
+        "decisions": driven.decisions,
+        "violations": driven.violations,
         "setpoints": dict(point.setpoints) if who == HINDSIGHT else None,
         "doubt": doubt,
         "command": None if who in ALL else episode.command(),
-        "timing": timing,
+        "timing": driven.timing,
     }
 
 
-def _driven(
-    shift: Shift, controller: Any, model: Line, plc: Plc
-) -> tuple[dict[str, Any], dict[str, float], dict[str, int]]:
-    """The shift with a closed loop over ``model``: figures, how long decisions took, which were held back."""
+@dataclass(frozen=True, slots=True)
+class _Driven:
+    """What came of a shift: figures, how long decisions took, which were held back, bands left."""
+
+    kpi: dict[str, Any]
+    timing: dict[str, float]
+    decisions: dict[str, int]
+    violations: dict[str, float]
+
+
+def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
+    """The shift with a closed loop over ``model``."""
     from twin.cli.results import timing_file
     from twin.cli.shift import TWIN_SEED
-    from twin.cycle import Cycle
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
+    from twin.feedback.bands import Bands
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
@@ -96,7 +126,7 @@ def _driven(
     line = SimulatedEquipment(plc)
     runtime = Runtime(loop, line, EquipmentClock(line))
     runtime.command("close", "evaluation")
-    held = dict(NOT_HELD)
+    held, bands = dict(NOT_HELD), Bands(loop.signals)
 
     def count(cycle: Cycle) -> None:
         decision = cycle.decision
@@ -104,16 +134,19 @@ def _driven(
         held["clipped"] += bool(decision.clips)
         held["fallbacks"] += "fallback" in decision.asked.status
         held["not_closed"] += decision.mode != "CLOSED"
+        bands.look(cycle.reading)
 
     asyncio.run(runtime.run(0, round(shift.hours * 3.6e9), count))
     timing = timing_file({"it": runtime.timings})["it"]
     taken = {name: float(timing[name] or 0.0) for name in timing if name.startswith("decision")}
-    return kpi_record(evaluate(loop.ledger)), taken, held
+    patience_s = shift.plant.control.deadline_s
+    taken["deadlines_missed"] = sum(one > patience_s for one in runtime.timings.decisions_s)
+    return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record())
 
 
 def episodes(
     shift: Shift,
-    controllers: tuple[str, ...],
+    controllers: tuple[Contender, ...],
     scenarios: tuple[str, ...],
     utilisations: tuple[float, ...],
     shifts: int,
@@ -121,10 +154,12 @@ def episodes(
     """Every controller on every shift; the same shifts for all."""
     return [
         Episode(
-            replace(shift, seed=shift.seed + n, scenario=scenario, utilisation=utilisation), name
+            replace(shift, seed=shift.seed + n, scenario=scenario, utilisation=utilisation),
+            one.name,
+            one.policy,
         )
         for scenario in scenarios
         for utilisation in utilisations
         for n in range(shifts)
-        for name in controllers
+        for one in controllers
     ]

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import CONFLICT, DAMAGED, UNREACHABLE, Problem, pick
+from twin.cli.problems import NEGATIVE, UNREACHABLE, Problem, pick
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
-    from io import TextIOWrapper
-
     from twin.cli.episode import Episode
 
 NAME = "evaluate"
@@ -24,17 +22,21 @@ EXAMPLES = """\b
 Examples:
   twin evaluate machining_line --controllers fixed,full_pace,mpc --shifts 30
   twin evaluate demo --controllers fixed,mpc,oracle --utilisation .9,.7 --scenario nominal,mismatch
-  twin evaluate demo --shifts 30 --out trials   (again: goes on where it was stopped)"""
+  twin evaluate demo --controllers fixed,mpc,rl@policies,oracle --shifts 30
+  twin evaluate demo --shifts 30 --out trials   (again: goes on where it was stopped)
+  twin evaluate --replay trials --row 1"""
 LEAST_SHIFTS = 2
 QUARTER_H = 0.25
-ORACLE = "oracle"
-EPISODES = "episodes.jsonl"
 
 
 def command(
     plant: options.Plant = None,
     controllers: Annotated[
-        str, typer.Option(metavar="A,B,C", help="Who drives; oracle: the best of all, luck known, and a bound.")
+        str,
+        typer.Option(
+            metavar="A,B,C",
+            help="Who drives; oracle: the best of all, luck known, and a bound; rl@FOLDER: a policy for each bundle in it.",
+        ),
     ] = "mpc,fixed,full_pace,always_on",
     scenario: Annotated[
         str, typer.Option(metavar="A,B", help="Scenarios of the plant file.")
@@ -62,6 +64,21 @@ def command(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where all of it is kept.")
     ] = Path("evaluation"),
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", file_okay=False, exists=True, show_default=False,
+            help="Play shifts of an evaluation again and compare, bit for bit; exit code 1 if they differ.",
+        ),
+    ] = None,
+    row: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default=False, help="Those of a row of its LEADERBOARD.md."),
+    ] = None,
+    episode: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", show_default=False, help="That of a line of its episodes.jsonl."),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:  # fmt: skip
     """Let controllers drive the same shifts of the true line, and say which differences are no luck.
@@ -69,9 +86,17 @@ def command(
     Every shift is kept as it ends: stopped and called again, it goes on. Seeds from 1000 on are those of
     tuning and are refused.
     """
+    from twin.cli.contenders import contenders
     from twin.cli.episode import episodes
+    from twin.config import find_plant
     from twin.feedback.evaluation import rows_of
+    from twin.feedback.leaderboard import standings
 
+    if replay is not None:
+        _again(replay, row, episode, plant, workers, ray, as_json=as_json)
+        return
+    if row is not None or episode is not None:
+        raise Problem("usage", "--row and --episode belong to --replay", "name the folder with it")
     shift = Shift(options.chosen_plant(plant), seed, 0.0, variant=variant, engine="auto")
     shift = Shift(shift.place, seed, hours or shift.plant.shift_h, variant=variant, engine="auto")
     shift.check()
@@ -80,10 +105,10 @@ def command(
         raise Problem("usage", "a shift shorter than a quarter of an hour has no peak", "--hours 1")
     if seed + shifts > 1000:
         raise Problem("usage", "seeds from 1000 on were tuned on", "begin with a smaller --seed")
-    names = _controllers(controllers)
+    named = contenders(_split(controllers), find_plant(shift.place))
     scenarios = tuple(pick(name, shift.plant.scenarios, "scenario") for name in _split(scenario))
     levels = _levels(utilisation) if utilisation is not None else (shift.demanded,)
-    asked = episodes(shift, names, scenarios, levels, shifts)
+    asked = episodes(shift, named, scenarios, levels, shifts)
     found = _played(asked, out, workers, ray)
     report = {
         "plant": shift.plant.name,
@@ -92,6 +117,7 @@ def command(
         "shift_h": shift.hours,
         "doubts": sorted({one["doubt"] for one in found if one["doubt"]}),
         "rows": rows_of(found),
+        "leaderboard": standings(found),
     }
     _write(report, out)
     if as_json:
@@ -109,20 +135,6 @@ def _split(text: str) -> list[str]:
     return names
 
 
-def _controllers(text: str) -> tuple[str, ...]:
-    """The names to run; who asks for the oracle gets all that makes it, and the bound beside it."""
-    from twin.cli.ceiling import ALL
-    from twin.plugins import controller_names
-
-    found: list[str] = []
-    for name in _split(text):
-        if name == ORACLE:
-            found += ALL
-        else:
-            found.append(pick(name, controller_names(), "controller"))
-    return tuple(found)
-
-
 def _levels(text: str) -> tuple[float, ...]:
     return tuple(options.utilisation(part) for part in _split(text))
 
@@ -131,76 +143,83 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
+    from twin.cli.episodes_file import EPISODES, held, keeper, key_of, refuse_another_policy
+
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / EPISODES
+    there = held(path, asked[0].shift)
+    for one in asked:
+        if one.key in there:
+            refuse_another_policy(there[one.key], one)
+    missing = [one for one in asked if one.key not in there]
+    if len(missing) < len(asked):
+        typer.echo(f"{len(asked) - len(missing)} of {len(asked)} shifts are there", err=True)
+    with path.open("a", encoding="utf-8") as file:
+        played = _spread(missing, workers, ray, keeper(file))
+    there |= {key_of(one): one for one in played}
+    return [there[one.key] for one in asked]
+
+
+def _spread(
+    asked: Sequence[Episode],
+    workers: int | None,
+    ray: str | None,
+    taken: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Episodes over all cores or machines, with a bar; each record is ``taken`` as it comes."""
     from twin.cli.episode import play
     from twin.cli.simulate import progress
     from twin.spread import SpreadError, spread
 
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / EPISODES
-    held = _held(path, asked[0].shift)
-    missing = [one for one in asked if one.key not in held]
-    if len(missing) < len(asked):
-        typer.echo(f"{len(asked) - len(missing)} of {len(asked)} shifts are there", err=True)
-    with path.open("a", encoding="utf-8") as file, progress() as bar:
-        bar.begin("shifts", len(missing))
+    with progress() as bar:
+        bar.begin("shifts", len(asked))
         try:
-            played = spread(
-                play, missing, workers=workers, ray=ray,
-                done=lambda _n, _of: bar.done(), taken=_keeper(file),
-            )  # fmt: skip
+            return spread(
+                play, asked, workers=workers, ray=ray, done=lambda _n, _of: bar.done(), taken=taken
+            )
         except SpreadError as error:
             hint = "call it again: it goes on; of --ray tells docs/how-to/many-shifts.md"
             raise Problem("unreachable", str(error), hint, code=UNREACHABLE) from error
-    held |= {_key(one): one for one in played}
-    return [held[one.key] for one in asked]
 
 
-def _keeper(file: TextIOWrapper) -> Callable[[dict[str, Any]], None]:
-    """Writes each record as a line that is on disk before the next one."""
+def _again(
+    folder: Path,
+    row: int | None,
+    episode: int | None,
+    place: str | None,
+    workers: int | None,
+    ray: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Play the shifts of a row, or of a line, once more, and say whether anything is different."""
+    from twin.cli.again import chosen_lines, episode_of, sentences, told
 
-    def keep(record: dict[str, Any]) -> None:
-        file.write(json.dumps(record, sort_keys=True) + "\n")
-        file.flush()
-
-    return keep
-
-
-def _held(path: Path, shift: Shift) -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The episodes that a folder holds. A last line that was cut off is played again."""
-    if not path.is_file():
-        return {}
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]), "utf-8")
-        lines = lines[:-1]
-    found = {}
-    for n, line in enumerate(lines, 1):
-        try:
-            one = json.loads(line)
-            found[_key(one)] = one
-        except (ValueError, KeyError, TypeError) as error:
-            hint = "remove that line, or name another --out"
-            msg = f"{path}:{n} is no shift of an evaluation"
-            raise Problem("damaged", msg, hint, code=DAMAGED) from error
-        if one["plant_hash"] != shift.plant.config_hash or one["shift_h"] != shift.hours:
-            msg = f"{path}:{n} was played with another plant file, or another length of shift"
-            raise Problem("conflict", msg, "name another --out", code=CONFLICT)
-    return found
-
-
-def _key(one: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(one[key] for key in ("controller", "scenario", "utilisation", "variant", "seed"))
+    if (row is None) == (episode is None):
+        raise Problem("usage", "--replay needs --row N or --episode N", "one of the two")
+    what, lines = chosen_lines(folder, row, episode)
+    asked = [episode_of(one, place) for one in lines.values()]
+    found = told(what, lines, _spread(asked, workers, ray))
+    if as_json:
+        typer.echo(json.dumps(found, sort_keys=True))
+    for sentence in sentences(found):
+        typer.echo(sentence, err=as_json)
+    if found["different"]:
+        raise typer.Exit(NEGATIVE)
 
 
 def _write(report: dict[str, Any], out: Path) -> None:
-    """The figures, and the two reports, beside the shifts."""
+    """The figures, the two reports and the leaderboard, beside the shifts."""
     from twin.feedback.report.evaluation import render_markdown, render_page
+    from twin.feedback.report.leaderboard import render_leaderboard
     from twin.store.run_folder import RunFolder, stable_json
 
     folder = RunFolder(out)
     folder.write_text("evaluation.json", stable_json(report))
     folder.write_text("report.md", render_markdown(report))
     folder.write_text("report.html", render_page(report))
+    board = render_leaderboard(report["leaderboard"], report["plant"], report["plant_hash"])
+    folder.write_text("LEADERBOARD.md", board)
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
@@ -219,4 +238,4 @@ def _show(report: dict[str, Any], out: Path) -> None:
         screen.print(table)
     for doubt in report["doubts"]:
         screen.print(f"note: {doubt}", markup=False)
-    typer.echo(f"report: {out / 'report.html'}", err=True)
+    typer.echo(f"report: {out / 'report.html'}; leaderboard: {out / 'LEADERBOARD.md'}", err=True)

@@ -30,6 +30,7 @@ def command(
     import shlex
     import shutil
 
+    from twin.cli.policy_files import SUFFIX, found_policies
     from twin.config import plant_folder, plant_names
 
     pick(template, plant_names(), "template")
@@ -42,7 +43,9 @@ def command(
     draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
     draft.mkdir()
     try:
-        for kind in ("yaml", "truth.yaml", "fixed.json", "rules.json"):
+        kinds = ["yaml", "truth.yaml", "fixed.json", "rules.json"]
+        kinds += [f"{name}{SUFFIX}" for name in found_policies(plant_folder() / f"{template}.yaml")]
+        for kind in kinds:
             source = plant_folder() / f"{template}.{kind}"
             if source.is_file():
                 shutil.copyfile(source, draft / f"plant.{kind}")

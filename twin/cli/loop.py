@@ -10,6 +10,7 @@ import typer
 
 from twin.cli import options
 from twin.cli.problems import CONFLICT, UNREACHABLE, USAGE, Problem, nearest
+from twin.solves import read_solve
 
 WITHOUT_CHANNEL = "a run in lockstep has no command channel: Ctrl-C in its terminal ends it"
 
@@ -219,6 +220,8 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     ):
         if name in answer:
             typer.echo(f"  {name}: {answer[name]}")
+    for name, one in answer.get("solves", {}).items():
+        typer.echo(f"    {name}: {read_solve(one)}")
     if trust := answer.get("model_trust"):
         least = min(trust, key=trust.__getitem__)
         typer.echo(f"  model: {least} is the least believed, {100.0 * trust[least]:.0f} %")

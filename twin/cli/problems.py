@@ -1,7 +1,8 @@
 """What can go wrong at the command line, how it is shown, and with which exit code it ends.
 
 Codes: 0 done; 1 done, and the answer is no; 2 usage or plant file; 3 plant or service out of reach;
-4 refused by a guard; 5 conflict with what is; 6 data damaged; 70 internal; 130 and 143 stopped.
+4 refused by a guard; 5 conflict with what is; 6 data damaged; 7 a policy is not let near the line;
+70 internal; 130 and 143 stopped.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import typer
 
-NEGATIVE, USAGE, UNREACHABLE, REFUSED, CONFLICT, DAMAGED, INTERNAL = 1, 2, 3, 4, 5, 6, 70
+NEGATIVE, USAGE, UNREACHABLE, REFUSED, CONFLICT, DAMAGED, UNFIT, INTERNAL = 1, 2, 3, 4, 5, 6, 7, 70
 STOPPED = 128
 """Plus the number of the signal."""
 
@@ -27,6 +28,7 @@ _KNOWN = (
     ("twin.store.quarantine", "StoreError", "store", DAMAGED),
     ("twin.equipment.pki", "CertificateError", "certificate", USAGE),
     ("twin.equipment.users", "UsersError", "users", USAGE),
+    ("twin.plugins", "RefusedError", "policy", UNFIT),
 )
 """Errors that say themselves what to do. Only a module that is loaded already can have raised one."""
 

@@ -53,6 +53,7 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
     """One controller's turns again. ``Problem`` where the audit cannot be trusted."""
     import json
 
+    from twin.cli.policy_files import as_recorded
     from twin.cli.record import recorded_cycles
     from twin.cli.shift import Shift
     from twin.config import TunedPoint
@@ -63,7 +64,7 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
     arguments = record.arguments
     plant_file = str(record.folder.folder / "plant.yaml")
     shift = Shift(plant_file, arguments["seed"], variant=arguments["variant"])
-    tuned = TunedPoint.model_validate(arguments["tuned"])
+    tuned = as_recorded(TunedPoint.model_validate(arguments["tuned"]), record.folder.folder)
     pick(controller, controller_names(), "controller")
     loop = shift.loop(find_controller(controller), tuned)
     number = 0
@@ -80,9 +81,9 @@ def replayed(record: RunRecord, controller: str) -> dict[str, Any]:
             if recorded["number"] != number:
                 raise _damaged(controller, number, f"turn {recorded['number']} stands there")
             computed = json.loads(loop.step(*inputs).to_json())
-            differing = _difference(recorded["decision"], computed["decision"])
+            differing = first_difference(recorded["decision"], computed["decision"])
             if differing is None and "drift" in recorded:  # runs of old had none
-                differing = _difference(recorded["drift"], computed["drift"], "drift")
+                differing = first_difference(recorded["drift"], computed["drift"], "drift")
             if differing is not None:
                 difference = {"turn": number, **differing}
                 break
@@ -101,7 +102,7 @@ def _damaged(controller: str, number: int, why: str) -> Problem:
     return damaged(f"{controller}: turn {number} is not whole: {why}")
 
 
-def _difference(recorded: Any, computed: Any, place: str = "") -> dict[str, str] | None:
+def first_difference(recorded: Any, computed: Any, place: str = "") -> dict[str, str] | None:
     """The first value in which two decisions differ, by its exact text; order counts."""
     import json
 
@@ -109,7 +110,7 @@ def _difference(recorded: Any, computed: Any, place: str = "") -> dict[str, str]
         if list(recorded) != list(computed):
             recorded, computed = list(recorded), list(computed)
         for name in recorded if isinstance(recorded, dict) else ():
-            found = _difference(recorded[name], computed[name], f"{place}.{name}".lstrip("."))
+            found = first_difference(recorded[name], computed[name], f"{place}.{name}".lstrip("."))
             if found is not None:
                 return found
     theirs, ours = json.dumps(recorded), json.dumps(computed)

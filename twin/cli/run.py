@@ -73,6 +73,20 @@ def command(
             help="These controllers on the same shift; the first against each other one.",
         ),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help="Policy bundle of the controller; else the one beside the plant file.",
+        ),
+    ] = None,
+    require_signed: Annotated[
+        bool,
+        typer.Option("--require-signed", help="Refuse a policy that nobody trusted has signed."),
+    ] = False,
     scenario: options.Scenario = "nominal",
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
@@ -167,6 +181,8 @@ def command(
         mapping=mapping,
         upkeep=_upkeep(log_format, monitor, keep, is_paced=kind != "in-process" and not lockstep),
         as_json=as_json,
+        policy=policy,
+        require_signed=require_signed,
     )
     code = asyncio.run(session.run())
     if code:

@@ -66,8 +66,10 @@ def write(path: Path, tuned: Tuned | TunedRules) -> None:
     from twin.config import Tuned
     from twin.store.run_folder import stable_json
 
-    # A point's thresholds are kept in a file of their own.
-    without = {"points": {"__all__": {"thresholds"}}} if isinstance(tuned, Tuned) else None
+    # A point's thresholds are kept in a file of their own, and so are policies.
+    without = (
+        {"points": {"__all__": {"thresholds", "policies"}}} if isinstance(tuned, Tuned) else None
+    )
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     record = tuned.model_dump(mode="json", exclude=without)
     try:

@@ -17,6 +17,7 @@ from twin.cli.drive import NO_UPKEEP, Driven, Job, Upkeep, Window, drive
 from twin.cli.emulator_child import emulator
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
+from twin.cli.policy_files import for_run, keep, kept_in, refusals_noted
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.results import kpi_file, orders_note, show_kpis, timing_file, versions
 from twin.cli.screen import screen_for
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 SHORT_S = 0.5
 """Wall time in which a solver and a write over the network may not be through."""
+POLICY_SHARE = 0.5
+"""Of the time for a decision: a policy that takes longer leaves the rest to its fallback."""
 FOREVER_US = 2**62
 """Until when a run on real equipment goes that nobody limited."""
 
@@ -57,6 +60,8 @@ class Session:
         trust: Trust,
         as_json: bool,
         mapping: Path | None = None,
+        policy: Path | None = None,
+        require_signed: bool = False,
         upkeep: Upkeep = NO_UPKEEP,
     ) -> None:
         if kind != "endpoint" and hours is None:
@@ -73,7 +78,22 @@ class Session:
         self._binding = None if mapping is None else foreign_line(self._shift, mapping)
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
-        self._tuned = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
+        found = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
+        takers = [n for n, make in self._factories.items() if getattr(make, "needs_bundle", False)]
+        if policy is not None and not takers:
+            msg = f"--policy is for a controller that runs a policy, and {names[0]!r} does not"
+            raise Problem("usage", msg, "add --controller rl")
+        patience_s = 0.0 if self._is_in_step else POLICY_SHARE * self._patience_s
+        point = for_run(
+            found.point,
+            self._plant_file,
+            takers,
+            given=policy,
+            drives=self._is_closed,
+            must_be_signed=require_signed,
+            patience_s=patience_s,
+        )
+        self._tuned = replace(found, point=point)
 
     async def run(self) -> int:
         """Run every controller and write the results; the exit code."""
@@ -111,7 +131,8 @@ class Session:
         """One controller on a line of its own."""
         with self._controller(name) as factory:
             # Made before there is a line: it takes seconds, in which a connection would fall silent.
-            loop = self._shift.loop(factory, self._tuned.point)
+            with refusals_noted(self._plant_file, f"run of {name}"):
+                loop = self._shift.loop(factory, self._tuned.point)
             async with self._line(name) as (equipment, clock, window):
                 return await drive(
                     self._job(name),
@@ -126,19 +147,35 @@ class Session:
     @contextmanager
     def _controller(self, name: str) -> Iterator[ControllerFactory]:
         """The controller, where time does not wait for it in a process that can be ended."""
-        if self._is_lockstep or self._kind == "in-process":
+        if self._is_in_step:
             yield self._factories[name]
             return
         from twin.cli.controller_child import ControllerChild
 
-        patience_s = self._shift.plant.control.deadline_s / self._speed
-        with ControllerChild(self._shift, name, self._tuned.point, patience_s) as child:
+        point = self._tuned.point
+        if point.policies:
+            # A child that starts anew finds the policy that the run began with, whatever is in force by then.
+            point = kept_in(point, self._folder.folder)
+        child = ControllerChild(self._shift, name, point, self._patience_s)
+        with ExitStack() as stack:
+            with refusals_noted(self._plant_file, f"run of {name}"):
+                stack.enter_context(child)
             yield lambda _line, _tuned: child
 
     @property
     def _warning(self) -> str:
         """What stands on the screen as long as the run goes on; empty if all is well."""
         return f"LINK: {OPEN}" if self._trust.insecure else ""
+
+    @property
+    def _is_in_step(self) -> bool:
+        """Whether time waits for the controller."""
+        return self._is_lockstep or self._kind == "in-process"
+
+    @property
+    def _patience_s(self) -> float:
+        """Wall time for one decision."""
+        return self._shift.plant.control.deadline_s / self._speed
 
     def _job(self, name: str) -> Job:
         own = self._kind != "endpoint"
@@ -255,6 +292,7 @@ class Session:
         folder.write_text("plant.yaml", self._plant_file.read_text("utf-8"))
         if self._mapping is not None:
             folder.write_text("mapping.yaml", self._mapping.read_text("utf-8"))
+        keep(self._tuned.point, folder.folder)
         typer.echo(f"run {folder.folder}", err=True)
         if self._kind == "endpoint":
             typer.echo(

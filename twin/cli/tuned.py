@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +30,11 @@ class Baseline:
 
     def record(self) -> dict[str, object]:
         """For the manifest of a run: the point without the log of its search."""
-        without = {"log"} if self.point.thresholds else {"log", "thresholds"}
-        return self.point.model_dump(mode="json", exclude=without)
+        from twin.cli.policy_files import kept_in
+
+        point = kept_in(self.point, None)
+        empty = {name for name in ("thresholds", "policies") if not getattr(point, name)}
+        return point.model_dump(mode="json", exclude={"log", *empty})
 
 
 def tuned_path(plant_file: Path) -> Path:
@@ -45,14 +48,17 @@ def rules_path(plant_file: Path) -> Path:
 
 
 def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
-    """The tuned point for the nearest utilisation, with the rules' thresholds where those were tuned.
+    """The tuned point for the nearest utilisation, with the rules' thresholds and the policies there are.
 
     The recipe where no point fits this plant. Raises ``Problem`` for a file that cannot be what
     ``twin tune`` wrote.
     """
+    from twin.cli.policy_files import found_policies
     from twin.config import find_plant
 
     found, path = _fixed(place, plant, utilisation, variant), rules_path(find_plant(place))
+    if policies := found_policies(find_plant(place)):
+        found = replace(found, point=found.point.model_copy(update={"policies": policies}))
     if not path.is_file():
         return found
     thresholds, doubt = _thresholds(path, place, plant, utilisation, variant)

@@ -16,6 +16,7 @@ from twin.config.mapping import Mapping
 from twin.config.plant import Plant, SetpointSpec, StationSpec
 from twin.config.truth import Truth
 from twin.config.tuned import (
+    PolicyFile,
     RuleTrial,
     Tuned,
     TunedPoint,
@@ -30,6 +31,7 @@ __all__ = [
     "Mapping",
     "Plant",
     "PlantError",
+    "PolicyFile",
     "RuleTrial",
     "SetpointSpec",
     "StationSpec",

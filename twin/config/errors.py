@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 LONGEST_TEXT = 160
 KeyPath = tuple[str | int, ...]
 
@@ -30,6 +32,11 @@ class PlantError(ValueError):
         self.file = file
         self.line = line
         self.text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """It travels whole between processes."""
+        whole = partial(PlantError, file=self.file, line=self.line, text=self.text)
+        return whole, (self.key_path, self.message, self.hint)
 
     @property
     def place(self) -> str:

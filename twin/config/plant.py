@@ -24,6 +24,7 @@ from twin.config.elements import (
     UseSpec,
     UtilitySpec,
 )
+from twin.config.station_task import StationTaskSpec
 from twin.config.values import (
     Bounds,
     Count,
@@ -164,6 +165,7 @@ class StationSpec(Spec):
     """Grid of a continuous process."""
     places: Annotated[int, Field(ge=1, le=64)] = 1
     """Places on the conveyor of a continuous process."""
+    mpc: StationTaskSpec | None = None
     sensors: dict[Name, SensorSpec] = {}
 
     @model_validator(mode="after")

@@ -7,12 +7,13 @@ their search.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
 from twin.config.errors import PlantError
 from twin.config.plant import Plant
-from twin.config.values import Name, Spec
+from twin.config.values import Name, Sha256, Spec
 
 
 class TunedTrial(Spec):
@@ -20,6 +21,26 @@ class TunedTrial(Spec):
 
     setpoints: dict[str, float]
     eur_per_part: float
+
+
+class PolicyFile(Spec):
+    """A policy bundle that was found for a plant, and what may be done with it.
+
+    ``use``: in a ``trial`` nothing real is moved, and any policy may drive; one that is to ``drive`` or to
+    ``advise`` acts no further than it was approved for.
+    """
+
+    path: str
+    """The file; in the record of a run relative to its folder."""
+    sha256: Sha256
+    """Of the whole file, in hex digits: another one under the same name is not what was found."""
+    use: Literal["trial", "advise", "drive"] = "trial"
+    keys: tuple[str, ...] = ()
+    """Public keys that are trusted, as PEM."""
+    must_be_signed: bool = False
+    """Whether a signature by one of the keys is required."""
+    patience_s: float = 0.0
+    """Wall time after which a decision is too late; 0: no clock is asked, as in lockstep."""
 
 
 class TunedPoint(Spec):
@@ -33,6 +54,8 @@ class TunedPoint(Spec):
     log: tuple[TunedTrial, ...] = ()
     thresholds: dict[str, dict[str, float]] = {}
     """Of the rules, by rule, where those were tuned; they are kept in a file of their own."""
+    policies: dict[str, PolicyFile] = {}
+    """By controller; files of their own too."""
 
 
 class RuleTrial(Spec):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -48,6 +48,8 @@ class Lobby(InternalServer):
     def __init__(self, gate: Gate | None) -> None:
         super().__init__(user_manager=gate or Anybody())  # type: ignore[arg-type]
         self.gate = gate
+        self.owners: dict[int, str | None] = {}
+        """By subscription: the user whose it is. The library lets every session end every one."""
 
     def create_session(
         self, name: str, user: User = _ANONYMOUS, external: bool = False
@@ -135,6 +137,42 @@ class _Guarded(_Session):
         answers = iter(await super().write(params))
         refused = ua.StatusCodes.BadUserAccessDenied
         return [next(answers) if may else status(refused) for may in granted]
+
+    async def create_subscription(
+        self,
+        params: ua.CreateSubscriptionParameters,
+        callback: Callable[..., Any],
+        request_callback: Callable[..., Any] | None = None,
+    ) -> ua.CreateSubscriptionResult:
+        result = await super().create_subscription(params, callback, request_callback)
+        known, owners = self.subscription_service.subscriptions, self.iserver.owners
+        for number in owners.keys() - known.keys():  # those that have expired
+            del owners[number]
+        owners[result.SubscriptionId] = self.user.name
+        return result
+
+    async def delete_subscriptions(self, ids: list[int]) -> list[ua.StatusCode]:
+        owned = self._owned(ids)
+        mine = [number for number, is_mine in zip(ids, owned, strict=True) if is_mine]
+        answers = iter(await super().delete_subscriptions(mine))
+        for number in mine:
+            self.iserver.owners.pop(number, None)
+        unknown = status(ua.StatusCodes.BadSubscriptionIdInvalid)
+        return [next(answers) if is_mine else unknown for is_mine in owned]
+
+    async def transfer_subscriptions(  # type: ignore[override]
+        self, params: ua.TransferSubscriptionsParameters, callback: Callable[..., Any]
+    ) -> list[ua.TransferResult]:
+        ids = params.SubscriptionIds
+        owned = self._owned(ids)
+        params.SubscriptionIds = [n for n, is_mine in zip(ids, owned, strict=True) if is_mine]
+        answers = iter(await super().transfer_subscriptions(params, callback))
+        unknown = ua.TransferResult(status(ua.StatusCodes.BadSubscriptionIdInvalid))
+        return [next(answers) if is_mine else unknown for is_mine in owned]
+
+    def _owned(self, ids: Sequence[int]) -> list[bool]:
+        """Which of these subscriptions the session's user has made; others are not even there."""
+        return [self.iserver.owners.get(number, "") == self.user.name for number in ids]
 
     def _granted(self, asked: Sequence[ua.NodeId], verb: str) -> list[bool]:
         who = self._who(self.user.name)

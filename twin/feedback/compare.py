@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from twin.feedback.definitions import LINE_KPIS, Definition
 from twin.feedback.kpi import Kpis
@@ -124,7 +125,7 @@ def _compare(
         ]
         if pairs:
             found[definition.name] = _paired(name, baseline, definition, pairs, len(ours))
-    return [_guarded(comparison, found) for comparison in found.values()]
+    return [guarded(comparison, found) for comparison in found.values()]
 
 
 def _paired(
@@ -137,38 +138,55 @@ def _paired(
     n = len(pairs)
     value = math.fsum(mine for mine, _ in pairs) / n
     baseline_value = math.fsum(other for _, other in pairs) / n
-    differences = [_difference(mine, other) for mine, other in pairs]
-    mean = math.fsum(differences) / n
-    low = high = None
+    differences = [difference_of(mine, other) for mine, other in pairs]
+    mean, half = math.fsum(differences) / n, None
     if n > 1:
         spread = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
         half = student_t(n - 1) * spread / math.sqrt(n)
-        low, high = mean - half, mean + half
+    return judged((name, baseline), definition, (n, shifts), (value, baseline_value), mean, half)
+
+
+def judged(
+    names: tuple[str, str],
+    definition: Definition,
+    shifts: tuple[int, int],
+    means: tuple[float, float],
+    difference: float,
+    half: float | None,
+) -> Comparison:
+    """The comparison for a mean difference and the half-width of its interval, None for one shift.
+
+    ``names`` and ``means`` are those of controller and baseline, ``shifts`` how many know the figure, and of
+    how many.
+    """
+    n, of = shifts
+    base = means[1]
     compared = Comparison(
-        controller=name,
-        baseline=baseline,
+        controller=names[0],
+        baseline=names[1],
         name=definition.name,
         unit=definition.unit,
         shifts=n,
-        value=value,
-        baseline_value=baseline_value,
-        difference=mean,
-        percent=100.0 * mean / baseline_value if baseline_value > 0.0 else None,
-        low=low,
-        high=high,
-        verdict=_direction(mean),
+        value=means[0],
+        baseline_value=base,
+        difference=difference,
+        percent=100.0 * difference / base if base > 0.0 else None,
+        low=None,
+        high=None,
+        verdict=_direction(difference),
         reason=ONE_SHIFT,
     )
-    if low is None or high is None:
+    if half is None:
         return compared
-    if n < shifts:
-        reason = f"undefined in {shifts - n} of {shifts} shifts"
-        return replace(compared, verdict="inconclusive", reason=reason)
-    verdict = _verdict(definition.better, low, high, EQUAL_SHARE * abs(baseline_value))
-    return replace(compared, verdict=verdict, reason="")
+    low, high = difference - half, difference + half
+    if n < of:
+        verdict, reason = "inconclusive", f"undefined in {of - n} of {of} shifts"
+    else:
+        verdict, reason = _verdict(definition.better, low, high, EQUAL_SHARE * abs(base)), ""
+    return replace(compared, low=low, high=high, verdict=verdict, reason=reason)
 
 
-def _difference(mine: float, other: float) -> float:
+def difference_of(mine: float, other: float) -> float:
     """Sums that differ in their last digits only are the same sum, added up in another order."""
     difference = mine - other
     return 0.0 if abs(difference) <= ROUNDING * max(abs(mine), abs(other)) else difference
@@ -189,7 +207,7 @@ def _verdict(better: str, low: float, high: float, equal: float) -> str:
     return "equal" if -equal <= low and high <= equal else "inconclusive"
 
 
-def _guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
+def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
     """A saving that something else paid for is none."""
     better = next(d.better for d in LINE_KPIS if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
@@ -214,6 +232,7 @@ def _is_non_inferior(margin: Margin, compared: Comparison | None) -> bool:
     return worst <= margin.absolute + margin.share * abs(compared.baseline_value)
 
 
+@cache
 def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
     """The half-width of Student's interval in standard errors.
 
@@ -231,6 +250,11 @@ def student_t(freedom: int, confidence: float = CONFIDENCE) -> float:
         else:
             high = middle
     return math.tan(0.5 * (low + high)) * math.sqrt(freedom)
+
+
+def two_sided_p(t: float, freedom: int) -> float:
+    """How probable a value at least as far from zero as ``t`` is, if there is no difference."""
+    return max(0.0, 1.0 - _within(math.atan(abs(t) / math.sqrt(freedom)), freedom))
 
 
 def _within(angle: float, freedom: int) -> float:

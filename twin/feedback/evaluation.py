@@ -16,6 +16,7 @@ from typing import Any
 
 from twin.feedback.compare import Comparison, compare
 from twin.feedback.kpi import Kpis, kpis_from_record
+from twin.feedback.study.holm import Corrected, corrected
 from twin.feedback.study.intervals import interval
 
 ORACLE, HINDSIGHT, MPC_TRUE, BOUND, FIXED = "oracle", "hindsight", "mpc_true", "bound", "fixed"
@@ -37,10 +38,16 @@ class Shifts:
     kpis: Mapping[int, Kpis]
     clipped: int
     fallbacks: int
-    decision_ms: tuple[float, float]
-    """Median and longest."""
+    decision_ms: Mapping[str, float | None]
+    """Median of medians, highest 99 % point, longest; None where a line does not say."""
+    deadlines_missed: int | None = None
     cheapest: Mapping[str, int] = field(default_factory=dict)
     """Of the oracle: who was the cheapest how often."""
+
+
+def family(contender: str) -> str:
+    """The controller that a contender is a training seed of: ``rl`` of ``rl:3``."""
+    return contender.partition(":")[0]
 
 
 def objective_eur(kpis: Kpis) -> float:
@@ -70,14 +77,32 @@ def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shif
 
 
 def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
-    medians = sorted(one["timing"]["decision_median_s"] for one in episodes)
-    longest = max(one["timing"]["decision_longest_s"] for one in episodes)
     return Shifts(
         {one["seed"]: kpis_from_record(one["kpi"]) for one in episodes},
         sum(one["decisions"]["clipped"] for one in episodes),
         sum(one["decisions"]["fallbacks"] for one in episodes),
-        (1e3 * medians[len(medians) // 2], 1e3 * longest),
+        *decision_times(episodes),
     )
+
+
+def decision_times(
+    episodes: Sequence[Mapping[str, Any]],
+) -> tuple[dict[str, float | None], int | None]:
+    """How long decisions took over some shifts, milliseconds, and how many came after their deadline.
+
+    The median of the shifts' medians, the highest of their 99 % points, the longest of all. None where a
+    line was written before these were.
+    """
+    timing = [one["timing"] for one in episodes]
+    medians = sorted(one["decision_median_s"] for one in timing)
+    high = [one.get("decision_p99_s") for one in timing]
+    missed = [one.get("deadlines_missed") for one in timing]
+    found = {
+        "median": 1e3 * medians[len(medians) // 2],
+        "p99": None if None in high else 1e3 * max(high),
+        "longest": 1e3 * max(one["decision_longest_s"] for one in timing),
+    }
+    return found, None if None in missed else sum(missed)
 
 
 def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
@@ -87,14 +112,16 @@ def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
         seed: min(held, key=lambda name: objective_eur(held[name].kpis[seed])) for seed in seeds
     }
     best = {seed: held[name].kpis[seed] for seed, name in names.items()}
-    return Shifts(best, 0, 0, (0.0, 0.0), dict(sorted(Counter(names.values()).items())))
+    cheapest = dict(sorted(Counter(names.values()).items()))
+    return Shifts(best, 0, 0, dict.fromkeys(("median", "p99", "longest"), 0.0), 0, cheapest)
 
 
 def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row for each controller in each cell: means with half-widths, and how it compares.
 
     ``versus`` has an entry for each rival: the difference in electricity per good part with its 95 %
-    interval in per cent of the rival's mean, and the verdict; ``figures`` the same of all others.
+    interval in per cent of the rival's mean, and the verdict; ``figures`` the same of all others. Those that
+    are claims have p and the interval that Holm's correction leaves, and are *better* only by that.
     ``ceiling_share`` is how much of what could be saved against ``fixed`` was saved, by the objective; of the
     bound, how much there is to be saved at most. The bound has no figure but the objective, and no rival.
     """
@@ -119,10 +146,8 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "cheapest": dict(shifts.cheapest),
                     "decisions_clipped": shifts.clipped,
                     "fallbacks": shifts.fallbacks,
-                    "decision_ms": {
-                        "median": shifts.decision_ms[0],
-                        "longest": shifts.decision_ms[1],
-                    },
+                    "decision_ms": dict(shifts.decision_ms),
+                    "deadlines_missed": shifts.deadlines_missed,
                 }
             )
     return rows
@@ -146,16 +171,21 @@ def _versus(name: str, ours: Shifts, rival: str, theirs: Shifts) -> dict[str, An
         name: [ours.kpis[seed] for seed in seeds],
         rival: [theirs.kpis[seed] for seed in seeds],
     }
-    figures = {found.name: _share(found) for found in compare(pair, rival)}
+    found = {one.name: one for one in compare(pair, rival)}
+    surer = corrected(found, {one.name: one.shifts - 1 for one in found.values()})
+    figures = {figure: _share(one, surer.get(figure)) for figure, one in found.items()}
     return {**figures.get(HEADLINE, {}), "figures": figures, "shifts": len(seeds)}
 
 
-def _share(found: Comparison) -> dict[str, Any]:
-    """A comparison in per cent of the rival's mean."""
-    told = {"verdict": found.verdict, "reason": found.reason}
+def _share(found: Comparison, surer: Corrected | None) -> dict[str, Any]:
+    """A comparison in per cent of the rival's mean; of a claim the corrected interval and verdict too."""
+    last = found if surer is None else surer.compared
+    told: dict[str, Any] = {"verdict": last.verdict, "reason": last.reason}
     if found.percent is None or found.low is None or found.high is None:
         return {"diff_pct": found.percent, "lo_pct": None, "hi_pct": None, **told}
     whole = 100.0 / found.baseline_value
+    if surer is not None:
+        told |= {"holm_lo_pct": surer.low * whole, "holm_hi_pct": surer.high * whole, "p": surer.p}
     return {
         "diff_pct": found.percent,
         "lo_pct": found.low * whole,

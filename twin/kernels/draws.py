@@ -15,8 +15,9 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-PLANT, TWIN = 1, 2
+PLANT, TWIN, JUDGE = 1, 2, 3
 WHAT_IF = 16
 """The k-th what-if world is ``WHAT_IF + k``."""
 
@@ -40,7 +41,9 @@ WHAT_IF = 16
     GUESS,
     LEARNED,
     CYCLE_LEFT,
-) = range(18)
+    RESAMPLE,
+    RANDOMISED,
+) = range(20)
 # New ones come at the end: a stream must not change because another one is added.
 
 
@@ -73,6 +76,15 @@ def uniform_of(own: np.uint64, index: int) -> float:
 def uniform(seed: int, world: int, entity: int, purpose: int, index: int) -> float:
     """A number in the open interval (0, 1)."""
     return uniform_of(stream(seed, world, entity, purpose), index)
+
+
+@njit(cache=True)
+def uniforms(seed: int, world: int, entity: int, purpose: int, count: int) -> NDArray[np.float64]:
+    """The first ``count`` numbers of a stream."""
+    own, found = stream(seed, world, entity, purpose), np.empty(count)
+    for index in range(count):
+        found[index] = uniform_of(own, index)
+    return found
 
 
 @njit(cache=True)

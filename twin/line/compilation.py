@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from numba import njit, types
 
-from twin.kernels import draws, normal
-from twin.line import hooks, schema
+from twin.kernels import cost, draws, limits, normal, observation
+from twin.line import batch, hooks, meters, schema
 from twin.line import kernel as own
+from twin.line import turns as own_turns
 from twin.line.custom import ElementKind
 from twin.line.rules import MODULES
 from twin.line.simulator import own_functions
@@ -40,9 +41,26 @@ def kernel() -> Any:
     function = bind(own, bound(), njit(forceinline=True, **OPTIONS))["advance"].py_func
     f, i = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
     many_f, many_i = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
-    signature = types.int64(types.float64, f, i, i, i, i, f, many_f, many_i, f, i, f, f, i)
+    signature = types.int64(f, f, i, i, i, i, many_f, many_f, many_i, many_f, i, many_f, f, i)
     cached = named_by_sources(function, sources())
     return njit(signature, cache=cached, **OPTIONS)(function)
+
+
+@cache
+def turns() -> dict[str, Any]:
+    """The functions of ``twin.line.turns`` that are called from Python, as machine code cached like the kernel."""
+    costs = (cost.running_cost_eur, cost.stock_cost_eur, cost.tool_charge_eur)
+    names = {function.__name__: njit(**OPTIONS)(function) for function in costs}
+    # Records of arrays are costly to hand on: each array in them is counted at each call.
+    inline = njit(forceinline=True, **OPTIONS)
+    names |= own_functions(meters, bind(meters, names, inline))
+    inner = bind(own_turns, names, inline)
+    found = {}
+    for name in own_turns.CALLED:
+        function = FunctionType(inner[name].py_func.__code__, inner, name)
+        files = (own_turns, meters, batch, schema, cost, draws, limits, observation)
+        found[name] = njit(cache=named_by_sources(function, files), **OPTIONS)(function)
+    return found
 
 
 def sources() -> tuple[ModuleType, ...]:

@@ -49,8 +49,8 @@ class CompiledSimulator:
     def __init__(self, line: Line, table: Sequence[float], *, tells: bool = True) -> None:
         """With ``tells=False`` no journal is kept and ``advance`` returns no transitions."""
         self.line = line
-        self._c = np.array(line.c)
-        self._desk, self._k = _desk(line, ROWS_AT_ONCE if tells else 0)
+        self._c = np.array([line.c])
+        self._desk, self._k = desk_of(line, ROWS_AT_ONCE if tells else 0)
         self._setpoints = Setpoints(line)
         self._advance = kernel()
         self.table = table
@@ -63,7 +63,7 @@ class CompiledSimulator:
     @table.setter
     def table(self, rows: Sequence[float]) -> None:
         self._table = rows
-        self._w = np.array(rows, dtype=np.float64)
+        self._w = np.array([rows], dtype=np.float64)
         self._desk.ints[TABLE_ROWS] = len(rows) // (len(self.line.disturbances) + 2)
 
     def advance(
@@ -105,7 +105,8 @@ class CompiledSimulator:
         rows: list[Row] = []
         given = (floats, ints, self._c, self._k, self._w, *self._desk)
         into = np.full(len(nows_s), -1, dtype=np.int64) if worlds is None else worlds
-        while self._advance(until_s, nows_s, into, *moves, *given) == FULL:
+        untils_s = np.array([until_s], dtype=np.float64)
+        while self._advance(untils_s, nows_s, into, *moves, *given) == FULL:
             self._empty(rows)
             moves, into = _NO_MOVES, np.full(len(nows_s), -1, dtype=np.int64)
         self._empty(rows)
@@ -131,10 +132,10 @@ class CompiledSimulator:
 def _columns(moves: Sequence[Move]) -> tuple[NDArray[Any], ...]:
     kinds, elements, columns, values = zip(*moves, strict=True)
     whole = (np.array(column, dtype=np.int64) for column in (kinds, elements, columns))
-    return (*whole, np.array(values, dtype=np.float64))
+    return (*whole, np.array([values], dtype=np.float64))
 
 
-_NO_MOVES = (*(np.zeros(0, dtype=np.int64) for _ in range(3)), np.zeros(0))
+_NO_MOVES = (*(np.zeros(0, dtype=np.int64) for _ in range(3)), np.zeros((1, 0)))
 
 
 def as_arrays(state: LineState) -> LineState:
@@ -165,8 +166,11 @@ class Desk(NamedTuple):
     ints: NDArray[np.int64]
 
 
-def _desk(line: Line, rows: int) -> tuple[Desk, NDArray[np.int64]]:
-    """The engine's desk, and its own copy of the line's structure that points into it."""
+def desk_of(line: Line, rows: int = 0) -> tuple[Desk, NDArray[np.int64]]:
+    """The engine's desk, and its own copy of the line's structure that points into it.
+
+    ``rows`` is room in the journal; without any, none is kept.
+    """
     n = len(line.elements)
     blocks = 0 if n <= SCANNED else -(-n // BLOCK)
     first_row = n + line.k[s.K_VECTORS]

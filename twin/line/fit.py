@@ -111,6 +111,9 @@ SINGLE_PARTS = (
 def check_continuous(plant: Plant, at: KeyPath, station: StationSpec, model: ProcessModel) -> None:
     """A conveyor through a process knows nothing of what belongs to single cycles."""
     if model.kind is not Kind.CONTINUOUS:
+        if station.mpc is not None:
+            message = f"{station.model} makes one part after the other, and its MPC knows its task"
+            raise PlantError((*at, "mpc"), message, "remove it; bands belong to sensors")
         return
     hint = f"remove it, or let a station before or behind {station.name!r} do it"
     for key in SINGLE_PARTS:
@@ -125,6 +128,31 @@ def check_continuous(plant: Plant, at: KeyPath, station: StationSpec, model: Pro
     if station.inspects and station.gives_to != plant.sink:
         message = f"{station.name!r} passes its parts on to {station.gives_to!r} unseen"
         raise PlantError((*at, "inspects"), message, hint)
+
+
+CONVEYED_DVS = ("ambient_c", "conveyor_phase", "carrier_1_mass_kg")
+CONVEYED_OUTPUTS = ("power_kw", "gas_kw", "carriers_per_h", "defect_probability")
+CONVEYED_NAMES = ("EXIT_OUTPUTS", "shift_carriers", "entry_open")
+"""What a continuous process model has beside its equations, so that parts can pass through it on a conveyor."""
+
+
+def check_conveyed(at: KeyPath, station: StationSpec, model: ProcessModel) -> None:
+    """A continuous model in a line knows of the parts that pass: who lacks a name is told all of them."""
+    if model.kind is not Kind.CONTINUOUS:
+        return
+    has = {q.name for q in model.dvs}, set(model.output_names), set(vars(model.module))
+    wanted = (CONVEYED_DVS, CONVEYED_OUTPUTS, CONVEYED_NAMES)
+    lacking = [
+        name for names, own in zip(wanted, has, strict=True) for name in names if name not in own
+    ]
+    if lacking:
+        message = f"parts cannot pass through {station.model}: it has no {', '.join(lacking)}"
+        hint = "see docs/how-to/your-own-process-model.md: a continuous model"
+        raise PlantError((*at, "model"), message, hint)
+    exits = [name for name in model.module.EXIT_OUTPUTS if name not in has[1]]
+    if exits:
+        message = f"{station.model} has no outputs {', '.join(exits)}, which its EXIT_OUTPUTS name"
+        raise PlantError((*at, "model"), message, "name outputs that it declares")
 
 
 def check_grid(at: KeyPath, station: StationSpec, model: ProcessModel) -> None:

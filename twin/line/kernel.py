@@ -328,7 +328,7 @@ def entry_open(e: int, c: Constants, k: Structure, desk: Desk) -> int:
 
 
 def advance(
-    until_s: float,
+    untils_s: Any,
     nows_s: Any,
     worlds: Any,
     kinds: Any,
@@ -343,24 +343,30 @@ def advance(
     floats: Any,
     header: Any,
 ) -> int:
-    """Put setpoints in force in each state, then let all happen that is due before ``until_s``.
+    """Put setpoints in force in each state, then let all happen that is due before its end.
 
     The one function that is called from Python, with arrays (states by row); everything below it works
-    on bare pointers. ``nows_s`` is where each state stands; one whose world is not negative is first sent
-    into that world. FULL: the journal wants to be emptied
+    on bare pointers. ``nows_s`` is where each state stands, ``untils_s`` where it is to go; one whose world is
+    not negative is first sent into that world. ``values`` of the setpoints (not finite: it stays), constants
+    ``cs`` and tables ``ws`` have a row for each state, or one for all. FULL: the journal wants to be emptied
     first, and the call to be made again, without setpoints; only a single state has a journal.
     """
-    c, k, w = first_of(cs), first_of(ks), first_of(ws)
+    k = first_of(ks)
     desk = (first_of(floats), first_of(header))
     room = header[ROWS_ROOM] - SPARE * header[ELEMENTS]
     for n in range(fs.shape[0]):
         f, i = ahead(first_of(fs), n * fs.shape[1]), ahead(first_of(ints), n * ints.shape[1])
+        c = ahead(first_of(cs), n % cs.shape[0] * cs.shape[1])
+        w = ahead(first_of(ws), n % ws.shape[0] * ws.shape[1])
+        until_s, own = untils_s[n % untils_s.shape[0]], n % values.shape[0]
         if worlds[n] >= 0:
             fresh_luck(worlds[n], nows_s[n], f, i, c, k)
         lay_out(f, k, desk)
         lay_out_luck(i, k, desk)
         for m in range(len(kinds)):
-            put_in_force(kinds[m], elements[m], columns[m], values[m], nows_s[n], f, i, c, k, desk)
+            value = values[own, m]
+            if np.isfinite(value):
+                put_in_force(kinds[m], elements[m], columns[m], value, nows_s[n], f, i, c, k, desk)
         settle(nows_s[n], f, i, c, k, desk)
         while True:
             e = soonest(desk)

@@ -21,6 +21,7 @@ from twin.line.columns import (
 from twin.line.custom import ElementError, ElementKind, load_element
 from twin.line.fit import (
     check_continuous,
+    check_conveyed,
     check_grid,
     check_limits,
     check_parameter_names,
@@ -150,6 +151,7 @@ def _element(plant: Plant, n: int, station: StationSpec) -> Element:
     except ProcessModelError as error:
         hint = "name one of these, or install the package that offers it"
         raise PlantError((*at, "model"), str(error), hint) from error
+    check_conveyed(at, station, model)
     mvs = tuple(q.name for q in model.mvs)
     for name in mvs:
         if name not in station.setpoints:

@@ -177,6 +177,8 @@ def _walk(
     spec: DisturbanceSpec, h: NDArray[np.float64], seed: int, world: int, stream: int
 ) -> NDArray[np.float64]:
     """A first-order autoregressive course with correlation time ``hours[0]``, stationary."""
+    if spec.sd == 0.0:
+        return np.full(h.shape, float(spec.mean))
     keep = math.exp(-(ROW_S / 3600.0) / spec.hours[0])
     fresh = spec.sd * math.sqrt(1.0 - keep * keep)
     deviation = spec.sd * draws.normal(seed, world, stream, draws.DISTURBANCE, 0)

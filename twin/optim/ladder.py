@@ -23,8 +23,9 @@ import numpy as np
 
 from twin.optim.result import Floats, Solution
 from twin.optim.shooting import Here, Plan, Shooting
+from twin.solves import Binding, Solve, added_up
 
-__all__ = ["Answer", "Binding", "Ladder", "Memory", "Rung"]
+__all__ = ["Answer", "Ladder", "Memory", "Rung"]
 
 
 class Rung(StrEnum):
@@ -36,15 +37,6 @@ class Rung(StrEnum):
     SHIFTED = "shifted_plan"
     HOLD = "hold"
     SHED = "shed"
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """A limit that binds: ``price`` is what a unit more room, all along the horizon, would save, EUR."""
-
-    name: str
-    side: str
-    price: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,18 +88,22 @@ class Answer:
     @property
     def binding(self) -> tuple[Binding, ...]:
         """Limits with a multiplier, added up over the horizon, dearest first."""
-        prices: dict[tuple[str, str], float] = {}
+        prices: list[tuple[str, float]] = []
         labels = (self.shooting.labels, self.shooting.decided())
         for lam, named in zip(self.multipliers, labels, strict=True):
             if lam is None:
                 continue
             for at, name, unit in named:
                 if abs(lam[at]) > BINDS:
-                    key = (name, "hi" if lam[at] > 0.0 else "lo")
-                    price = abs(float(lam[at])) * self.shooting.money / unit
-                    prices[key] = prices.get(key, 0.0) + price
-        ordered = sorted(prices.items(), key=lambda item: -item[1])
-        return tuple(Binding(name, side, price) for (name, side), price in ordered)
+                    prices.append((name, float(lam[at]) * self.shooting.money / unit))
+        return added_up(prices)
+
+    @property
+    def solve(self) -> Solve:
+        """The same as it goes on record."""
+        how = self.reasons[-1] if self.reasons else ""
+        status = how if self.optimised else f"fallback: {how}"
+        return Solve(self.rung.value, status, self.iterations, self.kkt_residual, self.binding)
 
 
 COLD_AFTER = 3

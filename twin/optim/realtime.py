@@ -1,17 +1,22 @@
 """Gauss-Newton steps for problems that come again each period, a little changed.
 
-Where `SqpProblem` searches along each step, this damps the quadratic model (Levenberg-Marquardt) as
-much as the last steps turned out to need, and shortens a step only where damping does not help. The
+Each step solves a quadratic model around the present point (sequential quadratic programming). It is
+damped (Levenberg-Marquardt) as much as the last steps turned out to need, and a step is shortened only
+where damping does not help (Nocedal & Wright, Numerical Optimization, chapters 10 and 18). The
 damping is part of the answer and goes into the next solve. Economic tasks need it, since their
 Gauss-Newton matrix is nearly singular and undamped steps jump from limit to limit; tracking tasks
 soon run without. It wants a start that is near, the plan of the last period, not a cold one. One
 iteration a period is the real-time scheme of Diehl, Bock & Schloeder (SIAM J. Control Optim. 43
-(2005) 1714). Letters as in `twin.optim.sqp`; lam are the multipliers.
+(2005) 1714). Letters:
+
+    r  residuals, cost 1/2 |r|^2 + f     H  matrix of the quadratic model, J'J of the residuals
+    A  Jacobian of the constraints       s  step      lam  multipliers      sigma  weight of the penalty
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import casadi
@@ -20,9 +25,8 @@ import numpy as np
 from twin.optim.numeric import NumericFunction
 from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, Solution, Status, vector
 from twin.optim.smooth import Bounds, Expression, SmoothProblem
-from twin.optim.sqp import OcpStages
 
-__all__ = ["RealTimeSqp"]
+__all__ = ["OcpStages", "RealTimeSqp"]
 
 _ca: Any = casadi
 
@@ -40,6 +44,31 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "piqp": {},
 }
 SOLVERS = tuple(_SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class OcpStages:
+    """Block structure of a multiple-shooting problem, which HPIPM exploits.
+
+    Variables stand as x_0, u_0, x_1, u_1, ..., x_N; constraints as, for each stage, its dynamics
+    F(x_k, u_k) - x_{k+1} = 0 and then its ``n_g`` path constraints. Numbers that differ from stage
+    to stage are given as tuples of N + 1: no x_0 where the start is a parameter, fewer inputs where
+    moves are blocked, slacks as inputs at the end.
+    """
+
+    horizon: int
+    n_x: int | tuple[int, ...]
+    n_u: int | tuple[int, ...]
+    n_g: tuple[int, ...]
+
+    def options(self) -> dict[str, Any]:
+        """Return the structure in HPIPM's terms."""
+        N, n_x, n_u = self.horizon, self.n_x, self.n_u
+        nx = [n_x] * (N + 1) if isinstance(n_x, int) else list(n_x)
+        nu = [n_u] * N + [0] if isinstance(n_u, int) else list(n_u)
+        # CasADi allows no inputs at the end (3.8), so an empty stage follows those that are there.
+        more = [0] if nu[-1] else []
+        return {"N": N + len(more), "nx": nx + more, "nu": nu + more, "ng": [*self.n_g, *more]}
 
 
 class _At(NamedTuple):

@@ -11,7 +11,9 @@ and learned disturbances) enters as parameters ``p``: learned disturbances stay 
 as states they would only make every block larger.
 
     min  sum  weight (y - reference)^2 + weight (u - u_before)^2 + price y + weight s
-    s.t. x_k+1 = F(x_k, u_k, d, w),  |u - u_before| <= rate h,  lo - s <= y <= hi + s,  s >= 0
+    s.t. x_k+1 = F(x_k, u_k, d, w),  |u - u_before| <= rate h,  lo + b - s <= y <= hi - b + s,  s >= 0
+
+b is by how much a band is kept clear at that step, a parameter too (`Here.clear`).
 """
 
 from __future__ import annotations
@@ -25,10 +27,9 @@ import casadi
 import numpy as np
 
 from twin.optim.nlp import NlpProblem
-from twin.optim.realtime import RealTimeSqp
+from twin.optim.realtime import OcpStages, RealTimeSqp
 from twin.optim.result import Floats
 from twin.optim.smooth import Expression
-from twin.optim.sqp import OcpStages
 from twin.optim.task import TrackingTask, visible
 from twin.optim.transition import Transition
 from twin.processes.model import Quantity
@@ -40,7 +41,7 @@ MOST = 1e3
 """Hundredths of an output's range by which a band may be exceeded at most: a number for solvers."""
 # Expression, limits, name and unit of a constraint; the dynamics have no name.
 _Row: TypeAlias = tuple[Expression, float, float, str, float]
-_GIVEN = ("x", "u", "references", "targets", "d", "w")
+_GIVEN = ("x", "u", "references", "targets", "d", "w", "clear")
 ROOM = 0.5
 """By how much of their range predicted states may leave the limits within which the model holds: a
 state outside is a bad prediction, but refusing it would leave the controller without a plan."""
@@ -52,6 +53,7 @@ class Here:
 
     ``references`` belong to the task's aims, ``targets`` to its moves; without targets the
     setpoints in force are their own. ``d`` are the model's DVs, ``w`` the learned disturbances.
+    ``clear`` (steps by the task's bands) is by how much each band is kept clear of its edges.
     """
 
     x: Floats
@@ -60,6 +62,7 @@ class Here:
     d: Floats
     w: Floats
     targets: Floats | None = None
+    clear: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +111,8 @@ class Shooting:
         )
         span = self._u_hi - self._u_lo
         self._u_span = np.where(span > 0.0, span, 1.0)
-        self._bands = [b for b in task.bands if np.isfinite(b.lo) or np.isfinite(b.hi)]
+        self._kept = [n for n, b in enumerate(task.bands) if np.isfinite(b.lo) or np.isfinite(b.hi)]
+        self._bands = [task.bands[n] for n in self._kept]
         seen = self.transition.visible
         widths = {q.name: q.hi - q.lo for q in seen}
         self._band_scale = np.array([0.01 * (widths[b.output] or 1.0) for b in self._bands])
@@ -137,6 +141,7 @@ class Shooting:
     def _build(self) -> None:
         task, t = self.task, self.transition
         lengths = [t.n_x, t.n_u, len(task.aims), len(task.moves), t.n_d, t.n_w]
+        lengths.append(task.horizon * len(self._bands) if task.back_off_sd else 0)
         given = [_ca.SX.sym(n, m) for n, m in zip(_GIVEN, lengths, strict=True)]
         self._given = dict(zip(_GIVEN, given, strict=True))
         self.p = _ca.vertcat(*given)
@@ -156,7 +161,8 @@ class Shooting:
                 rows += [(gap[i], 0.0, 0.0, "", 1.0) for i in range(t.n_x + n_m)]
             paths = self._moves(u, before) if stage.u is not None else []
             if stage.s is not None:
-                paths += self._looks(x, u if t.per_part else before, stage.s)
+                at = k if t.per_part else k - 1
+                paths += self._looks(x, u if t.per_part else before, stage.s, at)
             rows += paths
             n_g.append(len(paths))
         variables = [v for stage in stages for v in (stage.z, stage.u, stage.s) if v is not None]
@@ -211,7 +217,7 @@ class Shooting:
                 rows.append((moved, -most, most, f"{move.mv} rate", span))
         return rows
 
-    def _looks(self, x: Expression, u: Expression, s: Expression) -> list[_Row]:
+    def _looks(self, x: Expression, u: Expression, s: Expression, look: int) -> list[_Row]:
         """What outputs and setpoints cost at one step, and the soft bands on them."""
         task, model = self.task, self.task.model
         raw_u = self._raw_u(u)
@@ -228,10 +234,13 @@ class Shooting:
             scale, middle = float(self._band_scale[n]), self._band_middle[n]
             y = (at[band.output] - middle) / scale
             self.f += band.weight * scale * s[n]
+            room = s[n]
+            if task.back_off_sd:
+                room = s[n] - self._given["clear"][look * len(self._bands) + n] / scale
             if np.isfinite(band.hi):
-                rows.append((y - s[n], -np.inf, (band.hi - middle) / scale, band.output, scale))
+                rows.append((y - room, -np.inf, (band.hi - middle) / scale, band.output, scale))
             if np.isfinite(band.lo):
-                rows.append((y + s[n], (band.lo - middle) / scale, np.inf, band.output, scale))
+                rows.append((y + room, (band.lo - middle) / scale, np.inf, band.output, scale))
         return rows
 
     def _raw_x(self, x: Expression) -> Expression:
@@ -292,7 +301,13 @@ class Shooting:
         u = here.u.copy()
         u[self.moved] = np.minimum(np.maximum(u[self.moved], self._u_lo), self._u_hi)
         targets = u[self.moved] if here.targets is None else here.targets
-        return np.concatenate((x, u, here.references, targets, here.d, here.w))
+        given = (x, u, here.references, targets, here.d, here.w)
+        if not self.task.back_off_sd:
+            return np.concatenate(given)
+        clear = np.zeros((self.task.horizon, len(self._bands)))
+        if here.clear is not None:
+            clear = here.clear[:, self._kept]
+        return np.concatenate((*given, clear.ravel()))
 
     def guess(self, here: Here) -> Floats:
         """A point to start from: everything stays as it is."""

@@ -1,7 +1,7 @@
 """Target calculation: the steady state that keeps the bands by their ranks and costs least.
 
     min   weight (y_s - reference)^2 + price y_s
-    s.t.  x_s = F(x_s, u_s, d, w),   lo - s <= y_s <= hi + s,   s <= cap,   limits of the setpoints
+    s.t.  x_s = F(x_s, u_s, d, w),   lo + b - s <= y_s <= hi - b + s,   s <= cap,   limits of the setpoints
 
 First with all caps zero. Where that cannot be, rank by rank: the slack of a rank is made as small as
 possible, and is then the cap of its bands while the next rank gives way (Qin & Badgwell, Control
@@ -70,10 +70,10 @@ class TargetProblem:
     def _build(self, ranges: dict[str, tuple[float, float]]) -> None:
         task, t = self.task, self._t
         n_x, n_m, n_s = t.n_x, len(self._moved), len(self._bands)
-        lengths = (n_x, t.n_u, len(task.aims), t.n_d, t.n_w, n_s, n_s, 1)
-        names = ("x", "u", "references", "d", "w", "weights", "caps", "economic")
+        lengths = (n_x, t.n_u, len(task.aims), t.n_d, t.n_w, n_s, n_s, n_s, 1)
+        names = ("x", "u", "references", "d", "w", "clear", "weights", "caps", "economic")
         given = [_ca.SX.sym(name, n) for name, n in zip(names, lengths, strict=True)]
-        x_0, u_0, references, d, w, weights, caps, economic = given
+        x_0, u_0, references, d, w, clear, weights, caps, economic = given
         v = _ca.SX.sym("v", n_x + n_m + n_s)
         x, moved, s = v[:n_x], v[n_x : n_x + n_m], v[n_x + n_m :]
         raw_x = x * self._x_span + self._x_lo
@@ -98,8 +98,8 @@ class TargetProblem:
         r += [math.sqrt(2.0 * stay) * (moved[n] - in_force[n]) for n in range(n_m)]
         rows, lo, hi = [rests], [0.0] * n_x, [0.0] * n_x
         for n, (band, zero, scale) in enumerate(self._bands):
-            scaled = (at[band.output] - zero) / scale
-            rows += [scaled - s[n], scaled + s[n], s[n] - caps[n]]
+            scaled, room = (at[band.output] - zero) / scale, s[n] - clear[n] / scale
+            rows += [scaled - room, scaled + room, s[n] - caps[n]]
             lo += [-np.inf, (band.lo - zero) / scale, -np.inf]
             hi += [(band.hi - zero) / scale, np.inf, 0.0]
         width = [float(move.hi > move.lo) for move in task.moves]
@@ -145,9 +145,10 @@ class TargetProblem:
         *,
         economic: bool,
     ) -> Solution:
-        p = np.concatenate(
-            [here.x, here.u, here.references, here.d, here.w, weights, caps, [float(economic)]]
-        )
+        # The station rests behind the horizon: the last step says how much is known by then.
+        clear = np.zeros(len(self._bands)) if here.clear is None else here.clear[-1]
+        known = (here.x, here.u, here.references, here.d, here.w, clear)
+        p = np.concatenate([*known, weights, caps, [float(economic)]])
         return self._sqp.solve(start, p, iterations=ITERATIONS, stop=stop)
 
     def _target(self, found: Solution) -> Target:

@@ -72,6 +72,7 @@ class TrackingTask:
     output or MV and step. With aims they decide the target only, where setpoints rest that following
     does not need: in the course itself they would buy energy with an error that stays. Without aims
     the course is economic. ``dead_time_s`` is that of the slowest measurement or actuator.
+    ``back_off_sd`` is how many standard deviations of what is not known bands are kept clear by.
     """
 
     model: ProcessModel
@@ -85,6 +86,7 @@ class TrackingTask:
     disturbances: tuple[str, ...] = ()
     dead_time_s: float = 0.0
     substeps: int = 0
+    back_off_sd: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse names that the model lacks, limits that contradict, horizons that are too short."""
@@ -102,6 +104,8 @@ class TrackingTask:
             )
         if any(length < 1 for length in self.blocks) or sum(self.blocks) > self.horizon:
             raise ProblemError(f"{where}: blocks {self.blocks} do not fit {self.horizon} steps")
+        if not 0.0 <= self.back_off_sd < math.inf:
+            raise ProblemError(f"{where}: back_off_sd is {self.back_off_sd}; give a finite number")
         if not (self.aims or self.bands or self.prices):
             raise ProblemError(f"{where}: nothing to follow, to keep or to pay for")
 

@@ -3,7 +3,12 @@
 Continuous models advance by Runge-Kutta steps no longer than the model's own, stiff ones by one
 Rosenbrock step of second order that damps fast modes completely (Verwer, Spee, Blom & Hundsdorfer,
 SIAM J. Sci. Comput. 20 (1999) 1456, ROS2). Per-part models advance by a part: the wear that the
-model declares grows by its increment. Letters:
+model declares grows by its increment. What a conveyor carries moves on in jumps, a place at a time; ahead
+of now they are spread evenly over time (upwind, so that a place holds what its part is like when it leaves it):
+
+    x <- x + (1 - exp(-r h)) (S(x) - x)     S moves all on by one place, r places per second
+
+Letters:
 
     x  states    u  setpoints    d  measured disturbances    w  learned disturbances, 0 = as declared
     h  step, s   W  = I - gamma h df/dx                      k  slopes
@@ -20,6 +25,7 @@ import casadi
 from twin.optim.result import Floats, ProblemError
 from twin.optim.smooth import Expression
 from twin.optim.task import visible
+from twin.processes.bind import symbolic
 from twin.processes.model import Kind, ProcessModel
 
 __all__ = ["Transition"]
@@ -62,6 +68,7 @@ class Transition:
         self._names = [[q.name for q in group] for group in groups]
         self._refuse_unknown()
         self._outputs = model.symbols()
+        self._shift = _shift_of(model)
         self._steps = substeps
         if model.kind is Kind.CONTINUOUS and not substeps:
             longest_s = step_s if model.stiff else model.step_s or step_s
@@ -82,7 +89,24 @@ class Transition:
         advance = self._rosenbrock if self.model.stiff else self.model.symbolic_stepper()
         for _ in range(self._steps):
             x = advance(x, u, d, p, h)
+            if self._shift is not None:
+                x = self._carried(self._shift, x, u, d, p, h)
         return x
+
+    def _carried(
+        self,
+        shift: Callable[..., None],
+        x: Expression,
+        u: Expression,
+        d: Expression,
+        p: Expression,
+        h: float,
+    ) -> Expression:
+        """States after the conveyor has gone on for ``h`` seconds."""
+        moved = _ca.SX(x)
+        per_h = self._outputs(x, u, d, p)[self.names.index("carriers_per_h")]
+        shift(moved, d[self._names[1].index("ambient_c")])
+        return x + (1.0 - _ca.exp(-per_h / 3600.0 * h)) * (moved - x)
 
     def outputs(self, x: Expression, u: Expression, d: Expression, w: Expression) -> Expression:
         """Every output of the model and every state (`visible`), learned biases included, as a column."""
@@ -131,6 +155,14 @@ class Transition:
         k_1 = solve(f_x)
         k_2 = solve(rates(x + h * k_1, *known)[0] - 2.0 * k_1)
         return x + 1.5 * h * k_1 + 0.5 * h * k_2
+
+
+def _shift_of(model: ProcessModel) -> Callable[..., None] | None:
+    """What moves the states of a conveyor's parts on by one place, over symbols; None without a conveyor."""
+    if model.kind is not Kind.CONTINUOUS or not hasattr(model.module, "shift_carriers"):
+        return None
+    shift: Callable[..., None] = symbolic(model.module)["shift_carriers"]
+    return shift
 
 
 def _symbols(*parts: Expression) -> list[Expression]:

@@ -314,8 +314,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         (state,) = database.execute("pragma quick_check(1)").fetchone()
         if state != "ok":
             raise sqlite3.DatabaseError(state)
-        database.executescript(audit_rows.TABLES)
+        database.executescript(f"begin immediate; {audit_rows.TABLES}{audit_chain.TABLE}")
         audit_chain.begin(database)
+        database.execute("commit")
     except sqlite3.Error:
         database.close()
         raise

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 NAME = "chain"
 TABLE = """
 create table if not exists chain (
-    number integer primary key, kind text not null, key integer not null, hash text not null,
-    unique (kind, key));
+    number integer primary key, kind text not null, key integer not null, hash text not null);
 """
 KEYS = {
     "intents": "sequence",
@@ -58,8 +57,7 @@ class Break:
 
 
 def begin(database: sqlite3.Connection) -> None:
-    """Begin a chain where there is none."""
-    database.executescript(TABLE)
+    """Begin a chain where there is none, within the transaction that makes the tables."""
     if database.execute("select count(*) from chain").fetchone()[0] == 0:
         before = json.dumps(_newest_keys(database), sort_keys=True)
         first = (0, before, 0, hashlib.sha256(before.encode()).hexdigest())

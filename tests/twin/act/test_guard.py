@@ -20,7 +20,7 @@ from tests.twin.act.observations import (
     observation,
 )
 from twin.act.asked import stand_in
-from twin.act.guard import MISMATCHES_ALLOWED, Guard, GuardMemory
+from twin.act.guard import ADVICE, MISMATCHES_ALLOWED, Guard, GuardMemory
 from twin.act.limit_change import LimitChange
 from twin.cycle import Acknowledgement, Action, Clip, Decision, Mode, Observation, Outcome
 from twin.signals import Limits, Quality
@@ -199,6 +199,20 @@ def test_setpoints_leave_in_closed_alone(mode: Mode) -> None:
     decision = Turns(mode).grant({TAKT: 100.0}, seen)
     assert decision.batch is None or decision.batch.setpoints == ()
     assert decision.clips == ()
+
+
+@pytest.mark.parametrize("status", [ADVICE, f"{ADVICE}: fallback: ok"])
+def test_advice_is_shown_and_never_written(status: str) -> None:
+    """Whatever the mode: the heartbeat goes on, and so does the line as it is."""
+    action, memory = Action({TAKT: 100.0}, "try this", status), GuardMemory(mode=Mode.CLOSED)
+    decision = GUARD.grant(action, observation(600.0), (), None, memory)
+    assert decision.asked == action
+    assert written(decision) == {}
+    for mode, command in ((Mode.ADVISORY, "close"), (Mode.INIT, "")):
+        memory = GuardMemory(mode=mode)
+        refused = GUARD.grant(action, observation(600.0), (command,), None, memory)
+        assert refused.mode is Mode.ADVISORY
+        assert "the controller only advises: try this" in refused.reasons[0]
 
 
 def test_the_heartbeat_goes_on_while_the_loop_waits() -> None:

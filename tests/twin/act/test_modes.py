@@ -12,7 +12,7 @@ from twin.act.guard import Guard, GuardMemory
 from twin.act.modes import EVENTS, OPERATOR_EVENTS, TABLE, next_mode
 from twin.cycle import Acknowledgement, Action, Mode, Outcome
 
-CONDITIONS = ("inputs", "permit", "plc_not_shed", "limits", "audit")
+CONDITIONS = ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority")
 CLOSED_BY_OPERATOR = (Mode.INIT, Mode.CLOSED, Mode.HOLD)
 AUTHORITY = {Mode.OFF: 0, Mode.SHED: 0, Mode.ADVISORY: 1} | dict.fromkeys(CLOSED_BY_OPERATOR, 2)
 

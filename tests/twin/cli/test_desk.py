@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import json
 import os
 import socket
 import stat
@@ -19,6 +20,7 @@ from twin.cli import local_socket
 from twin.cli.desk import Desk
 from twin.cli.lease import Lease
 from twin.cli.local_socket import SOCKET, Peer, ask, bound, is_served, peer_of
+from twin.cli.loop import _say
 from twin.cli.problems import Problem
 from twin.config import load_plant
 from twin.cycle import Action, Cycle, Decision, Health, Mode, Reading
@@ -29,6 +31,7 @@ from twin.line.snapshot import from_json
 from twin.loop import ControlLoop
 from twin.runtime import Runtime
 from twin.signals import Limits, Role, Signal
+from twin.solves import Binding, Solve
 from twin.store.audit import Audit
 
 TAKT = Signal(
@@ -71,13 +74,15 @@ class Line:
     def _commands(self) -> list[str]:
         return self.commands
 
-    def turn(self, desk: Desk, commands: tuple[str, ...] | None = None) -> None:
+    def turn(
+        self, desk: Desk, commands: tuple[str, ...] | None = None, action: Action | None = None
+    ) -> None:
         taken = tuple(self.commands) if commands is None else commands
         none = np.zeros(0)
         whole = none.astype(np.int64)
         for command in taken:
             self.guard._told((command,), self.loop.memory.guard, {}, {})
-        decision = Decision(30_000_000, self.next, ("because",), Action({}), None, ())
+        decision = Decision(30_000_000, self.next, ("because",), action or Action({}), None, ())
         self.latest = Cycle(1, Reading(30_000_000, 0, none, whole, whole), taken, None, decision)
         self.loop.mode = self.next
         desk.turned(self.latest)
@@ -134,6 +139,27 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
     assert "trouble" not in desk_of(line, audit).status()
     assert desk_of(line, audit, trouble="disk full").status()["trouble"] == "disk full"
+
+
+def test_the_last_solve_of_each_station_is_shown_though_others_are_newer(
+    line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = desk_of(line, audit)
+    binds = (Binding("feed_mm", "hi", 0.25),)
+    turns = (
+        {"oven": Solve("sqp/piqp", "solved", 8, 1e-4), "turning": Solve("ipopt", "old", 9, 1e-9)},
+        {"turning": Solve("ipopt", "solved", 7, float("nan"), binds)},
+        {},
+    )
+    for solves in turns:
+        line.turn(desk, action=Action({}, solves=solves))
+    told = json.loads(json.dumps(desk.status(), allow_nan=False))
+    assert told["solves"]["turning"]["binding"] == [["feed_mm", "hi", 0.25]]
+    assert told["solves"]["oven"]["kkt_residual"] == 1e-4
+    _say(told, as_json=False)
+    shown = capsys.readouterr().out
+    assert "turning: ipopt: solved, 7 iterations; binds: feed_mm hi 0.25 EUR a unit" in shown
+    assert "oven: sqp/piqp: solved, 8 iterations, KKT 1.0e-04; binds: no limit" in shown
 
 
 async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_turn(

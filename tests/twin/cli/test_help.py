@@ -26,6 +26,7 @@ VERBS = (
     "audit",
     "cert",
     "user",
+    "policy",
 )
 COMMANDS = (
     *(
@@ -39,6 +40,8 @@ COMMANDS = (
     ),
     *("limits get", "limits set", "audit show", "audit verify"),
     *("cert new", "cert trust", "cert list", "cert remove", "user add", "user list", "user remove"),
+    *("policy export", "policy inspect", "policy verify", "policy sign", "policy approve"),
+    *("policy install", "policy rollback", "policy keys", "policy trust"),
 )
 HEAVY = ("asyncio", "asyncua", "casadi", "duckdb", "highspy", "matplotlib", "numba", "numpy")
 HEAVY += ("pyarrow", "pydantic", "rich.console", "simpy", "yaml")

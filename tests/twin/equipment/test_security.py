@@ -215,6 +215,25 @@ async def test_plain_writes_are_granted_one_by_one(sides: Sides) -> None:
     assert sides.whys.count("nobody may change it from outside") == 2
 
 
+async def test_nobody_ends_or_takes_the_subscriptions_of_others(sides: Sides) -> None:
+    async with (
+        asyncio.timeout(60),
+        sides.serving() as line,
+        dialled(line, sides.as_user("operator")) as owner,
+        dialled(line, sides.as_user("viewer")) as viewer,
+    ):
+        subscription = await owner._session.client.create_subscription(1000.0)
+        number = subscription.subscription_id
+        client = viewer._session.client
+        (answer,) = await client.delete_subscriptions([number])
+        assert answer.name == "BadSubscriptionIdInvalid"
+        wanted = ua.TransferSubscriptionsParameters([number], SendInitialValues=False)
+        (moved,) = await client.uaclient.session.transfer_subscriptions(wanted)
+        assert moved.StatusCode.name == "BadSubscriptionIdInvalid"
+        (answer,) = await owner._session.client.delete_subscriptions([number])
+        assert answer.is_good()
+
+
 async def test_who_guesses_passwords_is_refused_unheard(sides: Sides) -> None:
     async with asyncio.timeout(60), sides.serving() as line:
         for _ in range(5):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from twin.optim import ProblemError, Status
-from twin.optim.realtime import RealTimeSqp
+from twin.optim.nlp import NlpProblem
+from twin.optim.realtime import OcpStages, RealTimeSqp
 
 ca: Any = casadi
 
@@ -70,3 +71,53 @@ def test_contradictory_linear_constraints_fail_in_words() -> None:
     assert not found.usable
     with pytest.raises(ProblemError, match="NaN"):
         RealTimeSqp(x, x).solve([np.nan])
+
+
+def shooting(horizon: int, *, structured: bool) -> RealTimeSqp:
+    """Bring a pendulum-like state to rest: x_0, u_0, x_1, ... with the start as parameter."""
+    w, g, r = [], [], []
+    start = ca.SX.sym("start", 2)
+    lo: list[float] = []
+    hi: list[float] = []
+    x = ca.SX.sym("x0", 2)
+    w.append(x)
+    lo += [-10.0, -10.0]
+    hi += [10.0, 10.0]
+    g_first = x - start
+    for k in range(horizon):
+        u = ca.SX.sym(f"u{k}")
+        following = ca.SX.sym(f"x{k + 1}", 2)
+        w += [u, following]
+        lo += [-1.0, -10.0, -10.0]
+        hi += [1.0, 10.0, 10.0]
+        ahead = ca.vertcat(x[0] + 0.1 * x[1], x[1] + 0.1 * (u - ca.sin(x[0])))
+        g.append(ahead - following)
+        if k == 0:
+            g.append(g_first)
+        r += [x, 0.1 * u]
+        x = following
+    r.append(3.0 * x)
+    stages = OcpStages(horizon, 2, 1, (2, *[0] * horizon)) if structured else None
+    return RealTimeSqp(
+        ca.vertcat(*w), ca.vertcat(*r), g=ca.vertcat(*g), p=start, x_lo=lo, x_hi=hi, stages=stages
+    )
+
+
+def test_structured_and_dense_steps_reach_the_same_control_plan_as_ipopt() -> None:
+    start, guess = [1.5, 0.0], np.zeros(2 + 3 * 20)
+    structured = shooting(20, structured=True).solve(guess, start, iterations=30)
+    dense = shooting(20, structured=False).solve(guess, start, iterations=30)
+    assert (structured.solver, dense.solver) == ("sqp/hpipm", "sqp/piqp")
+    assert structured.status is dense.status is Status.SOLVED
+    assert structured.x == pytest.approx(dense.x, abs=1e-4)
+    problem = shooting(20, structured=False).problem
+    reference = NlpProblem(
+        problem.x, problem.f, problem.g, problem.p, x_lo=problem.x_lo, x_hi=problem.x_hi
+    ).solve(guess, start)
+    assert dense.objective == pytest.approx(reference.objective, rel=1e-5)
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    circle().solve([0.3, -0.2], [3.0, 4.0])
+    shooting(5, structured=True).solve(np.zeros(17), [1.5, 0.0])
+    assert capfd.readouterr() == ("", "")

@@ -23,31 +23,21 @@ MARGIN = 0.05
 """A guess must be better than the next node by this much."""
 _WEIGHTS = {"entity": 0.4, "quantity": 0.4, "unit": 0.1, "access": 0.1}
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_SAME = {
-    "temperature": "temp",
-    "pwr": "power",
-    "cnt": "count",
-    "counter": "count",
-    "qty": "count",
-    "number": "count",
-    "nr": "count",
-    "spd": "speed",
-    "velocity": "speed",
-    "status": "state",
-    "feedrate": "feed",
-    "consumption": "energy",
-    "ordered": "order",
-    "pressure": "press",
-    "pause": "standby",
-    "sleep": "standby",
-    "ids": "id",
-    "part": "op",
-    "parts": "op",
-    "piece": "op",
-    "pieces": "op",
-    "processed": "op",
-    "produced": "op",
+_MEANT = {
+    "temp": ("temperature",),
+    "power": ("pwr",),
+    "count": ("cnt", "counter", "qty", "number", "nr"),
+    "speed": ("spd", "velocity"),
+    "state": ("status",),
+    "feed": ("feedrate",),
+    "energy": ("consumption",),
+    "order": ("ordered",),
+    "press": ("pressure",),
+    "standby": ("pause", "sleep"),
+    "op": ("part", "parts", "piece", "pieces", "processed", "produced"),
+    "id": ("ids",),
 }
+_SAME = {word: meant for meant, others in _MEANT.items() for word in others}
 """Words that mean the same on a shop floor."""
 _FILLERS = {
     *("value", "current", "actual", "active", "total", "process", "status", "admin", "energy"),

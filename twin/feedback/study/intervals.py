@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from twin.feedback.compare import student_t
 
@@ -39,16 +38,10 @@ def interval(values: Sequence[float]) -> Interval:
     if n == 1:
         return Interval(mean, None, 1)
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    return Interval(mean, t_of(n - 1) * spread / math.sqrt(n), n)
+    return Interval(mean, student_t(n - 1) * spread / math.sqrt(n), n)
 
 
 def intervals(shifts: Sequence[Mapping[str, float]]) -> dict[str, Interval]:
     """Each figure over the shifts in which it is defined; ``shifts`` of each says how many."""
     names = dict.fromkeys(name for shift in shifts for name in shift)
     return {name: interval([s[name] for s in shifts if name in s]) for name in names}
-
-
-@cache
-def t_of(freedom: int) -> float:
-    """Student's quantile for 95 %, computed once for each number of shifts."""
-    return student_t(freedom)

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from twin.feedback.study.intervals import t_of
+from twin.feedback.compare import student_t
 
 FEWEST = 10
 AHEAD = 5
@@ -70,4 +70,4 @@ class Stopping:
     def _is_narrow(self, mean: float, squares: float) -> bool:
         n = self._shifts
         error, allowed = math.sqrt(squares / (n - 1) / n), self._wanted.share * abs(mean)
-        return NORMAL * error <= allowed and t_of(n - 1) * error <= allowed
+        return NORMAL * error <= allowed and student_t(n - 1) * error <= allowed

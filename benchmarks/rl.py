@@ -1,0 +1,156 @@
+"""How fast policies are trained: ``python -m benchmarks.rl --json``.
+
+``env_steps_per_cpu_s``: decisions of the vector environment in a CPU second of one core, observation, reward
+and autoreset included, as they are (``raw``) and through the adapter to stable-baselines3 (``adapter``), side by
+side 64 and 256. A decision is a minute of plant time in two turns of the loop. The lines are
+
+- ``machining_line``: the shipped line, five stations, in randomised worlds; and ``machining_line_x4``, four of it
+  one behind the other, twenty stations: some parts a decision each;
+- ``serial``: the saturated lines of ``benchmarks.engine`` with cycles of five seconds, where each of 5 or 20
+  stations makes twelve parts in that minute: the engine itself takes most of the time there.
+
+Actions are drawn anew each decision, uniformly; on the saturated lines nobody sleeps and blanks come at once. Contenders take turns; each figure is the median of its rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.anchor_lines import Machine, serial_plant
+from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S
+from controllers.env.stable_baselines import LineVecEnv
+from controllers.env.vector import LineVectorEnv
+from twin.clock import cpu_s
+from twin.config import Plant, load_plant
+from twin.config.revise import revised_plant
+
+SIDE_BY_SIDE = (64, 256)
+DECISIONS = 60_000
+"""About so many in one round of one contender."""
+NEVER_DONE = 1e9
+"""Parts an hour that a saturated line could make: orders never end."""
+BARS = {
+    "raw": {5: 200e3, 20: 75e3},
+    "adapter_5": {64: 120e3, 256: 180e3},
+}
+
+
+def serial(n: int) -> Plant:
+    """The saturated line of ``benchmarks.engine``."""
+    machines = [Machine(CYCLE_S, "exponential", BETWEEN_S, REPAIR_S)] * n
+    plant = serial_plant(machines, [BUFFER] * (n - 1))
+    return revised_plant(plant, {("demand", "capacity_good_parts_per_h"): NEVER_DONE})
+
+
+def in_a_row(plant: Plant, times: int) -> Plant:
+    """A line several times, one behind the other: what leaves one enters the next."""
+    data = plant.model_dump(mode="json", by_alias=True)
+    stations, buffers = [], []
+    first = data["source"]["gives_to"]
+    for m in range(times):
+        end = f"{first}_{m + 1}" if m + 1 < times else data["sink"]
+        names = {buffer["name"]: f"{buffer['name']}_{m}" for buffer in data["buffers"]}
+        names |= {data["sink"]: end, f"{first}": f"{first}_{m}"}
+        buffers += [{**buffer, "name": names[buffer["name"]]} for buffer in data["buffers"]]
+        for station in data["stations"]:
+            own = {
+                "name": f"{station['name']}_{m}",
+                "inspects": station["inspects"] and m + 1 == times,
+            }
+            own |= {side: names[station[side]] for side in ("takes_from", "gives_to")}
+            stations.append({**station, **own})
+    scenarios = {name: {**spec, "model_mismatch": {}} for name, spec in data["scenarios"].items()}
+    data["source"]["gives_to"] = f"{first}_0"
+    data |= {"name": f"{plant.name}_x{times}", "stations": stations, "buffers": buffers}
+    row = Plant.model_validate_json(json.dumps(data | {"scenarios": scenarios}), strict=True)
+    row.check()
+    return row
+
+
+Step = Callable[[np.ndarray[Any, np.dtype[np.float32]]], object]
+
+
+class Contender:
+    """One vector environment under one way of stepping; it goes on where its last round ended."""
+
+    def __init__(self, plant: str | Plant, n: int, *, adapter: bool) -> None:
+        world = "randomised" if isinstance(plant, str) else "nominal"
+        lines = LineVectorEnv(n, plant, world=world)
+        self.stations = len(lines.setting.plant.stations)
+        self._n, self._lines = n, lines
+        self._saturated = lines.setting.plant.name == "anchor"
+        self._rng = np.random.default_rng(1)
+        self._adapter = LineVecEnv(lines) if adapter else None
+        self._step: Step = lines.step if self._adapter is None else self._adapter.step
+        (lines if self._adapter is None else self._adapter).reset()
+        self.rates: list[float] = []
+
+    def round(self) -> None:
+        """One round: decisions per CPU second."""
+        times = max(1, DECISIONS // self._n)
+        shape = (times, *self._lines.action_space.shape)
+        actions = self._rng.uniform(-1.0, 1.0, shape).astype(np.float32)
+        if self._saturated:
+            actions[:] = -1.0  # the shortest takt, and nobody sleeps
+        began_s = cpu_s()
+        for asked in actions:
+            self._step(asked)
+        self.rates.append(times * self._n / (cpu_s() - began_s))
+
+
+def env_steps(rounds: int) -> list[dict[str, Any]]:
+    """A row for each line, number side by side, and way of stepping."""
+    row = in_a_row(load_plant("machining_line"), 4)
+    lines = {"machining_line": "machining_line", row.name: row}
+    lines |= {f"serial_{n}": serial(n) for n in (5, 20)}
+    found = []
+    for name, plant in lines.items():
+        contenders = {
+            (n, way): Contender(plant, n, adapter=way == "adapter")
+            for n in SIDE_BY_SIDE
+            for way in ("raw", "adapter")
+        }
+        for number in range(rounds + 1):  # the first one makes worlds, and fills the caches
+            print(f"{name}: round {number} of {rounds}", file=sys.stderr)
+            for contender in contenders.values():
+                contender.round()
+        for (n, way), contender in contenders.items():
+            rate = median(contender.rates[1:])
+            known = {"line": name, "stations": contender.stations, "environments": n, "way": way}
+            found.append({**known, "env_steps_per_cpu_s": rate})
+    return found
+
+
+PARTS: dict[str, Callable[[int], Any]] = {"env_steps_per_cpu_s": env_steps}
+"""What is measured, by its key in the JSON."""
+
+
+def main() -> int:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    asked = parser.parse_args()
+    found = {name: PARTS[name](asked.rounds) for name in asked.parts}
+    if asked.json:
+        print(json.dumps({"bars": BARS, "rounds": asked.rounds, **found}, indent=1))
+        return 0
+    for name, rows in found.items():
+        print(name)
+        for row in rows:
+            print("  ".join(f"{x:.4g}" if isinstance(x, float) else f"{x}" for x in row.values()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""Whether anything leaves the guard that must not: ``python -m benchmarks.writes --shifts 1000 --json``.
+
+Shifts in randomised worlds, scenarios by lot, driven by policies that know no limits: a *random* one, a
+*bang-bang* one that jumps between the ends, and a *sticky* one that jumps now and then. Each shift is the whole
+loop on simulated equipment, and what is judged is what the PLC received: inside validity, engineering and
+operator limits, and no faster than the rate. Plants, policies and seeds take turns, so a part of the run is a
+smaller run of the same kind. The exit status is 1 if there was a single write outside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from controllers.env.single import LineEnv
+from controllers.env.worlds import Randomisation
+from twin.clock import cpu_s
+from twin.signals import Role
+from twin.spread import spread
+
+PLANTS = ("machining_line", "molding_cell", "paint_cure_line")
+POLICIES = ("random", "bang_bang", "sticky")
+SCENARIOS = (
+    "nominal", "demand_surge", "failure_burst", "material_shift", "sensor_faults", "tariff_day",
+)  # fmt: skip
+KEPT = 7
+"""Decisions that a sticky policy keeps to what it has asked."""
+
+
+def actions(policy: str, size: int, seed: int) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
+    """What a policy asks, decision by decision; it looks at nothing."""
+    rng, n = np.random.default_rng(seed), 0
+    held = rng.uniform(-1.0, 1.0, size)
+    while True:
+        if policy == "random":
+            held = rng.uniform(-1.0, 1.0, size)
+        elif policy == "bang_bang":
+            held = rng.choice([-1.0, 1.0], size)
+        elif n % KEPT == 0:
+            held = rng.uniform(-1.0, 1.0, size)
+        n += 1
+        yield held.astype(np.float32)
+
+
+def outside(env: LineEnv) -> list[str]:
+    """What the PLC of an environment has received, and must not have, in words."""
+    signals = {s.name: s for s in env.plc.signals if s.role is Role.MV}
+    period_us = env.loop.line.plant.control.period_s * 1e6
+    found, moved_us = [], dict.fromkeys(signals, -(10**15))
+    for got in env.plc.written:
+        signal = signals[got.signal]
+        nested = (signal.validity, signal.engineering, signal.operator)
+        found += [
+            f"{got.signal} = {got.value!r} lies outside {limits}"
+            for limits in nested
+            if limits is None or not limits.holds(got.value)
+        ]
+        passed_us = min(got.time_us - moved_us[got.signal], period_us)
+        most = signal.rate_per_s * passed_us / 1e6 * (1.0 + 1e-9)
+        if not signal.discrete and abs(got.value - got.active_before) > most:
+            found.append(f"{got.signal} = {got.value!r} is too far from {got.active_before!r}")
+        moved_us[got.signal] = got.time_us
+    return found
+
+
+def shift(number: int, decisions: int | None = None) -> dict[str, Any]:
+    """One shift, or its first decisions: writes, those outside, how it ended."""
+    plant = PLANTS[number % len(PLANTS)]
+    policy = POLICIES[number // len(PLANTS) % len(POLICIES)]
+    env = LineEnv(
+        plant, world="randomised", randomisation=Randomisation(scenarios=SCENARIOS), worlds=None,
+        engine="compiled",
+    )  # fmt: skip
+    env.reset(seed=number)
+    over, given_up, done = False, "", 0
+    for asked in actions(policy, env.action_space.shape[0], number):
+        if over or done == decisions:
+            break
+        _, _, tripped, ended, info = env.step(asked)
+        over, given_up, done = tripped or ended, info["given_up"], done + 1
+    found = outside(env)
+    return {
+        "number": number,
+        "plant": plant,
+        "policy": policy,
+        "writes": len(env.plc.written),
+        "outside": found,
+        "given_up": given_up,
+    }
+
+
+def main() -> int:
+    """Run, and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a line")
+    parser.add_argument("--shifts", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    began_s = cpu_s()
+    rows = list(spread(shift, range(asked.shifts), workers=asked.workers))
+    bad = [row for row in rows if row["outside"]]
+    given_up = [row for row in rows if row["given_up"]]
+    told = {
+        "shifts": len(rows),
+        "writes": sum(row["writes"] for row in rows),
+        "outside": sum(len(row["outside"]) for row in rows),
+        "shifts_with_writes_outside": bad,
+        "given_up": len(given_up),
+        "cpu_s": cpu_s() - began_s,
+    }
+    if asked.json:
+        print(json.dumps(told, indent=1))
+    else:
+        print(
+            f"{told['writes']} writes in {told['shifts']} shifts, {told['outside']} outside limits"
+        )
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

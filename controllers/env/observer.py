@@ -1,0 +1,118 @@
+"""The observation of a policy at run time: from what the loop has read, to the numbers that it was trained on.
+
+Bit for bit what the environments show. A policy notes every turn in which the line is seen, and observes when it
+is to decide: at each whole multiple of its decision period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.env.layout import layout_of
+from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, schema_of
+from controllers.env.worlds import PriceAhead
+from twin.cycle import Observation
+from twin.kernels.observation import asked, pack
+from twin.line import batch as records
+from twin.line.model import Line
+from twin.line.tags import line_signals
+from twin.signals import UNUSABLE, Quality
+
+_LINE = ("ordered_count", "good_count", "scrap_count", "wip", "last_release_s")
+_NOT_OF_NOW = int(UNUSABLE | Quality.JUMP)
+"""Bits of a value that is carried over from an earlier moment, or is none."""
+
+
+class Observer:
+    """What a policy on ``line`` (the nominal one) sees; remembers last good measurements and their times."""
+
+    def __init__(self, line: Line, decision_s: float = DECISION_S) -> None:
+        self.schema = schema_of(line, decision_s)
+        self._layout = layout_of(line, self.schema, decision_s, 0.0)
+        self._price = PriceAhead(line.plant)
+        self._names = [f"line.{name}" for name in _LINE]
+        self._names += [f"{name}.level" for name in line.buffers]
+        for station in line.stations:
+            self._names += [f"{station.name}.state", f"{station.name}.state_since_s"]
+        view, mvs = self._layout.view, [signal.name for signal in action_signals(line)]
+        self._measured = _measured(self.schema.observation, view)
+        places = view.places.tolist()
+        self._rest: list[tuple[int, str | int]] = []
+        for kind, at in zip(view.kinds.tolist(), places, strict=True):
+            name: str | int = at
+            if kind == records.CARRIERS:
+                name = line.elements[at].name
+            elif kind == records.DISTURBANCE:
+                name = f"env.{line.disturbances[at]}"
+            elif kind == records.ACTIVE:
+                name = mvs[at]
+            self._rest.append((kind, name))
+        read = [at for kind, at in self._rest if isinstance(at, str) and kind != records.CARRIERS]
+        self.needed = (*self._names, *read)
+        """Signals that have to be known for there to be an observation."""
+        self._critical = [n for n, signal in enumerate(line_signals(line)) if signal.critical]
+        self._seen = self._layout.instruments.expected.copy()
+        self._seen_s = np.full(self._seen.shape, records.NEVER_SEEN_S)
+
+    def note(self, observation: Observation) -> None:
+        """What is measured now is known from now on; nothing is, without a critical input. Twice is no harm."""
+        if (observation.quality[self._critical] & int(UNUSABLE)).any():
+            return
+        for n, name in enumerate(self._measured):
+            at = observation.index[name]
+            if observation.quality[at] & _NOT_OF_NOW == 0:
+                self._seen[n] = observation.values[at]
+                self._seen_s[n] = observation.time_us / 1e6
+
+    def observe(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float32]:
+        """The observation at this moment; ``previous`` are the setpoints last asked for, engineering units."""
+        now_s = observation.time_us / 1e6
+        shown = [now_s, *(observation[name] for name in self._names)]
+        ahead = self._ahead(observation, now_s)
+        for kind, at in self._rest:
+            if isinstance(at, str):
+                if kind == records.CARRIERS:
+                    shown.append(float(np.count_nonzero(observation.part_ids[at])))
+                else:
+                    shown.append(observation[at])
+            elif kind == records.SEEN:
+                shown.append(self._seen[at])
+            elif kind == records.AGE:
+                shown.append(now_s - self._seen_s[at])
+            else:
+                shown.append(ahead[at] if kind == records.FORECAST else previous[at])
+        common, view = self._layout.common, self._layout.view
+        out: NDArray[np.float32] = np.empty((1, len(self.schema.observation)), dtype=np.float32)
+        pack(
+            np.array([shown]), common.buffers, common.stations, common.shift_s, view.lo, view.hi,
+            out,
+        )  # fmt: skip
+        return out.reshape(-1)
+
+    def asked(self, action: Sequence[float]) -> list[float]:
+        """What numbers between -1 and 1 ask for, in engineering units and the order of the schema."""
+        pairs = zip(action, self.schema.action, strict=True)
+        return [asked(float(share), field.lo, field.hi) for share, field in pairs]
+
+    def setpoints(self, action: Sequence[float]) -> Mapping[str, float]:
+        """The same by name; a standby of one half or less is none (the guard rounds)."""
+        values = self.asked(action)
+        return {field.name: x for field, x in zip(self.schema.action, values, strict=True)}
+
+    def _ahead(self, observation: Observation, now_s: float) -> tuple[float, float]:
+        if f"env.{PRICE}" not in observation.index:
+            return 0.0, 0.0
+        return self._price.ahead(observation[f"env.{PRICE}"], now_s)
+
+
+def _measured(fields: Sequence[Field], view: records.View) -> list[str]:
+    """The signals behind the instruments, in their order."""
+    first = len(fields) - view.kinds.size
+    found = {}
+    for n, (kind, at) in enumerate(zip(view.kinds.tolist(), view.places.tolist(), strict=True)):
+        if kind == records.SEEN:
+            found[at] = fields[first + n].name
+    return [found[n] for n in range(len(found))]

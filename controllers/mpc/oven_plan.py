@@ -1,0 +1,75 @@
+"""What an oven's optimal-control problem is given, and what it answers; see ``oven_problem``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.solves import Solve
+
+__all__ = ["OvenLimits", "OvenNow", "OvenPlan"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenNow:
+    """Where a plan starts from, and what is known of the time ahead.
+
+    ``part_c``, ``cured_min`` (by place), ``mass_kg`` (places, then carriers to enter, one a step; 0
+    where there is none). ``first_step_s`` is what is left of the present step.
+    """
+
+    zone_c: NDArray[np.float64]
+    part_c: NDArray[np.float64]
+    cured_min: NDArray[np.float64]
+    mass_kg: NDArray[np.float64]
+    ambient_c: float
+    first_step_s: float
+    step_s: float
+    fan_rel: float
+    heat_transfer: float
+    """Learned factor on the heat transfer to the carriers."""
+    cured_offset_min: float
+    gas_eur_per_kwh: float
+    electricity_eur_per_kwh: float
+    scrap_eur: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenPlan:
+    """Zone temperatures (nodes by zones) at times from now, fan speed by block, expected cures."""
+
+    time_s: NDArray[np.float64]
+    zone_c: NDArray[np.float64]
+    fan_rel: NDArray[np.float64]
+    cured_min: NDArray[np.float64]
+    heat_kw: NDArray[np.float64]
+    usable: bool
+    solve: Solve
+
+    @property
+    def status(self) -> str:
+        """The solver's word."""
+        return f"{self.solve.solver}: {self.solve.status}"
+
+    def zones_at(self, time_s: float) -> NDArray[np.float64]:
+        """Zone temperatures at a time after the plan was made; the last ones are held."""
+        return np.array([np.interp(time_s, self.time_s, course) for course in self.zone_c.T])
+
+    def fan_at(self, time_s: float) -> float:
+        """Fan speed at that time."""
+        block = int(np.searchsorted(self.time_s[1:], time_s, side="right"))
+        return float(self.fan_rel[min(block, len(self.fan_rel) - 1)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OvenLimits:
+    """What the plant allows: setpoint limits by zone, their rate, fan limits, the band of cure."""
+
+    zone_lo_c: NDArray[np.float64]
+    zone_hi_c: NDArray[np.float64]
+    rate_k_per_s: float
+    fan: tuple[float, float]
+    cured_min: tuple[float, float]
+    exit_lo_c: float

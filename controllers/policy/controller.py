@@ -1,0 +1,246 @@
+"""A trained policy at work: it decides where it has been trained, and hands over where it has not.
+
+Each decision goes the same way: pack what is seen by the kernel of the environments, ask whether training has
+been there, run the network, look whether an answer came that is one. Whatever fails on the way, the fallback
+decides, and goes on until enough decisions in a row were fit again. Either way the setpoints move from where
+they are in a few equal steps, so that nobody sees in the line who has taken over.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from controllers.policy.loader import load
+from controllers.policy.manifest import Approval, FieldSpec
+from controllers.policy.observing import Observing
+from twin.act.guard import ADVICE
+from twin.clock import monotonic_us
+from twin.config import TunedPoint, untuned
+from twin.cycle import Action, Situation
+from twin.line.model import Line
+from twin.plugins import RefusedError, UnknownPluginError, find_controller
+from twin.protocols import Controller
+
+STEPS = 5
+"""Turns in which the setpoints go over from one to the other; assumption."""
+LATE = 1.5
+"""Decision periods after which a decision is none of training's any more; assumption."""
+SAME_S = 1e-3
+Clock = Callable[[], int]
+
+
+@dataclass(slots=True)
+class PolicyMemory:
+    """All that a policy remembers from one turn to the next."""
+
+    decided_s: float = math.nan
+    """When it decided last, plant time."""
+    asked: dict[str, float] = field(default_factory=dict)
+    """What was asked for then, by whoever drove."""
+    answer: dict[str, float] = field(default_factory=dict)
+    """What the network said when it was last fit to."""
+    doubt: str = ""
+    """Why the fallback decides; empty while the policy does."""
+    fit: int = 0
+    """Decisions in a row that the policy could have made since it handed over."""
+    steps_left: int = 0
+    """Turns until the setpoints have gone over."""
+
+
+class Policy:
+    """The policy in the bundle that was found for ``name``. Raises `RefusedError` for one that must not act.
+
+    ``clock`` tells microseconds; it is asked only where the bundle came with a patience, which is never so
+    in lockstep.
+    """
+
+    name = "rl"
+    needs_bundle = True
+    """Tells a policy from controllers that need nothing but a plant."""
+
+    def __init__(self, line: Line, tuned: TunedPoint, clock: Clock = monotonic_us) -> None:
+        given = tuned.policies.get(self.name)
+        if given is None:
+            hint = f"train one (twin train), put it beside the plant file as PLANT.{self.name}.policy, or --policy"
+            raise RefusedError(f"there is no policy for {self.name!r} of {line.plant.name}", hint)
+        self._loaded = load(
+            Path(given.path),
+            line,
+            sha256=given.sha256,
+            keys=given.keys,
+            must_be_signed=given.must_be_signed,
+        )
+        manifest = self._loaded.bundle.manifest
+        self._role, self._state = manifest.role, manifest.state
+        if given.use == "trial":
+            self._state = Approval.CLOSED
+        elif given.use == "drive" and self._state in (Approval.DRAFT, Approval.ADVISORY):
+            msg = f"{given.path}: is approved as {self._state}, and this loop is to be closed"
+            raise RefusedError(
+                msg, "twin policy approve BUNDLE --to … --reason …, or look on with --endpoint"
+            )
+        role = self._role
+        self._base = None if role.base is None else _companion(role.base, line, tuned)
+        if self._base is not None and role.fallback == role.base:
+            self._fallback = self._base  # it has followed the line when it takes over
+        else:
+            self._fallback = _companion(role.fallback, line, tuned)
+        self._fields = manifest.spaces.action
+        self._title = f"policy {manifest.training.algorithm} {manifest.model_sha256[:8]}"
+        # Training leaves what it does not decide at the recipe, and so must we, whatever a fallback has set.
+        decided = {f.name for f in self._fields}
+        recipe = untuned(line.plant).setpoints
+        self._left = {name: value for name, value in recipe.items() if name not in decided}
+        self._observing = Observing(line, manifest.spaces, self._role.decision_period_s)
+        self._patience_us, self._clock = round(given.patience_s * 1e6), clock
+        self.memory = PolicyMemory()
+
+    def decide(self, situation: Situation) -> Action:
+        """What to ask for, by whom, and why; a policy that may only advise says so in its status."""
+        memory = self.memory
+        self._observing.listen(situation.observation)
+        if math.isnan(memory.decided_s):
+            # Training decides at whole multiples of the period; until then all stays as it is.
+            memory.asked = {f.name: situation.active[f.name] for f in self._fields}
+            memory.answer = dict.fromkeys(memory.asked, 0.0) if self._base else dict(memory.asked)
+            memory.decided_s = situation.time_s
+        elif self._is_due(situation.time_s):
+            self._judge(situation)
+        is_heard = not memory.doubt and self._state is not Approval.SHADOW
+        action = self._own(situation) if is_heard else self._fallback.decide(situation)
+        if memory.decided_s == situation.time_s:
+            memory.asked = {
+                f.name: action.setpoints.get(f.name, situation.active[f.name]) for f in self._fields
+            }
+        eased = self._eased(situation, action.setpoints)
+        return self._told(situation, replace(action, setpoints=eased))
+
+    def _is_due(self, now_s: float) -> bool:
+        """Whether a whole multiple of the decision period has passed."""
+        period_s = self._role.decision_period_s
+        return (now_s + SAME_S) // period_s > (self.memory.decided_s + SAME_S) // period_s
+
+    def _judge(self, situation: Situation) -> None:
+        """Let the policy decide, and settle whether it is heard."""
+        memory = self.memory
+        answer, doubt = self._answered(situation)
+        memory.decided_s = situation.time_s
+        if doubt:
+            if not memory.doubt:
+                memory.steps_left = STEPS
+            memory.doubt, memory.fit = doubt, 0
+            return
+        memory.answer = dict(zip((f.name for f in self._fields), answer, strict=True))
+        if memory.doubt:
+            memory.fit += 1
+            if memory.fit >= self._role.return_after:
+                memory.doubt, memory.steps_left = "", STEPS
+
+    def _answered(self, situation: Situation) -> tuple[list[float], str]:
+        """What the network says to this, or why nobody should listen."""
+        begun_us, period_s = self._clock() if self._patience_us else 0, self._role.decision_period_s
+        seen, unknown = self._observing.seen(situation.observation, self.memory.asked)
+        waited_s = situation.time_s - self.memory.decided_s
+        if waited_s > LATE * period_s:
+            return [], f"it decides late: {waited_s:g} s after the last time, not {period_s:g} s"
+        if unknown:
+            return [], f"{unknown} is not known"
+        if doubt := self._loaded.training_range.doubt(seen):
+            return [], doubt
+        (answer,) = self._loaded.network.act(seen[None, :])
+        if not np.isfinite(answer).all():
+            return [], "its answer is not a number"
+        if self._patience_us and self._clock() - begun_us > self._patience_us:
+            return [], f"it took longer than {self._patience_us / 1e6:g} s"
+        return answer.tolist(), ""
+
+    def _own(self, situation: Situation) -> Action:
+        """The policy's last answer as setpoints, by themselves or on top of those of its base."""
+        answer, base = self.memory.answer, self._base
+        if base is None:
+            asked = {f.name: _within(answer[f.name], f) for f in self._fields}
+            return Action({**self._left, **asked}, self._title)
+        below = base.decide(situation)
+        asked = {
+            f.name: _within(
+                below.setpoints.get(f.name, situation.active[f.name]) + answer[f.name], f
+            )
+            for f in self._fields
+        }
+        reason = f"{self._title} on {self._role.base}: {below.reason}"
+        return replace(below, setpoints={**below.setpoints, **asked}, reason=reason, why={})
+
+    def _eased(self, situation: Situation, target: Mapping[str, float]) -> dict[str, float]:
+        """The setpoints on their way from where they are, after somebody else has taken over.
+
+        What can only be on or off goes over at once.
+        """
+        left = self.memory.steps_left
+        if left == 0 or self._state is Approval.SHADOW:
+            return dict(target)
+        self.memory.steps_left -= 1
+        discrete = {signal.name for signal in situation.signals if signal.discrete}
+        return {
+            name: value
+            if name in discrete or left == 1
+            else situation.active[name] + (value - situation.active[name]) / left
+            for name, value in target.items()
+        }
+
+    def _told(self, situation: Situation, action: Action) -> Action:
+        """The action with who decides in its reason and status, and why it is not the policy."""
+        memory, fallback = self.memory, self._role.fallback
+        status, reason, why = action.status, action.reason, dict(action.why)
+        if self._state is Approval.SHADOW:
+            would = ", ".join(f"{name} {value:.6g}" for name, value in memory.answer.items())
+            said = (
+                f"it has nothing to say: {memory.doubt}"
+                if memory.doubt
+                else f"it would say {would}"
+            )
+            reason = f"{self._title} in the shadow of {fallback}, {said}; {reason}"
+            status = f"shadow: {status}"
+        elif memory.doubt:
+            said = f"{fallback} stands in for {self._title}: {memory.doubt}"
+            if memory.fit:
+                said += f" (fit again for {memory.fit} of {self._role.return_after} decisions)"
+            reason, status = f"{said}; {reason}", f"fallback: {status}"
+            why = dict.fromkeys(action.setpoints, said) | why
+        if self._state in (Approval.DRAFT, Approval.ADVISORY):
+            status = f"{ADVICE}: {status}"
+        return replace(action, reason=reason, status=status, why=why)
+
+
+def _within(value: float, field: FieldSpec) -> float:
+    """Rounding in single precision must not carry a setpoint over its limit."""
+    return min(max(value, field.lo), field.hi)
+
+
+def _companion(name: str, line: Line, tuned: TunedPoint) -> Controller:
+    """The controller beside or below a policy, which must be none itself."""
+    try:
+        make = find_controller(name)
+    except UnknownPluginError as error:
+        raise RefusedError(
+            f"the policy relies on a controller that is not there: {error}"
+        ) from error
+    if getattr(make, "needs_bundle", False):
+        raise RefusedError(f"the policy relies on {name!r}, which is a policy itself")
+    return make(line, tuned)
+
+
+class Cloned(Policy):
+    """A policy that was trained to do what the MPC does."""
+
+    name = "bc"
+
+
+class Residual(Policy):
+    """A policy that adds to what the MPC asks for."""
+
+    name = "residual"

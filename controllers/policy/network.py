@@ -1,0 +1,117 @@
+"""The network at work: ONNX Runtime on one thread, from engineering units to engineering units.
+
+Scaling of what is seen and of what is asked for lies inside the graph, so there is nothing beside it that
+could be lost or mixed up. torch is not needed, and not imported.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.policy.manifest import Manifest
+from twin.plugins import RefusedError
+
+INPUT, OUTPUT = "observation", "action"
+OPERATORS = frozenset(
+    ["Add", "Clip", "Concat", "Div", "Elu", "Gemm", "Identity", "LeakyRelu", "MatMul", "Max", "Min", "Mul",
+     "Neg", "Relu", "Sigmoid", "Sub", "Tanh", "Transpose"]
+)  # fmt: skip
+"""What a feed-forward policy is made of. Anything else has no business in it."""
+MISSING = "pip install 'takttwin[policy]'"
+
+
+class Network:
+    """A feed-forward policy. Raises `RefusedError` for a graph that is none."""
+
+    def __init__(self, model: bytes, manifest: Manifest, place: str) -> None:
+        try:
+            import onnxruntime
+        except ModuleNotFoundError as error:
+            raise RefusedError(
+                "a policy runs by onnxruntime, which is not installed", MISSING
+            ) from error
+        inspect(model, manifest, place)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        options.log_severity_level = (
+            3  # errors are raised; warnings are not the operator's business
+        )
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the library's own exceptions have no public base
+            raise RefusedError(f"{place}: the network cannot be run: {_line(error)}") from error
+        self._outputs = [OUTPUT]
+
+    def act(self, observations: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the policy asks for in each row, engineering units, in the order of its schema."""
+        seen = observations.astype(np.float32)
+        (asked,) = self._session.run(self._outputs, {INPUT: seen})
+        found: NDArray[np.float64] = asked.astype(np.float64)
+        return found
+
+
+def inspect(model: bytes, manifest: Manifest, place: str) -> None:
+    """Refuse a graph that does not fit its manifest, reaches outside, or holds what is no number."""
+    try:
+        import onnx
+        from onnx import numpy_helper
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            "a policy is looked at by onnx, which is not installed", MISSING
+        ) from error
+    try:
+        found = onnx.load_model_from_string(model)
+        onnx.checker.check_model(found)
+    except Exception as error:  # damage shows in many ways in this library
+        raise RefusedError(f"{place}: the network is no ONNX model: {_line(error)}") from error
+    graph = found.graph
+    foreign = {node.op_type for node in graph.node if node.op_type not in OPERATORS or node.domain}
+    if foreign or found.functions:
+        raise RefusedError(
+            f"{place}: the network does more than a policy may: {', '.join(sorted(foreign))}"
+        )
+    told = {entry.key: entry.value for entry in found.metadata_props}
+    if told != metadata(manifest):
+        raise RefusedError(
+            f"{place}: the network was made for another plant or schema than its manifest says"
+        )
+    tensors = [*graph.initializer]
+    tensors += [a.t for node in graph.node for a in node.attribute if a.HasField("t")]
+    for tensor in tensors:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise RefusedError(f"{place}: the network keeps its weights in another file")
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise RefusedError(
+                f"{place}: a weight of the network is not a finite number ({tensor.name})"
+            )
+    spaces = manifest.spaces
+    for side, name, width in (
+        (graph.input, INPUT, len(spaces.observation)),
+        (graph.output, OUTPUT, len(spaces.action)),
+    ):
+        shapes = {one.name: [d.dim_value for d in one.type.tensor_type.shape.dim] for one in side}
+        if shapes != {name: [0, width]}:
+            raise RefusedError(
+                f"{place}: the network's {name} is {shapes}, the schema has {width} numbers"
+            )
+
+
+def metadata(manifest: Manifest) -> dict[str, str]:
+    """What the graph itself says of where it belongs; read back through any ONNX tool."""
+    return {
+        "plant": manifest.plant,
+        "plant_hash": manifest.plant_hash,
+        "schema_digest": manifest.spaces.digest,
+        "environment_version": manifest.spaces.version,
+    }
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,166 @@
+"""The leaderboard as Markdown: all that it says comes from the lines of the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twin.feedback.evaluation import FIXED, HEADLINE
+from twin.feedback.report.labels import number
+
+MPC = "mpc"
+HEADER = (
+    "row",
+    "controller",
+    "policy",
+    "score, IQM",
+    "kWh a good part against fixed",
+    "against mpc",
+    "good parts an hour",
+    "scrap %",
+    "violations in 100 h",
+    "interventions %",
+    "decision ms: p50 / p99 / longest",
+    "late",
+    "training CPU h",
+    "training seeds × shifts",
+    "verdict",
+)
+DEEPER = (
+    "row",
+    "controller",
+    "optimality gap",
+    "worst tenth of shifts",
+    "profile: share of shifts at",
+)
+AGAINST = ("row", "controller", "figure", "difference", "bootstrap", "Holm", "p", "verdict")  # fmt: skip
+Row = Mapping[str, Any]
+
+NOTES = (
+    """Score: the share of the ceiling that was reached by the objective, 0 as tuned `fixed`, 1 as the oracle,
+over all shifts of a cell; the interquartile mean (IQM) over training seeds and cells, with the 95 % interval of
+10,000 draws of training seeds and shifts. Optimality gap: how far scores stay below 1 on average. Worst tenth:
+the mean score of the tenth of all shifts with the lowest (CVaR-10 %). Profile: the share of shifts that score at
+least so much.""",
+    """Differences are paired, shift by shift, all cells weigh the same; per cent of the rival's mean with
+Student's 95 % interval over training seeds and shifts, beside it the BCa bootstrap's. A figure is *better* only
+if the interval of Holm's correction over the figures of this table excludes zero, and of those of which less is
+better only if throughput (1 %), scrap (0.1 percentage points), tool cost (1 %) and material (1 %) are shown to be
+no worse than by these margins; *equal* is within 1 %. The verdict of a row is that on electricity per good part
+against `fixed`.""",
+    """Violations: how often a measured quantity left its band. Interventions: the share of decisions that the
+guard clipped. Decision times and late ones (longer than the plant's deadline) depend on the machine: they alone
+are not compared in a replay.""",
+)
+
+
+def render_leaderboard(board: Mapping[str, Any], plant: str, plant_hash: str) -> str:
+    """The board as one page of Markdown."""
+    rows: Sequence[Row] = board["rows"]
+    ranked = [row for row in rows if ":" not in row["controller"]]
+    seeds = [row for row in rows if ":" in row["controller"]]
+    first, *_, last = board["seeds"]
+    cells = [
+        f"{cell['scenario']} at {cell['utilisation']:g} ({cell['variant']})"
+        for cell in board["cells"]
+    ]
+    scored = f"{board['cells_scored']} of {len(cells)} cells have a ceiling, and a score"
+    lines = [
+        f"# Leaderboard of {plant}",
+        "",
+        f"plant file: {plant_hash}  ",
+        f"cells: {', '.join(cells)}  ",
+    ]
+    lines += [f"shifts a cell: seeds {first} to {last}  ", f"{scored}  ", ""]
+    lines += _table(HEADER, [_texts(row) for row in ranked])
+    if seeds:
+        lines += ["", "## Every training seed", ""]
+        lines += _table(HEADER, [_texts(row) for row in seeds])
+    lines += ["", "## Beyond the middle", ""]
+    rivals = [row["controller"] for row in ranked]
+    improved = [f"P(cheaper than {rival})" for rival in rivals]
+    lines += _table((*DEEPER, *improved), [_deeper(row, rivals) for row in rows])
+    lines += ["", f"## Against {FIXED}, figure by figure", ""]
+    lines += _table(AGAINST, [cells for row in rows for cells in _figures(row)])
+    lines += ["", *NOTES, ""]
+    return "\n".join(lines)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(header)} |",
+        "|" + "---|" * len(header),
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _texts(row: Row) -> list[str]:
+    policies, contenders = row["policies"], row["contenders"]
+    shifts = row["shifts"] // len(contenders)
+    hours = [policy.get("training_cpu_h") for policy in policies]
+    scrap, clipped = row["means"]["scrap_share"], row["interventions_share"]
+    violations, timing = row["violations_per_100_h"], row["timing"]
+    return [
+        str(row["row"]),
+        row["controller"],
+        ", ".join(policy["sha256"][:12] for policy in policies) or "–",
+        "–" if row["score"] is None else _interval(row["score"]["iqm"]),
+        _difference(row, FIXED),
+        _difference(row, MPC),
+        number(row["means"]["throughput_parts_per_h"]),
+        "–" if scrap is None else number(100.0 * scrap),
+        "–" if violations is None else number(violations["times"]),
+        "–" if clipped is None else number(100.0 * clipped),
+        " / ".join(number(timing["decision_ms"][name]) for name in ("median", "p99", "longest")),
+        "–" if timing["deadlines_missed"] is None else str(timing["deadlines_missed"]),
+        "–" if not hours or None in hours else number(sum(hours)),
+        f"{len(policies) or '–'} × {shifts}",
+        row["verdict"] or "–",
+    ]
+
+
+def _interval(found: Mapping[str, float], scale: float = 1.0) -> str:
+    value, low, high = (number(scale * found[name]) for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _difference(row: Row, rival: str) -> str:
+    found = row["versus"].get(rival, {}).get(HEADLINE)
+    return "–" if found is None else _percent(found, "")
+
+
+def _percent(found: Mapping[str, Any], which: str) -> str:
+    low, high = found[f"{which}lo_pct"], found[f"{which}hi_pct"]
+    if low is None or high is None:
+        return "–"
+    ends = f"[{number(low, sign=True)}, {number(high, sign=True)}]"
+    return ends if which else f"{number(found['diff_pct'], sign=True)} % {ends}"
+
+
+def _deeper(row: Row, rivals: Sequence[str]) -> list[str]:
+    score, won = row["score"], row["improvement"]
+    told = ["–"] * 3
+    if score is not None:
+        steps = "; ".join(
+            f"{number(float(level))}: {number(share)}" for level, share in score["profile"].items()
+        )
+        told = [_interval(score["optimality_gap"]), _interval(score["tail"]), steps]
+    probable = [_interval(won[rival]) if rival in won else "–" for rival in rivals]
+    return [str(row["row"]), row["controller"], *told, *probable]
+
+
+def _figures(row: Row) -> list[list[str]]:
+    return [
+        [
+            str(row["row"]),
+            row["controller"],
+            name.replace("_", " "),
+            _percent(found, ""),
+            _percent(found, "bca_"),
+            _percent(found, "holm_"),
+            number(found["p"]),
+            found["verdict"] + (f": {found['reason']}" if found["reason"] else ""),
+        ]
+        for name, found in row["versus"].get(FIXED, {}).items()
+        if found["lo_pct"] is not None
+    ]
