@@ -197,9 +197,9 @@ def _member(name: str, size: int) -> tarfile.TarInfo:
 def _opened(source: Path) -> Iterator[tuple[Backup, Iterator[tuple[str, _Compared]]]]:
     """A backup and its members in order; each is compared with its digest once it was read."""
     try:
-        with tarfile.open(source, "r:gz") as tar:
+        with gzip.open(source) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
             backup = _listed(tar)
-            yield backup, _members(tar, backup)
+            yield backup, _members(tar, packed, backup)
     except DAMAGE as error:
         raise StoreError(f"{source}: damaged: {error}", AGAIN) from error
     except FileNotFoundError as error:
@@ -221,7 +221,9 @@ def _listed(tar: tarfile.TarFile) -> Backup:
     return Backup(names[0], files, tuple(map(str, head["missing"])))
 
 
-def _members(tar: tarfile.TarFile, backup: Backup) -> Iterator[tuple[str, _Compared]]:
+def _members(
+    tar: tarfile.TarFile, packed: gzip.GzipFile, backup: Backup
+) -> Iterator[tuple[str, _Compared]]:
     awaited = dict(backup.files)
     while (member := tar.next()) is not None:
         stream = tar.extractfile(member) if member.isfile() else None
@@ -234,6 +236,8 @@ def _members(tar: tarfile.TarFile, backup: Backup) -> Iterator[tuple[str, _Compa
             raise ValueError(f"{member.name} is not what was packed")
     if awaited:
         raise ValueError(f"{next(iter(awaited))} is missing")
+    while packed.read(_CHUNK):
+        pass  # to the very end, where the checksum of the whole stands
 
 
 class _Compared:

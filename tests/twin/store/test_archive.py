@@ -161,7 +161,7 @@ def test_what_was_changed_is_refused_and_leaves_nothing(
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-@pytest.mark.parametrize("kept", [0, 10, 200, -20])
+@pytest.mark.parametrize("kept", [0, 10, 200, -200, -20, -1])
 def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, kept: int) -> None:
     stores = run_of(tmp_path / "runs")
     record(stores)
