@@ -260,7 +260,7 @@ def test_the_process_that_controls_a_line_imports_no_torch(plant: Path) -> None:
     ended, modules = json.loads(done.stdout.splitlines()[-1])
     assert not ended, done.stderr
     assert "onnxruntime" in modules
-    heavy = ("torch", "stable_baselines3", "gymnasium", "onnxscript", "tensorboard", "optuna")
+    heavy = ("torch", "stable_baselines3", "onnxscript", "tensorboard", "optuna")
     assert not [name for name in modules if name.partition(".")[0] in heavy]
 
 
