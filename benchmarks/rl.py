@@ -2,14 +2,16 @@
 
 ``env_steps_per_cpu_s``: decisions of the vector environment in a CPU second of one core, observation, reward
 and autoreset included, as they are (``raw``) and through the adapter to stable-baselines3 (``adapter``), side by
-side 64 and 256. A decision is a minute of plant time in two turns of the loop. The lines are
+side 64 and 256. The lines are
 
-- ``machining_line``: the shipped line, five stations, in randomised worlds; and ``machining_line_x4``, four of it
-  one behind the other, twenty stations: some parts a decision each;
-- ``serial``: the saturated lines of ``benchmarks.engine`` with cycles of five seconds, where each of 5 or 20
-  stations makes twelve parts in that minute: the engine itself takes most of the time there.
+- ``machining_line``: the shipped line, five stations, in randomised worlds, a decision a minute in two turns of the
+  loop; and ``machining_line_x4``, four of it one behind the other, twenty stations. A station makes about one part a
+  decision. Actions are drawn anew each decision, evenly;
+- ``serial``: the saturated lines of ``benchmarks.engine`` and its step, ten mean cycles: a station makes ten parts a
+  decision, which is one turn. Nobody sleeps and blanks come at once. What the engine does takes most of the time,
+  and ``benchmarks.engine`` says how much that is alone.
 
-Actions are drawn anew each decision, uniformly; on the saturated lines nobody sleeps and blanks come at once. Contenders take turns; each figure is the median of its rounds.
+Contenders take turns; each figure is the median of its rounds.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.anchor_lines import Machine, serial_plant
-from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S
+from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S, STEP_CYCLES
+from controllers.env.schema import DECISION_S
 from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import LineVectorEnv
 from twin.clock import cpu_s
@@ -45,8 +48,11 @@ BARS = {
 def serial(n: int) -> Plant:
     """The saturated line of ``benchmarks.engine``."""
     machines = [Machine(CYCLE_S, "exponential", BETWEEN_S, REPAIR_S)] * n
-    plant = serial_plant(machines, [BUFFER] * (n - 1))
-    return revised_plant(plant, {("demand", "capacity_good_parts_per_h"): NEVER_DONE})
+    changes = {
+        ("demand", "capacity_good_parts_per_h"): NEVER_DONE,
+        ("control", "period_s"): STEP_CYCLES * CYCLE_S,
+    }
+    return revised_plant(serial_plant(machines, [BUFFER] * (n - 1)), changes)
 
 
 def in_a_row(plant: Plant, times: int) -> Plant:
@@ -82,10 +88,12 @@ class Contender:
 
     def __init__(self, plant: str | Plant, n: int, *, adapter: bool) -> None:
         world = "randomised" if isinstance(plant, str) else "nominal"
-        lines = LineVectorEnv(n, plant, world=world)
+        saturated = not isinstance(plant, str) and plant.name == "anchor"
+        decision_s = STEP_CYCLES * CYCLE_S if saturated else DECISION_S
+        lines = LineVectorEnv(n, plant, world=world, decision_s=decision_s)
         self.stations = len(lines.setting.plant.stations)
         self._n, self._lines = n, lines
-        self._saturated = lines.setting.plant.name == "anchor"
+        self._saturated = saturated
         self._rng = np.random.default_rng(1)
         self._adapter = LineVecEnv(lines) if adapter else None
         self._step: Step = lines.step if self._adapter is None else self._adapter.step
@@ -129,7 +137,10 @@ def env_steps(rounds: int) -> list[dict[str, Any]]:
 
 
 PARTS: dict[str, Callable[[int], Any]] = {"env_steps_per_cpu_s": env_steps}
-"""What is measured, by its key in the JSON."""
+"""What is measured, by its key in the JSON. Each takes the number of rounds.
+
+Here belong ``ppo_steps_per_cpu_s`` and ``env_share`` of training, ``inference_us`` and ``onnx_parity`` of policies.
+"""
 
 
 def main() -> int:
