@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,16 @@ MODEL, MANIFEST, SIGNATURE = "policy.onnx", "manifest.json", "signature.ed25519"
 MOST_BYTES = 64 * 2**20
 """No policy for a line is nearly that large."""
 AGAIN = "take it from where it was exported, or export it again: twin policy export"
+NO_ZIP = (
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+)
+"""What the library raises over a file that is no whole zip."""
 PICKLE, PICKLED = b"\x80", (".pkl", ".pth", ".pt", ".pickle")
 """How a pickle begins, and what files of them are called: never read, only told apart from damage."""
 
@@ -92,7 +103,7 @@ def _parts(data: bytes, place: str) -> Bundle:
         raise RefusedError(f"{place}: begins like a pickle, which is never read here", AGAIN)
     try:
         members = _members(data, place)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, OverflowError) as error:
+    except NO_ZIP as error:
         raise RefusedError(f"{place}: truncated or damaged: {error}", AGAIN) from error
     if members[MODEL].startswith(PICKLE):
         raise RefusedError(

@@ -40,7 +40,7 @@ class FieldSpec(Spec):
     lo: float
     hi: float
     lag_s: NotNegative
-    """How old it may be when it is used."""
+    """How much older than the observation the value is at least."""
 
 
 class SchemaSpec(Spec):

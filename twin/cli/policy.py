@@ -213,7 +213,7 @@ def trust(
     from twin.cli.policy_files import TRUSTED, policies_folder
 
     place = _Place(plant)
-    text = key.read_text("utf-8")
+    text = key.read_text("utf-8", "replace")
     with place.noted(f"trust of {key}"):
         known = importlib.import_module(DESK).checked_key(text)
         place.note("trust", f"{key.name} {known}")
