@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.twin.store.records import SECOND_US, SIGNALS, UTC, decision
+from twin.cycle import Acknowledgement, Outcome
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 
@@ -113,10 +114,8 @@ def test_no_write_left_without_a_durable_intent(tmp_path: Path) -> None:
             concluded = {one.sequence for one in audit.outcomes()}
             for sequence in set(intents) - concluded:
                 assert sequence == intents[-1]
-                audit._database.execute(
-                    "insert into outcomes values (?, 'UNKNOWN', 'restart', '{}', ?)",
-                    (sequence, UTC),
-                )
+                unknown = Acknowledgement(sequence, Outcome.UNKNOWN, {}, "restart")
+                audit.conclude(unknown, UTC)
     assert written > 60
 
 

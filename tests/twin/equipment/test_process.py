@@ -19,6 +19,7 @@ from tests.twin.equipment.lines import (
     value,
 )
 from twin.cycle import Outcome
+from twin.equipment import own_line
 from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.simulated import SimulatedEquipment
@@ -172,7 +173,7 @@ async def test_an_odd_answer_to_a_write_is_unknown(monkeypatch, answer):
         Emulated(plc(), lockstep=True, insecure=True) as line,
         OpcUaEquipment.connect(line.endpoint, signals(), plant_hash=None) as equipment,
     ):
-        monkeypatch.setattr(equipment._session, "_call", odd)
+        monkeypatch.setattr(own_line, "call", odd)
         told = await equipment.write(batch(1, 0, **{SPEED: 230.0}))
         assert (told.sequence, told.outcome, told.active) == (1, Outcome.UNKNOWN, {})
         assert told.detail
