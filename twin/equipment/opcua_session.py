@@ -114,10 +114,13 @@ class LineSession:
         await self._refresh()
 
     def carry_on(self, before: LineSession, now_us: int) -> None:
-        """Count on from ``now_us`` if the server's time began anew since the session before."""
+        """Count on from ``now_us`` if the server's time began anew since the session before.
+
+        It did so after the last word of the old one, however late we, who guess ``now_us``, have heard that.
+        """
         self._began_us = before._began_us
         if self.found.epoch_us != before.found.epoch_us or self.time_us < before.time_us:
-            self._began_us += now_us - self.time_us
+            self._began_us = max(self._began_us + now_us - self.time_us, before.time_us)
 
     @property
     def trouble(self) -> str:
