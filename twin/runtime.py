@@ -346,15 +346,20 @@ class Runtime:
     async def _command(self, verb: str) -> None:
         if not verb or (verb == "ReleaseRemote" and not self._has_remote):
             return  # somebody else's: an advisory loop takes nothing away
+        had_remote = self._has_remote
         if verb == "RequestRemote":
             self._has_remote = True  # even if the answer is lost: it may have been granted
         try:
             await self._equipment.command(verb)
             if verb == "ReleaseRemote":
                 self._has_remote = False
-        except (ConnectionError, TimeoutError) as error:
+        except (ConnectionError, TimeoutError, ValueError) as error:
             # The mode table sees the effect, or its absence, in the next reading.
             _log.warning("%s: %s", verb, error)
+            if isinstance(error, ValueError):  # refused for certain: what we had we still have
+                self._has_remote = had_remote
+            if verb == "RequestRemote":
+                self._commands.append(f"refused: {error}")
 
     def _keep(self, reading: Reading) -> None:
         """Put what was read into the historian, before anybody makes anything of it."""

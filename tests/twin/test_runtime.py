@@ -140,6 +140,32 @@ async def test_a_request_that_cannot_be_made_does_not_stop_the_loop() -> None:
     assert line.log.count("RequestRemote") == 2
 
 
+async def test_a_request_that_the_plc_refuses_does_not_stop_the_loop() -> None:
+    runtime, line, _ = driven()
+    line.plc.command("RequestRemote")  # another master's
+    line.failing = {"RequestRemote": ValueError("the line refuses it: BadInvalidState")}
+    runtime.command("close")
+    cycles = await turns(runtime, line, 8)
+    assert [cycle.decision.mode for cycle in cycles[:6]] == [Mode.INIT] * 6
+    assert cycles[-1].decision.mode is Mode.ADVISORY
+    assert cycles[1].commands == ("refused: the line refuses it: BadInvalidState",)
+    await runtime.release()
+    assert "ReleaseRemote" not in line.log  # it was never ours
+
+
+async def test_a_release_that_the_plc_refuses_does_not_stop_the_service() -> None:
+    runtime, line, _ = await closed()
+    line.failing = {"ReleaseRemote": ValueError("the line refuses it: BadInvalidState")}
+    runtime.command("open")
+    (cycle,) = await turns(runtime, line, 1)
+    assert cycle.decision.mode is Mode.ADVISORY
+    await runtime.release()
+    line.failing = {}
+    await runtime.release()
+    assert line.log.count("ReleaseRemote") == 3
+    assert line.plc.mode.name == "AUTO"
+
+
 async def test_an_intent_that_is_not_durable_keeps_the_write_and_sheds() -> None:
     runtime, line, stores = await closed()
     line.failing = {"intend": StoreError("audit.sqlite: disk full")}

@@ -65,6 +65,8 @@ class GuardMemory:
     """When the loop has begun to hold, as far back as it counts."""
     was_lost: bool = False
     """Whether the line was out of sight since it was last in remote control."""
+    has_asked: bool = False
+    """Whether we have asked for remote control in this INIT, and were not refused."""
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)
@@ -91,8 +93,9 @@ class Guard:
         """One cycle: settle the mode, then clip what was asked, or refuse it.
 
         ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
-        are the operator's, and what else is reported: ``fault: …`` and ``gap: …`` by the runtime, the
-        latter if the line was out of sight since the last reading, and ``drift: …`` by the loop's monitor.
+        are the operator's, and what else is reported: by the runtime ``fault: …``, ``gap: …`` if the line
+        was out of sight since the last reading, and ``refused: …`` if it did not take our request for
+        remote control; by the loop's monitor ``drift: …``.
         """
         asked = in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
@@ -145,6 +148,7 @@ class Guard:
                 memory.holds_us.append(observation.time_us)
             elif mode is Mode.INIT:
                 memory.holds_us.clear()
+                memory.has_asked = False
                 memory.bad_reads = memory.mismatches = 0
                 memory.read_back.clear()
             memory.mode, memory.since_us = mode, observation.time_us
@@ -170,6 +174,8 @@ class Guard:
             elif verb == "gap":
                 memory.was_lost = True
                 events["transient"] = reason.strip()
+            elif verb == "refused":
+                memory.has_asked = False
             elif verb == "drift":
                 events["drift"] = f"the model is in doubt: {reason.strip()}"
             elif verb in MV_COMMANDS:
@@ -217,7 +223,7 @@ class Guard:
         if memory.mode is Mode.INIT:
             if conditions:
                 events["unfit"] = f"not closed: {'; '.join(conditions.values())}"
-            elif remote:
+            elif remote and memory.has_asked:  # not somebody else's, whom it may obey already
                 events["confirmed"] = "handshake complete"
             elif waited_us > INIT_PERIODS * self._period_us:
                 events["expired"] = "not closed: the PLC did not grant remote control"
@@ -336,7 +342,10 @@ class Guard:
     def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
         mode, plc = memory.mode, observation["control.mode"]
-        if mode in (Mode.INIT, Mode.HOLD) and plc == AUTO and not memory.is_frozen:
+        unasked = mode is Mode.INIT and plc == REMOTE and not memory.has_asked
+        waits = mode in (Mode.INIT, Mode.HOLD) and plc == AUTO and not memory.is_frozen
+        if unasked or waits:
+            memory.has_asked = True
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:
             return "ReleaseRemote"

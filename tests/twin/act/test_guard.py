@@ -251,6 +251,31 @@ def test_close_needs_the_handshake_of_the_plc() -> None:
     assert (third.mode, third.command, third.batch) == (Mode.ADVISORY, "ReleaseRemote", None)
 
 
+def test_remote_control_that_we_have_not_asked_for_is_not_ours() -> None:
+    """The PLC may be another master's: it is asked all the same, and its refusal is heeded."""
+    turns = Turns(Mode.ADVISORY)
+    first = turns.grant({TAKT: 80.0}, observation(30.0), "close")
+    assert (first.mode, first.command) == (Mode.INIT, "RequestRemote")
+    denied = turns.grant({TAKT: 80.0}, observation(60.0), "refused: BadUserAccessDenied")
+    assert (denied.mode, denied.command) == (Mode.INIT, "RequestRemote")
+    assert written(denied) == {}
+    closed = turns.grant({TAKT: 80.0}, observation(90.0))
+    assert (closed.mode, closed.command) == (Mode.CLOSED, "")
+    turns.grant({}, observation(120.0), "open")
+    anew = turns.grant({}, observation(150.0), "close")  # an old word does not count
+    assert (anew.mode, anew.command) == (Mode.INIT, "RequestRemote")
+
+
+def test_a_plc_that_obeys_another_master_is_not_closed_on() -> None:
+    turns = Turns(Mode.ADVISORY)
+    turns.grant({}, observation(0.0), "close")
+    modes = [
+        turns.grant({TAKT: 80.0}, observation(30.0 * n), "refused: it is another's").mode
+        for n in range(1, 8)
+    ]
+    assert modes == [Mode.INIT] * 5 + [Mode.ADVISORY] * 2
+
+
 def test_a_plc_that_does_not_answer_ends_the_handshake() -> None:
     turns = Turns(Mode.ADVISORY)
     modes = [

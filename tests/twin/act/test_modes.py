@@ -119,7 +119,8 @@ def test_the_guard_keeps_the_table_whatever_the_line_shows() -> None:
     left = set()
     for (key, view), answer, commands, mode in product(seen.items(), ANSWERS, COMMANDS, Mode):
         what, permit, shed, plc, waited_s = key
-        memory = GuardMemory(mode=mode, since_us=round((1000.0 - waited_s) * 1e6))
+        since_us = round((1000.0 - waited_s) * 1e6)
+        memory = GuardMemory(mode=mode, since_us=since_us, has_asked=True)
         decision = guard.grant(action, view, commands, answer, memory)
         after = decision.mode
         assert after is memory.mode
