@@ -35,7 +35,10 @@ class Binding(Protocol):
     """One server's way to be a line."""
 
     async def find(self, client: Client, signals: Sequence[Signal]) -> tuple[Found, Interpreting]:
-        """The line on a server. Raises ``WrongServer`` if it is not there."""
+        """The line on a server. Raises ``WrongServer`` if it is not there.
+
+        Found again as it was, it keeps its interpretation, with all that this side knows by now.
+        """
         ...
 
     async def write(

@@ -7,6 +7,7 @@ without a mode word is in remote control from our request to our release.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from asyncua import Client, ua
@@ -50,6 +51,7 @@ class ForeignLine:
         self._mapping, self._starts_at_h = mapping, plant.energy.starts_at_h
         self._epoch: datetime | None = None
         self._bound: Bound
+        self._found: Found | None = None
 
     async def find(self, client: Client, signals: Sequence[Signal]) -> tuple[Found, Interpretation]:
         """Find every node that the file names. Raises ``WrongServer`` if it is another server's."""
@@ -66,7 +68,7 @@ class ForeignLine:
         if self._epoch is None:
             self._epoch = epoch_before(now, self._starts_at_h, mapping.server.utc_offset_h)
         epoch_us = ua.datetime_to_win_epoch(self._epoch) // 10
-        bound = self._bound = bind(mapping, signals, located, epoch_us)
+        bound = bind(mapping, signals, located, epoch_us)
         specs = [mapping.signals.get(signal.name) for signal in signals]
         found = Found(
             node_id(ua.ObjectIds.ObjectsFolder),
@@ -80,6 +82,9 @@ class ForeignLine:
             started=started,
             barred=barred(bound, signals),
         )
+        if found == self._found:  # the same line again: who reads it already goes on as it was
+            bound = replace(bound, interpretation=self._bound.interpretation)
+        self._found, self._bound = found, bound
         return found, bound.interpretation
 
     async def write(

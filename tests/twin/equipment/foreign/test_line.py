@@ -102,13 +102,17 @@ async def test_the_loop_closes_by_a_draft_that_somebody_confirmed(line, tmp_path
         assert line.plc.mode.name == "AUTO"  # released at the end
 
 
+def without(text: str, *words: str) -> str:
+    """The mapping of a PLC that lacks some words of the handshake."""
+    text = re.sub(rf"(?m)^  control\.({'|'.join(words)}):.*\n", "", text)
+    text += "" if re.search("(?m)^absent:", text) else "absent:\n"
+    return text + "".join(f"  - {{signals: control.{name}, why: no such word}}\n" for name in words)
+
+
 async def test_what_the_plc_lacks_the_loop_stands_in_for(line, tmp_path):
     """A PLC without mode word, permit, latch and echo: it takes what is written in its own mode."""
-    text = confirmed(await drafted(line.endpoint))
     lacking = ("mode", "permit_remote", "shed", "echo_seq", "result")
-    text = re.sub(rf"(?m)^  control\.({'|'.join(lacking)}):.*\n", "", text)
-    text += "" if re.search("(?m)^absent:", text) else "absent:\n"
-    text += "".join(f"  - {{signals: control.{name}, why: no such word}}\n" for name in lacking)
+    text = without(confirmed(await drafted(line.endpoint)), *lacking)
     async with connected(line.endpoint, text, tmp_path) as equipment:
         before = await equipment.read()
         assert [value(before, f"control.{n}") for n in ("mode", "permit_remote", "shed")] == [
@@ -186,6 +190,26 @@ async def test_the_same_session_goes_on_after_the_wire_was_cut(line, tmp_path):
         after = await equipment.read()
         assert after.time_us > before.time_us
         assert (after.source_us <= after.time_us + 2_000_000).all()
+
+
+async def test_what_the_loop_stands_in_for_outlives_a_cut_of_the_wire(line, tmp_path):
+    text = without(confirmed(await drafted(line.endpoint)), "mode", "echo_seq")
+    async with Wire(line.endpoint) as wire, connected(wire.endpoint, text, tmp_path) as equipment:
+        first = equipment._session
+        before = await equipment.read()
+        await equipment.command("RequestRemote")
+        wire.cut()
+        await equipment.wait_connected(connected=False)
+        wire.mend()
+        await equipment.wait_connected()
+        assert equipment._session is first
+        assert value(await equipment.read(), "control.mode") == 3.0
+        wanted = Setpoint(SPEED, value(before, SPEED) + 0.25)
+        answer = await equipment.write(Batch(7, 1, (wanted,), 10**15))
+        assert answer.outcome is Outcome.ACCEPTED
+        assert value(await equipment.read(), "control.echo_seq") == 7.0
+        await equipment.command("ReleaseRemote")
+        assert value(await equipment.read(), "control.mode") == 2.0
 
 
 async def test_another_server_and_lacking_nodes_are_told(line, tmp_path):
