@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from twin.act.asked import as_asked, stand_in
-from twin.act.guard import FAILED, Guard, GuardMemory
+from twin.act.guard import FAILED, Guard
+from twin.act.memory import GuardMemory
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory

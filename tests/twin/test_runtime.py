@@ -166,6 +166,35 @@ async def test_a_release_that_the_plc_refuses_does_not_stop_the_service() -> Non
     assert line.plc.mode.name == "AUTO"
 
 
+async def test_a_hand_at_the_plc_is_not_overwritten() -> None:
+    runtime, line, _ = await closed()
+    await turns(runtime, line, 6)
+    assert runtime.loop.mode is Mode.CLOSED  # each turn has written, and nothing looked like a hand
+    by_hand = line.plc.active[TAKT] + 7.0
+    line.plc._put_in_force({TAKT: by_hand})
+    line.plc._touched = True
+    (cycle,) = await turns(runtime, line, 1)
+    assert cycle.decision.reasons == (f"{TAKT} was moved at the PLC",)
+    assert (cycle.decision.mode, line.plc.active[TAKT]) == (Mode.SHED, by_hand)
+    assert line.plc.mode.name == "AUTO"
+
+
+async def test_a_plc_that_limits_rates_and_sheds_by_itself_looks_like_no_hand() -> None:
+    runtime, line, _ = await closed()
+    rate_limited = line.plc._rate_limited
+
+    def slower(name: str, value: float) -> float:
+        return rate_limited(name, line.plc.active[name] + 0.4 * (value - line.plc.active[name]))
+
+    line.plc._rate_limited = slower  # type: ignore[method-assign]
+    cycles = await turns(runtime, line, 2)
+    assert [cycle.decision.mode for cycle in cycles] == [Mode.CLOSED] * 2
+    await runtime._clock.sleep_until(line.plc.now_us + 5 * PERIOD_US)
+    cycle = await runtime.turn(line.plc.now_us)
+    assert line.plc.active == line.plc.recipe
+    assert cycle.decision.reasons == ("the PLC is no longer in remote control",)
+
+
 async def test_an_intent_that_is_not_durable_keeps_the_write_and_sheds() -> None:
     runtime, line, stores = await closed()
     line.failing = {"intend": StoreError("audit.sqlite: disk full")}

@@ -11,18 +11,19 @@ The guard is a pure function over a small record of memory.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
-from twin.act.limit_change import FIRST, LimitChange
+from twin.act.by_hand import left_bands, widened
+from twin.act.limit_change import LimitChange
+from twin.act.memory import GuardMemory
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
 from twin.kernels.limits import granted
-from twin.signals import UNUSABLE, Limits, Quality, Role, Setpoint, Signal
+from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
 
 AUTO, REMOTE = 2.0, 3.0
 """The PLC's modes in which it runs by itself, and in which it takes setpoints from outside."""
@@ -35,41 +36,6 @@ MOST_SEQUENCE = 2.0**53
 MISMATCHES_ALLOWED = 3
 _MOVES_A_FROZEN = ("off", "open", "hard", "freeze")
 INIT_PERIODS = 5
-
-
-@dataclass(slots=True)
-class GuardMemory:
-    """All that the guard remembers from one cycle to the next."""
-
-    mode: Mode = Mode.ADVISORY
-    since_us: int = 0
-    sequence: int = 0
-    heartbeat: int = 0
-    written_us: dict[str, int] = field(default_factory=dict)
-    """When each MV was written last, at the latest: the rate counts from here."""
-    sent: tuple[str, ...] = ()
-    """The MVs of the last batch that was granted."""
-    read_back: dict[str, float] = field(default_factory=dict)
-    """What the PLC said that it has put in force, until a reading shows it too."""
-    read_back_sequence: int = 0
-    off_mvs: set[str] = field(default_factory=set)
-    """MVs that an operator has switched off."""
-    limits: dict[str, Limits] = field(default_factory=dict)
-    """What an operator has set as limits of MVs, in the place of the plant file's."""
-    limits_version: int = FIRST
-    is_frozen: bool = False
-    """Whether an operator holds all setpoints where they are."""
-    bad_reads: int = 0
-    mismatches: int = 0
-    holds_us: list[int] = field(default_factory=list)
-    """When the loop has begun to hold, as far back as it counts."""
-    was_lost: bool = False
-    """Whether the line was out of sight since it was last in remote control."""
-    has_asked: bool = False
-    """Whether we have asked for remote control in this INIT, and were not refused."""
-    may_reset: bool = False
-    """Whether an operator has acknowledged that the PLC has shed."""
-    reasons: tuple[str, ...] = ("started",)
 
 
 class Guard:
@@ -116,6 +82,7 @@ class Guard:
             memory.sequence = max(memory.sequence, known) + 1
             memory.sent = tuple(setpoint.signal for setpoint in setpoints)
             memory.written_us |= dict.fromkeys(memory.sent, time_us)  # later, if its answer says so
+            memory.bands = widened(memory.bands, setpoints, observation)
         deadline_us = time_us + round(self._control.deadline_s * 1e6)
         batch = Batch(memory.sequence, memory.heartbeat, setpoints, deadline_us)
         return Decision(time_us, mode, memory.reasons, asked, batch, clips, command)
@@ -137,6 +104,7 @@ class Guard:
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
         self._answers(acknowledged, memory, events)
+        self._by_hand(observation, memory, events, conditions)
         self._waiting(observation, memory, events, conditions)
         self._flapping(observation.time_us, memory, events)
         if memory.is_frozen:  # no doubt in the model, and no inputs that are good again, move it
@@ -307,6 +275,25 @@ class Guard:
             if quality & int(Quality.OUT_OF_RANGE) or (beyond and not math.isnan(value)):
                 conditions["limits"] = f"{name} stands outside its validity"
                 events["hard"] = conditions["limits"]
+
+    def _by_hand(
+        self,
+        observation: Observation,
+        memory: GuardMemory,
+        events: dict[str, str],
+        conditions: dict[str, str],
+    ) -> None:
+        """A setpoint in force that is not ours: who moves it at the PLC wants it so.
+
+        Only while nothing else explains it. What we have switched off, or only advise on, is a person's.
+        """
+        if memory.mode is not Mode.CLOSED or conditions or "transient" in events:
+            memory.bands.clear()
+        elif observation["control.echo_seq"] >= memory.read_back_sequence and "hard" not in events:
+            ours = [s for name, s in self._mvs.items() if name not in memory.off_mvs]
+            moved, memory.bands = left_bands(ours, observation, memory.bands)
+            if moved:
+                events["hard"] = f"{moved} was moved at the PLC"
 
     def _answers(
         self,

@@ -20,8 +20,9 @@ from tests.twin.act.observations import (
     observation,
 )
 from twin.act.asked import stand_in
-from twin.act.guard import ADVICE, MISMATCHES_ALLOWED, Guard, GuardMemory
+from twin.act.guard import ADVICE, MISMATCHES_ALLOWED, Guard
 from twin.act.limit_change import LimitChange
+from twin.act.memory import GuardMemory
 from twin.cycle import Acknowledgement, Action, Clip, Decision, Mode, Observation, Outcome
 from twin.signals import Limits, Quality
 
@@ -120,6 +121,7 @@ def test_the_rate_counts_from_the_last_write_and_over_one_period_at_most() -> No
     assert written(turns.grant({TAKT: 240.0}, soon)) == {TAKT: 202.0}
     at_once = observation(602.5, line__takt_s=202.0)
     assert written(turns.grant({TAKT: 240.0}, at_once)) == {}
+    turns.memory.bands.clear()  # whoever moved it: here the rate alone counts
     late = observation(9000.0, line__takt_s=60.0)
     assert written(turns.grant({TAKT: 240.0}, late)) == {TAKT: 180.0}
     before = observation(8000.0, line__takt_s=60.0)
@@ -384,6 +386,56 @@ def test_after_an_unanswered_write_the_line_is_read_first() -> None:
     assert sure.batch.sequence == 2
 
 
+def test_a_setpoint_that_somebody_moves_at_the_plc_is_his() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    assert turns.grant({}, observation(630.0, line__takt_s=80.0)).mode is Mode.CLOSED
+    assert turns.grant({}, observation(660.0, line__takt_s=80.001)).mode is Mode.CLOSED
+    moved = turns.grant({TAKT: 90.0}, observation(690.0, line__takt_s=85.0))
+    assert (moved.mode, moved.batch, moved.command) == (Mode.SHED, None, "ReleaseRemote")
+    assert moved.reasons == ("line.takt_s was moved at the PLC",)
+    assert turns.grant({}, observation(720.0, line__takt_s=85.0), "ack").mode is Mode.ADVISORY
+
+
+def test_a_setpoint_that_we_never_sent_is_watched_too() -> None:
+    turns = Turns()
+    turns.grant({}, observation(600.0))
+    assert turns.grant({}, observation(630.0, press__speed_m_per_s=6.0)).mode is Mode.SHED
+
+
+def test_what_is_on_its_way_or_shown_late_is_nobodys_hand() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    for n, value in enumerate(
+        (72.0, 74.0, 78.0, 78.0)
+    ):  # it approaches, and stops at its own limit
+        assert turns.grant({}, observation(602.0 + n, line__takt_s=value)).mode is Mode.CLOSED
+    assert written(turns.grant({TAKT: 75.0}, observation(630.0, line__takt_s=78.0)))
+    late = turns.grant({}, observation(631.0, line__takt_s=80.0))  # of the write before
+    assert late.mode is Mode.CLOSED
+    assert turns.grant({}, observation(632.0, line__takt_s=75.0)).mode is Mode.CLOSED
+    assert turns.grant({}, observation(633.0, line__takt_s=78.0)).mode is Mode.SHED
+
+
+@pytest.mark.parametrize("words", [(f"mv_off: {TAKT}",), ("gap: the PLC was started again",)])
+def test_what_a_person_was_given_or_nobody_saw_is_nobodys_override(words: tuple[str, ...]) -> None:
+    turns = Turns()
+    turns.grant({}, observation(600.0))
+    moved = turns.grant({}, observation(630.0, line__takt_s=85.0), *words)
+    assert moved.mode is (Mode.HOLD if "gap" in words[0] else Mode.CLOSED)
+    assert turns.grant({}, observation(660.0, line__takt_s=85.0)).mode is Mode.CLOSED
+
+
+def test_what_a_person_does_on_advice_is_no_override() -> None:
+    turns = Turns()
+    turns.grant({}, observation(600.0))
+    advice = Action({TAKT: 85.0}, "try this", ADVICE)
+    for n in range(2):
+        seen = observation(630.0 + 30.0 * n, line__takt_s=80.0 + n)
+        assert GUARD.grant(advice, seen, (), None, turns.memory).mode is Mode.CLOSED
+    assert turns.grant({}, observation(690.0, line__takt_s=83.0)).mode is Mode.CLOSED
+
+
 def test_a_rejected_write_sheds_at_once() -> None:
     decision = Turns().grant({TAKT: 80.0}, observation(600.0), answer=Outcome.REJECTED)
     assert (decision.mode, decision.command) == (Mode.SHED, "ReleaseRemote")
@@ -530,6 +582,7 @@ def test_an_operator_narrows_and_widens_limits() -> None:
     assert written(narrow) == {TAKT: 90.0}
     assert narrow.clips == (Clip(TAKT, 190.0, 90.0, "operator limits [60, 90]"),)
     # The present value stands outside now: it is brought back at the rate.
+    turns.memory.bands.clear()
     outside = turns.grant({TAKT: 190.0}, observation(660.0, line__takt_s=230.0))
     assert written(outside) == {TAKT: 230.0 - 30.0 * 4.0}
     assert turns.memory.limits_version == 2

@@ -8,7 +8,8 @@ from itertools import chain, combinations, product
 import pytest
 
 from tests.twin.act.observations import CONTROL, SIGNALS, STATE, TAKT, lost, observation
-from twin.act.guard import Guard, GuardMemory
+from twin.act.guard import Guard
+from twin.act.memory import GuardMemory
 from twin.act.modes import EVENTS, OPERATOR_EVENTS, TABLE, next_mode
 from twin.cycle import Acknowledgement, Action, Mode, Outcome
 

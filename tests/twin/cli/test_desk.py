@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from tests.twin.cli.shell import twin
-from twin.act.guard import Guard, GuardMemory
+from twin.act.guard import Guard
+from twin.act.memory import GuardMemory
 from twin.cli import local_socket
 from twin.cli.desk import Desk
 from twin.cli.lease import Lease
