@@ -11,6 +11,10 @@ side 64 and 256. The lines are
   decision, which is one turn. Nobody sleeps and blanks come at once. What the engine does takes most of the time,
   and ``benchmarks.engine`` says how much that is alone.
 
+``ppo``: decisions per CPU second of PPO end to end (``ppo_steps_per_cpu_s``), one thread, and which share of the
+time the environment takes (``env_share``, adapter included); on 64 and 256 lines, by themselves and with the
+tuned constants driving as many lines beside them (``paired``).
+
 Contenders take turns; each figure is the median of its rounds.
 """
 
@@ -24,14 +28,19 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.anchor_lines import Machine, serial_plant
 from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S, STEP_CYCLES
 from controllers.env.schema import DECISION_S
 from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import LineVectorEnv
+from controllers.training.learning import SHIFTS, new_model
+from controllers.training.lines import scaled, training_lines
+from controllers.training.settings import PpoSpec, Settings
+from controllers.training.task import THREADS
 from twin.clock import cpu_s
-from twin.config import Plant, load_plant
+from twin.config import Plant, TunedPoint, load_plant, load_tuned
 from twin.config.revise import revised_plant
 
 SIDE_BY_SIDE = (64, 256)
@@ -42,7 +51,14 @@ NEVER_DONE = 1e9
 BARS = {
     "raw": {5: 200e3, 20: 75e3},
     "adapter_5": {64: 120e3, 256: 180e3},
+    "ppo_steps_per_cpu_s": {64: 25e3},
+    "env_share": {64: 0.15},
 }
+ROUNDS_OF_PPO = {
+    64: PpoSpec(lines=64, rollout=128, batches=4, epochs=10),
+    256: PpoSpec(lines=256, rollout=64, batches=4, epochs=5),
+}
+"""Batches of 2,048 and 4,096 decisions."""
 
 
 def serial(n: int) -> Plant:
@@ -136,11 +152,62 @@ def env_steps(rounds: int) -> list[dict[str, Any]]:
     return found
 
 
-PARTS: dict[str, Callable[[int], Any]] = {"env_steps_per_cpu_s": env_steps}
-"""What is measured, by its key in the JSON. Each takes the number of rounds.
+def ppo(rounds: int) -> list[dict[str, Any]]:
+    """A row for each number of lines, with and without the tuned constants beside them."""
+    fixed = load_tuned("machining_line", load_plant("machining_line")).at(0.8)
+    contenders = {
+        (n, paired): Trainer(n, ROUNDS_OF_PPO[n], fixed, paired=paired)
+        for n in SIDE_BY_SIDE
+        for paired in (False, True)
+    }
+    for number in range(rounds + 1):  # the first one makes worlds, and fills the caches
+        print(f"ppo: round {number} of {rounds}", file=sys.stderr)
+        for contender in contenders.values():
+            contender.round()
+    return [
+        {
+            "line": "machining_line",
+            "environments": n,
+            "paired": paired,
+            "ppo_steps_per_cpu_s": median(trainer.rates[1:]),
+            "env_share": median(trainer.shares[1:]),
+        }
+        for (n, paired), trainer in contenders.items()
+    ]
 
-Here belong ``ppo_steps_per_cpu_s`` and ``env_share`` of training, ``inference_us`` and ``onnx_parity`` of policies.
-"""
+
+class Trainer:
+    """PPO on so many lines; a round is two of its own, of trying and learning."""
+
+    def __init__(self, n: int, chosen: PpoSpec, fixed: TunedPoint, *, paired: bool) -> None:
+        settings = Settings(ppo=chosen, paired=paired)
+        self._lines = training_lines("machining_line", n, settings, fixed)
+        self._lines.seed(SHIFTS)
+        first = scaled(self._lines.schema, fixed.setpoints)
+        torch.set_num_threads(THREADS)
+        self._model = new_model(chosen, self._lines, 1, first)
+        self._steps, self._env_s = 2 * n * (chosen.rollout or 0), 0.0
+        self._step, self._lines.step_wait = self._lines.step_wait, self._timed  # type: ignore[method-assign]
+        self.rates: list[float] = []
+        self.shares: list[float] = []
+
+    def _timed(self) -> Any:
+        began_s = cpu_s()
+        answer = self._step()
+        self._env_s += cpu_s() - began_s
+        return answer
+
+    def round(self) -> None:
+        """Steps per CPU second of all, and the environment's share of it."""
+        self._env_s, began_s = 0.0, cpu_s()
+        self._model.learn(self._steps, reset_num_timesteps=False)
+        took_s = cpu_s() - began_s
+        self.rates.append(self._steps / took_s)
+        self.shares.append(self._env_s / took_s)
+
+
+PARTS: dict[str, Callable[[int], Any]] = {"env_steps_per_cpu_s": env_steps, "ppo": ppo}
+"""What is measured, by its key in the JSON."""
 
 
 def main() -> int:

@@ -70,13 +70,14 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         correction_eur: float = CORRECTION_EUR,
         randomisation: Randomisation | None = None,
         worlds: int | None = None,
+        time_outs_s: Mapping[str, float] | None = None,
         engine: EngineChoice | str = EngineChoice.SIMPY,
         render_mode: str | None = None,
     ) -> None:
         self.setting = setting_of(
             plant, kind=world, scenario=scenario, variant=variant, utilisation=utilisation,
             decision_s=decision_s, randomisation=randomisation or Randomisation(),
-            worlds=worlds if world == "randomised" else None,
+            worlds=worlds if world == "randomised" else None, time_outs_s=time_outs_s,
         )  # fmt: skip
         self.render_mode, self._engine = render_mode, engine
         self._books = Books(1, Worlds(self.setting), correction_eur)

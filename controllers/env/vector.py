@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -61,13 +62,14 @@ class LineVectorEnv(VectorEnv):
         correction_eur: float = CORRECTION_EUR,
         randomisation: Randomisation | None = None,
         worlds: int | None = WORLDS,
+        time_outs_s: Mapping[str, float] | None = None,
         render_mode: str | None = None,
     ) -> None:
         drawn = randomisation or Randomisation()
         self.setting = setting_of(
             plant, kind=world, scenario=scenario, variant=variant, utilisation=utilisation,
             decision_s=decision_s, randomisation=drawn,
-            worlds=worlds if world == "randomised" else None,
+            worlds=worlds if world == "randomised" else None, time_outs_s=time_outs_s,
         )  # fmt: skip
         self.num_envs, self.render_mode = num_envs, render_mode
         self._lines = SideBySide(num_envs, Worlds(self.setting), correction_eur)
@@ -120,6 +122,31 @@ class LineVectorEnv(VectorEnv):
             self._episodes[over] += self.num_envs
             self._lines.begin(np.flatnonzero(over), self._episodes[over].tolist())
         return answer.observation.copy(), rewards, tripped, ended, info
+
+    def beside(self) -> LineVectorEnv:
+        """As many lines more, in the same worlds, which are then made once only."""
+        lines = self._lines
+        more = SideBySide(self.num_envs, lines.worlds, lines.layout.terms.correction_eur)
+        found = copy.copy(self)
+        found.__dict__.update(_lines=more, _episodes=self._episodes.copy())
+        return found
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """All that changes, as arrays: with `restore` every line goes on as if nothing had been."""
+        lines = self._lines
+        held = {f"batch.{name}": value.copy() for name, value in lines.batch._asdict().items()}
+        held |= {f"answer.{name}": value.copy() for name, value in lines.answer._asdict().items()}
+        return held | {"episodes": self._episodes.copy()}
+
+    def restore(self, held: Mapping[str, NDArray[Any]]) -> None:
+        """Be as `snapshot` found it, in an environment of the same arguments. Raises ``ValueError`` in another."""
+        lines = self._lines
+        for kind, record in (("batch", lines.batch), ("answer", lines.answer)):
+            for name, value in record._asdict().items():
+                if held[f"{kind}.{name}"].shape != value.shape:
+                    raise ValueError(f"a snapshot of other lines: {kind}.{name} has another shape")
+                value[...] = held[f"{kind}.{name}"]
+        self._episodes = held["episodes"].copy()
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The first line, in words or as a picture."""

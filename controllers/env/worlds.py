@@ -6,6 +6,7 @@ configuration say everything about one. The luck of failures and repairs is keye
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from controllers.env.schema import FORECAST, PRICE
 from twin.analyze.forecasting import Forecaster
 from twin.config import Plant, StationSpec, Truth, load_plant, load_truth
+from twin.config.errors import KeyPath
+from twin.config.revise import Change, revised_plant
 from twin.config.truth import TrueStation
 from twin.config.values import Value
 from twin.kernels import draws
@@ -80,8 +83,12 @@ def setting_of(
     decision_s: float,
     randomisation: Randomisation,
     worlds: int | None,
+    time_outs_s: Mapping[str, float] | None = None,
 ) -> Setting:
     """The setting, checked. ``plant`` is a name or path, or a plant without a file.
+
+    ``time_outs_s`` are the standby time-outs of stations, by name, where they are not the plant file's: no
+    action moves them, a controller below a policy may have set them.
 
     Raises ``PlantError`` for a plant, a scenario or a variant that is not there, ``ValueError`` for a period
     of decisions that the loop cannot keep and for a true line that has no truth file.
@@ -100,6 +107,13 @@ def setting_of(
         truth = load_truth(plant, found)
     for name in (scenario, *(randomisation.scenarios or ())):
         scenario_of(found, name)
+    if time_outs_s:
+        names = [station.name for station in found.stations]
+        changes: dict[KeyPath, Change] = {
+            ("stations", names.index(name), "standby_after_s", "start"): after_s
+            for name, after_s in time_outs_s.items()
+        }
+        found = revised_plant(found, changes)
     return Setting(
         found, truth, kind, scenario, variant, utilisation, decision_s, randomisation, worlds
     )

@@ -92,9 +92,9 @@ class Policy:
             self._fallback = _companion(role.fallback, line, tuned)
         self._fields = manifest.spaces.action
         self._title = f"policy {manifest.training.algorithm} {manifest.model_sha256[:8]}"
-        # Training leaves what it does not decide at the recipe, and so must we, whatever a fallback has set.
+        # What training does not decide it leaves where it is, and so must we, whatever a fallback has set.
         decided = {f.name for f in self._fields}
-        recipe = untuned(line.plant).setpoints
+        recipe = {**untuned(line.plant).setpoints, **role.held}
         self._left = {name: value for name, value in recipe.items() if name not in decided}
         self._observing = Observing(line, manifest.spaces, self._role.decision_period_s)
         self._patience_us, self._clock = round(given.patience_s * 1e6), clock

@@ -22,7 +22,9 @@ from controllers.policy.signature import fingerprint, public_key
 from controllers.policy.source import spaces_of
 from controllers.policy.training_range import TrainingRange
 from twin.line.model import Line
+from twin.line.tags import line_signals
 from twin.plugins import RefusedError
+from twin.signals import Role
 
 REPLAYED = 1e-5
 """Largest difference of the check vector's replay, as a share of an action's range: other processors round otherwise."""
@@ -91,6 +93,14 @@ def _check_plant(bundle: Bundle, place: str, line: Line) -> None:
     if ours != theirs:
         msg = f"{place}: sees or asks for other things than this program packs: {_first(ours, theirs)}"
         raise RefusedError(msg, "train it with this version: twin train")
+    foreign = set(manifest.role.held) - {
+        signal.name for signal in line_signals(line) if signal.role is Role.MV
+    }
+    if foreign:
+        raise RefusedError(
+            f"{place}: holds {min(foreign)}, which the line cannot be asked for",
+            "train it for this plant file: twin train",
+        )
 
 
 def _first(ours: SchemaSpec, theirs: SchemaSpec) -> str:

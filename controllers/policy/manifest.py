@@ -103,7 +103,8 @@ class RoleSpec(Spec):
 
     ``base`` names the controller to whose setpoints the policy adds, by at most ``authority``, a share of
     half an action's range; without one they stand alone. ``fallback`` takes over outside the training range, until ``return_after`` decisions in a row were
-    inside it again.
+    inside it again. ``held`` are setpoints that the policy does not decide, as they were in training; what
+    neither names is at the recipe.
     """
 
     decision_period_s: Positive
@@ -111,6 +112,7 @@ class RoleSpec(Spec):
     authority: Positive = 1.0
     fallback: Name = "fixed"
     return_after: int = 10
+    held: Mapping[str, float] = {}
 
 
 class FactsSpec(Spec):
@@ -155,6 +157,8 @@ def read_manifest(text: str) -> Manifest:
     _check_spaces(found.spaces)
     _check_range(found.training_range, len(found.spaces.observation))
     _check_vector(found)
+    if decided := set(found.role.held) & {field.name for field in found.spaces.action}:
+        raise ValueError(f"role.held: {min(decided)} is decided by the policy")
     if found.role.return_after < 1:
         raise ValueError("role.return_after must be at least 1")
     return found

@@ -27,6 +27,7 @@ from twin.cli import (
     simulate,
     store,
     sweep,
+    train,
     tune,
     user,
     whatif,
@@ -103,6 +104,7 @@ for verb in (
     replay,
     report,
     tune,
+    train,
 ):
     app.command(verb.NAME, epilog=verb.EXAMPLES, no_args_is_help=verb.NEEDS_ARGUMENTS)(verb.command)
 for group, verbs in (

@@ -1,0 +1,161 @@
+"""PPO or SAC on lines of a plant: rounds of trying and learning, until the steps are done or somebody asks to stop.
+
+Both are stable-baselines3's; what is added is that a run can be stopped between any two rounds and go on
+later to the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+
+from controllers.training import checkpoint
+from controllers.training.diary import diary
+from controllers.training.lines import TrainingLines, engineering
+from controllers.training.loop_lines import LoopLines
+from controllers.training.result import Actor
+from controllers.training.settings import PpoSpec, SacSpec
+from controllers.training.task import THREADS, Task
+
+SHIFTS = 1_000_000
+"""Seeds of the lines' luck that each training seed has to itself, all beyond those of tuning and of tests."""
+
+Lines: TypeAlias = TrainingLines | LoopLines
+
+
+class Stopped(Exception):  # noqa: N818 - nobody's fault
+    """The run was asked to stop; its checkpoint is kept."""
+
+
+def learned(task: Task, lines: Lines, first: NDArray[np.float32]) -> BaseAlgorithm:
+    """The model after all steps of the task; ``first`` is what the actor asks for before it has learned.
+
+    Goes on from the checkpoint in the task's folder if there is one. Raises `Stopped` where somebody asked to
+    stop before the end, and ``StoreError`` for a checkpoint that is another run's.
+    """
+    torch.set_num_threads(THREADS)
+    model = new_model(task.chosen, lines, task.seed, first)
+    path = task.folder / checkpoint.NAME
+    lines.seed(task.seed * SHIFTS)
+    held = checkpoint.read(path, task.facts) if path.is_file() else None
+    with diary(task.folder, held.steps if held else 0) as log:
+        model.set_logger(log)
+        if held:
+            checkpoint.restore(held, model, lines)
+        keeper, left = Keeper(task, lines), task.steps - model.num_timesteps
+        if left > 0:
+            every = 1 if isinstance(task.chosen, PpoSpec) else lines.num_envs
+            model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
+            if lines.is_between_shifts:
+                keeper.save()
+    return model
+
+
+def actor_of(model: BaseAlgorithm, lines: Lines) -> Actor:
+    """The trained actor, and what it saw."""
+    seen = engineering(lines.schema, lines.seen.sample())
+    if isinstance(model, PPO):
+        return Actor(model.policy, "tanh", "clip", seen, model.num_timesteps)
+    return Actor(model.policy, "relu", "tanh", seen, model.num_timesteps)
+
+
+def new_model(
+    chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: NDArray[np.float32]
+) -> BaseAlgorithm:
+    """A model that has learned nothing, and asks for the same whatever it sees."""
+    common: dict[str, Any] = {"device": "cpu", "seed": seed, "learning_rate": chosen.learning_rate}
+    common |= {"gamma": chosen.gamma}
+    if isinstance(chosen, PpoSpec):
+        rollout = chosen.rollout or lines.decisions
+        model = PPO(
+            "MlpPolicy",
+            lines,
+            n_steps=rollout,
+            batch_size=rollout * (lines.num_envs // chosen.batches),
+            n_epochs=chosen.epochs,
+            gae_lambda=chosen.gae_lambda,
+            clip_range=chosen.clip,
+            ent_coef=chosen.entropy,
+            vf_coef=chosen.value_weight,
+            max_grad_norm=chosen.largest_gradient,
+            policy_kwargs={
+                "net_arch": list(chosen.network),
+                "log_std_init": math.log(chosen.spread),
+            },
+            **common,
+        )
+        _always(model.policy.action_net, first)
+    else:
+        model = SAC(
+            "MlpPolicy",
+            lines,
+            buffer_size=chosen.kept,
+            learning_starts=chosen.begin_after,
+            batch_size=chosen.batch,
+            gradient_steps=chosen.gradient_steps,
+            tau=chosen.tau,
+            policy_kwargs={"net_arch": list(chosen.network)},
+            **common,
+        )
+        _always(model.actor.mu, np.arctanh(np.clip(first, -0.99, 0.99)))
+    return model
+
+
+def _always(layer: torch.nn.Linear, value: NDArray[np.float32]) -> None:
+    """Let a last layer say the same to everything."""
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.from_numpy(np.asarray(value, dtype=np.float32)))
+
+
+class Keeper(BaseCallback):
+    """Keeps checkpoints between rounds, writes down what shifts have come to, and hears when to stop."""
+
+    def __init__(self, task: Task, lines: Lines) -> None:
+        super().__init__()
+        self._task, self._lines = task, lines
+        self._saved = -1
+
+    def save(self) -> None:
+        """Keep a checkpoint of this moment."""
+        path = self._task.folder / checkpoint.NAME
+        checkpoint.save(path, self.model, self._lines, self._task.facts)
+        self._saved = self.num_timesteps
+
+    def _on_training_start(self) -> None:
+        self._saved = self.num_timesteps
+
+    def _on_rollout_start(self) -> None:
+        """Between two rounds: nothing is under way."""
+        self.num_timesteps = self.model.num_timesteps
+        if not self._lines.is_between_shifts:
+            return
+        if self._task.stop.number:
+            self.save()
+            raise Stopped
+        if self.num_timesteps - self._saved >= self._task.keep_every:
+            self.save()
+
+    def _on_step(self) -> bool:
+        ended = [info for info in self.locals["infos"] if info]
+        if ended:
+            for name, values in _figures(ended).items():
+                self.logger.record(f"shift/{name}", values)
+        return True
+
+
+def _figures(ended: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Means over the shifts that have just ended."""
+    found = {name: float(np.mean([one["kpi"][name] for one in ended])) for name in ended[0]["kpi"]}
+    if "saved_eur" in ended[0]:
+        saved = np.array([one["saved_eur"] for one in ended])
+        found |= {"saved_eur": float(saved.mean()), "saved_eur_median": float(np.median(saved))}
+    return found

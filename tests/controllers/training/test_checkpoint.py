@@ -1,0 +1,140 @@
+"""A run that is stopped and goes on comes to the weights, the diary and the bundle of one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from controllers.training import plain, residual
+from controllers.training.checkpoint import NAME, weights_sha256
+from controllers.training.learning import SHIFTS, Stopped, learned, new_model
+from controllers.training.lines import training_lines
+from controllers.training.task import METRICS, Task
+from controllers.training.train import train
+from twin.store.quarantine import StoreError
+
+
+def _learned(task: Task) -> str:
+    lines = training_lines(task.plant, task.chosen.lines, task.settings, task.fixed, authority=0.15)
+    model = learned(task, lines, np.zeros(12, np.float32))
+    return weights_sha256(model.policy)
+
+
+def _stops_after(task: Task, rounds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the task to stop when so many rounds have begun."""
+    from controllers.training.learning import Keeper
+
+    begin, begun = Keeper._on_rollout_start, []
+
+    def counted(keeper: Keeper) -> None:
+        begun.append(1)
+        if len(begun) > rounds:
+            task.stop.ask()
+        begin(keeper)
+
+    monkeypatch.setattr(Keeper, "_on_rollout_start", counted)
+    with pytest.raises(Stopped):
+        _learned(task)
+    monkeypatch.undo()
+    task.stop_file.unlink()
+
+
+@pytest.mark.parametrize(("algorithm", "rounds"), [("ppo", 1), ("sac", 20)])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    make_task: Callable[..., Task],
+    monkeypatch: pytest.MonkeyPatch,
+    algorithm: str,
+    rounds: int,
+) -> None:
+    whole, halved, again = (
+        make_task(name, algorithm=algorithm) for name in ("whole", "halved", "again")
+    )
+    _stops_after(halved, rounds, monkeypatch)
+    assert halved.done < whole.steps
+    # Whatever else the process has drawn in between must not matter.
+    torch.manual_seed(99)
+    np.random.default_rng(99)
+    weights = _learned(whole)
+    assert _learned(halved) == weights
+    assert _learned(again) == weights
+    assert (halved.folder / METRICS).read_bytes() == (whole.folder / METRICS).read_bytes()
+    assert _learned(make_task("other", algorithm=algorithm, seed=2)) != weights
+
+
+def test_a_finished_run_leaves_the_same_bundle_each_time(make_task: Callable[..., Task]) -> None:
+    first = residual.train(make_task("first", steps=1024))
+    second = residual.train(make_task("second", steps=1024))
+    assert first.weights_sha256 == second.weights_sha256
+    assert Path(first.bundle).read_bytes() == Path(second.bundle).read_bytes()
+    assert first.evaluation["world"] == "nominal"
+    again = residual.train(make_task("first", steps=1024))  # there is nothing left to do
+    assert again == first
+
+
+def test_a_checkpoint_of_another_run_is_refused(make_task: Callable[..., Task]) -> None:
+    _learned(make_task("t", steps=256))
+    with pytest.raises(StoreError, match="other seed") as caught:
+        train(make_task("t", seed=2))
+    assert "--out" in caught.value.hint
+    other = make_task("t").settings.changed({"ppo": {"clip": 0.1}})
+    with pytest.raises(StoreError, match="other settings"):
+        _learned(make_task("t", settings=other))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80\x04K\x01.", None], ids=["empty", "pickle", "cut"])
+def test_a_damaged_checkpoint_is_refused(
+    make_task: Callable[..., Task], damage: bytes | None
+) -> None:
+    task = make_task("t", steps=256)
+    path = task.folder / NAME
+    if damage is None:
+        _learned(task)
+        damage = path.read_bytes()[:5000]
+    path.write_bytes(damage)
+    with pytest.raises(StoreError, match="truncated or damaged"):
+        _learned(task)
+    assert path.read_bytes() == damage
+
+
+def test_a_checkpoint_runs_no_code(make_task: Callable[..., Task], tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> object:
+            return (Path.touch, (tmp_path / "ran",))
+
+    task = make_task("t")
+    torch.save({"format": 1, "told": Evil()}, task.folder / NAME)
+    with pytest.raises(StoreError):
+        _learned(task)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("algorithm", ["ppo", "sac"])
+def test_before_it_has_learned_a_policy_asks_for_the_same_whatever_it_sees(
+    make_task: Callable[..., Task], algorithm: str
+) -> None:
+    task = make_task("t", algorithm=algorithm)
+    lines = training_lines(task.plant, 8, task.settings, task.fixed)
+    first = np.linspace(-0.9, 0.9, 12, dtype=np.float32)
+    model = new_model(task.chosen, lines, 1, first)
+    asked, _ = model.predict(lines.reset(), deterministic=True)
+    assert asked == pytest.approx(np.tile(first, (8, 1)), abs=1e-6)
+
+
+def test_a_plain_policy_holds_the_time_outs_that_it_was_trained_with(
+    make_task: Callable[..., Task],
+) -> None:
+    from controllers.policy.bundle import read_bundle
+
+    made = plain.train(make_task("t", method="rl", steps=1024))
+    role = read_bundle(Path(made.bundle)).manifest.role
+    assert role.base is None
+    assert role.held["wash.standby_after_s"] == 60.0
+    assert {name.rsplit(".", 1)[1] for name in role.held} == {"standby_after_s"}
+
+
+def test_seeds_of_training_meet_none_of_tuning_or_tests() -> None:
+    assert SHIFTS > 2060

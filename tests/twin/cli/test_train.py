@@ -1,0 +1,143 @@
+"""``twin train``: what it refuses at the door, and that it can be stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from importlib import util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.twin.cli.shell import begin, twin
+from twin.config import find_plant
+
+has_rl = util.find_spec("torch") is not None and util.find_spec("stable_baselines3") is not None
+needs_rl = pytest.mark.skipif(not has_rl, reason="pip install 'takttwin[rl]'")
+SMALL = {
+    "ppo": {"lines": 16, "rollout": 64, "batches": 4, "epochs": 1, "network": [16, 16]},
+    "judged_shifts": 2,
+}
+
+
+@pytest.fixture
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The machining line with shifts of half an hour, and settings for trainings of seconds."""
+    monkeypatch.chdir(tmp_path)
+    text = find_plant("machining_line").read_text("utf-8")
+    path = tmp_path / "short.yaml"
+    path.write_text(text.replace("shift_h: 8", "shift_h: 0.5"), "utf-8")
+    (tmp_path / "short.training.json").write_text(json.dumps(SMALL))
+    return path
+
+
+def test_without_the_extra_one_line_says_what_to_install(
+    plant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find: Callable[..., Any] = util.find_spec
+
+    def found(name: str, package: str | None = None) -> Any:
+        return None if name in {"torch", "tensorboard"} else find(name, package)
+
+    monkeypatch.setattr(util, "find_spec", found)
+    code, out, err = twin("train", "--plant", plant)
+    assert (code, out) == (2, "")
+    assert "not installed: torch, tensorboard" in err
+    assert "pip install 'takttwin[rl]'" in err
+    assert list(plant.parent.glob("training*")) == []
+
+
+@needs_rl
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--algo", "dqn"], "no algorithm 'dqn'"),
+        (["--controller", "mpc"], "no controller to train 'mpc'"),
+        (["--controller", "residual", "--base", "rl"], "no base 'rl'"),
+        (["--utilisation", "7"], "a share of the capacity"),
+        (["--resume"], "nothing to go on with|to go on with"),
+    ],
+    ids=["algorithm", "controller", "base", "utilisation", "resume"],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    plant: Path, options: list[str], says: str
+) -> None:
+    before = sorted(plant.parent.iterdir())
+    code, _, err = twin("train", "--plant", plant, *options)
+    assert code == 2
+    assert any(part in err for part in says.split("|"))
+    assert sorted(plant.parent.iterdir()) == before
+
+
+@needs_rl
+def test_bad_settings_are_refused_with_their_place(plant: Path) -> None:
+    plant.with_name("short.training.json").write_text('{"ppo": {"gamma": 2}}')
+    code, _, err = twin("train", "--plant", plant)
+    assert code == 2
+    assert "short.training.json" in err
+    assert "ppo.gamma" in err
+
+
+@needs_rl
+def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
+    folder = plant.parent / "held"
+    folder.mkdir()
+    (folder / "training.json").write_text("{}")
+    code, _, err = twin("train", "--plant", plant, "--out", folder)
+    assert code == 5
+    assert "--resume" in err
+    assert [path.name for path in folder.iterdir()] == ["training.json"]
+
+
+@needs_rl
+def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
+    code, out, err = twin(
+        "train", "--plant", plant, "--controller", "residual", "--steps", 2048, "--seeds", 2,
+        "--workers", 1, "--out", "made", "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    assert "nobody has tuned this plant" in err
+    report = json.loads(out)
+    assert report == json.loads(Path("made/training.json").read_text())
+    assert [run["seed"] for run in report["runs"]] == [1, 2]
+    assert len({run["weights_sha256"] for run in report["runs"]}) == 2
+    for run in report["runs"]:
+        assert run["steps"] == 2048
+        assert run["evaluation"]["shifts"] == 2
+        code, out, err = twin("policy", "verify", run["bundle"], "--plant", plant, "--json")
+        assert code == 0, err
+        assert json.loads(out)["base"] == "fixed"
+
+
+@needs_rl
+def test_sigterm_keeps_a_checkpoint_and_resume_ends_as_if_nothing_had_been(plant: Path) -> None:
+    common = ["train", "--plant", plant, "--controller", "residual", "--workers", 1]
+    place = plant.parent / "stopped"
+    metrics = place / "seed-001" / "metrics.jsonl"
+    with begin(*common, "--steps", 10**8, "--out", place, folder=plant.parent) as process:
+        while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
+            try:
+                process.wait(0.1)
+            except Exception:  # noqa: BLE001, S112 - it goes on: look again
+                continue
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGTERM, err
+    assert "--resume" in err
+    steps = int(json.loads(metrics.read_text().splitlines()[-1])["steps"]) + 1024
+    code, out, err = twin(*common, "--steps", steps, "--out", place, "--resume", "--json")
+    assert code == 0, err
+    resumed = json.loads(out)["runs"][0]
+    code, out, err = twin(*common, "--steps", steps, "--out", "whole", "--json")
+    assert code == 0, err
+    assert json.loads(out)["runs"][0]["weights_sha256"] == resumed["weights_sha256"]
+
+
+@needs_rl
+def test_the_smoke_run_trains_stops_goes_on_and_loads(plant: Path) -> None:
+    code, out, err = twin("train", "--plant", plant, "--smoke", "--json")
+    assert code == 0, err
+    assert json.loads(out)["bundle"] == "passed the loader"
+    assert not Path("training").exists()
