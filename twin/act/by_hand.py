@@ -1,8 +1,8 @@
 """Whether somebody moves a setpoint at the PLC while the loop believes that it does.
 
 A PLC in remote control puts in force what it was told, at once, at its own rate, or as far as its limits
-let it. So a value stands between where it was last seen and where it was last sent; elsewhere it was
-put by hand. Discrete setpoints are left out: a machine may end its standby by itself.
+let it. So a value stands between where it was last seen, where it was last sent and what the PLC answered
+that it has put in force; elsewhere it was put by hand. Discrete setpoints are left out: a machine may end its standby by itself.
 """
 
 from __future__ import annotations
@@ -43,6 +43,16 @@ def widened(
             after[name] = Band.around(bands[name].lo, bands[name].hi, target=sent)
         elif not math.isnan(seen):
             after[name] = Band.around(seen, target=sent)
+    return after
+
+
+def answered(bands: Mapping[str, Band], active: Mapping[str, float]) -> dict[str, Band]:
+    """The bands with what the PLC says it has made of a batch: its numbers may be coarser than ours."""
+    after = dict(bands)
+    for name, value in active.items():
+        if name in bands and math.isfinite(value):
+            band = bands[name]
+            after[name] = Band(min(band.lo, value), max(band.hi, value), band.target)
     return after
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
-from twin.act.by_hand import left_bands, widened
+from twin.act.by_hand import answered, left_bands, widened
 from twin.act.limit_change import LimitChange
 from twin.act.memory import GuardMemory
 from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
@@ -322,6 +322,7 @@ class Guard:
         """Something left: when at the latest it came into force, and as what."""
         if acknowledged.outcome in (Outcome.ACCEPTED, Outcome.MISMATCH):
             memory.read_back |= acknowledged.active
+            memory.bands = answered(memory.bands, acknowledged.active)
             memory.read_back_sequence = acknowledged.sequence
         for name in memory.sent:
             memory.written_us[name] = max(memory.written_us.get(name, 0), acknowledged.answered_us)

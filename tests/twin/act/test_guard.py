@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given
@@ -41,8 +43,10 @@ class Turns:
         seen: Observation,
         *commands: str,
         answer: Outcome | None = None,
+        active: Mapping[str, float] = MappingProxyType({}),
     ) -> Decision:
-        acknowledged = answer and Acknowledgement(self.memory.sequence, answer, {}, "as it said")
+        told = dict(active)
+        acknowledged = answer and Acknowledgement(self.memory.sequence, answer, told, "as it said")
         return GUARD.grant(Action(asked, "a test"), seen, commands, acknowledged, self.memory)
 
 
@@ -395,6 +399,18 @@ def test_a_setpoint_that_somebody_moves_at_the_plc_is_his() -> None:
     assert (moved.mode, moved.batch, moved.command) == (Mode.SHED, None, "ReleaseRemote")
     assert moved.reasons == ("line.takt_s was moved at the PLC",)
     assert turns.grant({}, observation(720.0, line__takt_s=85.0), "ack").mode is Mode.ADVISORY
+
+
+def test_a_plc_whose_numbers_are_coarser_than_ours_is_nobodys_hand() -> None:
+    def shown(time_s: float, takt_s: float) -> Observation:
+        return observation(time_s, line__takt_s=takt_s, control__echo_seq=1.0)
+
+    turns = Turns()
+    turns.grant({TAKT: 83.0}, observation(600.0))
+    rounded = {"answer": Outcome.ACCEPTED, "active": {TAKT: 85.0}}
+    assert turns.grant({}, shown(630.0, 85.0), **rounded).mode is Mode.CLOSED
+    assert turns.grant({}, shown(660.0, 85.0)).mode is Mode.CLOSED
+    assert turns.grant({}, shown(690.0, 87.0)).mode is Mode.SHED
 
 
 def test_a_setpoint_that_we_never_sent_is_watched_too() -> None:
