@@ -4,12 +4,12 @@
     2  the same by PIQP
     3  IPOPT, from that plan, or cold for the first solve and after several failures
     4  the last plan, moved on
-    5  hold the setpoints in force
+    5  hold the setpoints in force, moved to their limits where they are beyond
     6  hold, and say that the station should shed to its own control
 
 Each answer names its rung, how it was reached, which limits bind and what a unit of them is worth.
-Setpoints that leave here are finite, inside their limits and within their rates, whatever the
-solvers did. Solvers are limited by iterations; where time counts, a clock comes in and no rung is
+Setpoints that leave here are finite, within their rates and, as far as these allow, inside their
+limits, whatever the solvers did. Solvers are limited by iterations; where time counts, a clock comes in and no rung is
 begun, and no iteration, after the deadline.
 """
 
@@ -237,7 +237,7 @@ class Ladder:
             after = replace(memory, point=shooting.shifted(point), age=memory.age + 1)
         else:
             rung = Rung.HOLD if memory.held < self._hold_steps else Rung.SHED
-            point = None
+            point, u = None, self._allowed(u, u)
             after = replace(memory, point=None, damping=0.0, held=memory.held + 1)
         return Answer(u, rung, reasons, 0, np.nan, np.nan, shooting, here, point), after
 

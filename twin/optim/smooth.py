@@ -82,9 +82,10 @@ class SmoothProblem:
 
     def violation(self, x: Floats, g: Floats) -> float:
         """Return the largest breach of bounds and constraints; infinite if a value is not finite."""
+        if not (np.isfinite(x).all() and np.isfinite(g).all()):
+            return np.inf
         breaches = (self.x_lo - x, x - self.x_hi, self.g_lo - g, g - self.g_hi)
-        worst = max((float(np.max(breach)) for breach in breaches if breach.size), default=0.0)
-        return max(worst, 0.0) if np.isfinite(worst) or worst < 0.0 else np.inf
+        return max(float(np.max(breach, initial=0.0)) for breach in breaches)
 
     def judge(self, x: Floats, p: Floats, multipliers: Floats) -> tuple[float, float, float]:
         """Objective, `violation` and `residual` of the optimality conditions at ``x``."""

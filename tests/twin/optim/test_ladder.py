@@ -107,6 +107,22 @@ def test_without_solvers_the_plan_is_followed_to_its_end_then_held_then_shed(
     assert all((later == u[6]).all() for later in u[7:])
 
 
+def test_setpoints_in_force_beyond_their_limits_are_not_held_there(ladder: Ladder) -> None:
+    unknown = replace(HERE, x=np.full(len(HERE.x), np.nan))
+    at = ladder.shooting.moved
+
+    def held(*told: float) -> Floats:
+        u = HERE.u.copy()
+        u[list(at)] = told
+        answer, _ = ladder.solve(replace(unknown, u=u), Memory())
+        assert answer.rung is Rung.HOLD
+        return answer.u[list(at)]
+
+    assert held(83.0, 0.29) == pytest.approx([80.0, 0.3])
+    assert held(95.0, 0.5) == pytest.approx([90.0, 0.5])  # 5 kW a step are allowed
+    assert held(40.0, 0.5) == pytest.approx([40.0, 0.5])
+
+
 def test_after_several_failures_the_next_solve_starts_cold(ladder: Ladder) -> None:
     spoilt = replace(warm(ladder), point=np.full(ladder.shooting.n, 0.9), failures=3)
     guess = ladder.shooting.guess(HERE)

@@ -8,6 +8,7 @@ import pytest
 
 from twin.optim import ProblemError, Status
 from twin.optim.nlp import NlpProblem
+from twin.optim.smooth import SmoothProblem
 from twin.processes import load
 
 ca: Any = casadi
@@ -75,6 +76,18 @@ def test_a_model_that_cannot_be_evaluated_fails_and_is_not_feasible() -> None:
     solution = NlpProblem(x, ca.log(x)).solve([-1.0])
     assert solution.status is Status.FAILED
     assert not solution.feasible
+
+
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_constraint_that_is_no_number_is_infinitely_violated(at: int, value: float) -> None:
+    x = ca.SX.sym("x")
+    problem = SmoothProblem(x, x**2, ca.vertcat(x, 2.0 * x), g_lo=-np.inf, g_hi=[1.0, 1.0])
+    g = np.array([0.0, 3.0])
+    assert problem.violation(np.zeros(1), g) == 2.0
+    g[at] = value
+    assert problem.violation(np.zeros(1), g) == np.inf
+    assert problem.violation(np.array([value]), np.zeros(2)) == np.inf
 
 
 def test_nan_and_wrong_lengths_are_refused() -> None:
