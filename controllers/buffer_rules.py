@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+from controllers.break_even import break_even_s
 from controllers.rules import AlwaysOn
 from twin.config import StationSpec, TunedPoint
 from twin.cycle import Observation, Situation
@@ -91,7 +92,7 @@ class Opportunity(Upstream):
         window_s = self._window_s(station, seen)
         if state in ASLEEP:
             return window_s > float(station.warm_up_s) + self._plant.control.period_s
-        return window_s > self.margin * break_even_s(station) + float(station.warm_up_s)
+        return window_s > self.margin * _shortest_rest_s(station) + float(station.warm_up_s)
 
     def _window_s(self, station: StationSpec, seen: Observation) -> float:
         """How long the station may stop before the bottleneck starves or is blocked by it."""
@@ -125,12 +126,15 @@ class Opportunity(Upstream):
         return ways
 
 
-def break_even_s(station: StationSpec) -> float:
-    """A rest as long as this takes as much energy asleep, warm-up included, as ready to work."""
+def _shortest_rest_s(station: StationSpec) -> float:
+    """The shortest rest that pays, by the plant file."""
     power = station.power
-    saved_kw = float(power.idle_kw) - float(power.standby_kw)
-    warm_up_kws = (float(power.warm_up_kw) - float(power.standby_kw)) * float(station.warm_up_s)
-    return max(warm_up_kws, 0.0) / saved_kw if saved_kw > 0.0 else float("inf")
+    return break_even_s(
+        float(power.idle_kw),
+        float(power.standby_kw),
+        float(power.warm_up_kw),
+        float(station.warm_up_s),
+    )
 
 
 def _cycle_s(station: StationSpec, seen: Observation) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.break_even import break_even_s
 from twin.config import StationSpec
 from twin.cycle import Situation
 from twin.line import schema as s
@@ -88,9 +89,8 @@ class Cell:
 
     @property
     def break_even_s(self) -> float:
-        """A rest as long as this takes as much energy asleep, warm-up included, as ready to work."""
-        saved_kw = self.idle_kw - self.standby_kw
-        return self.warm_up_kw * self.warm_up_s / saved_kw if saved_kw > 0.0 else math.inf
+        """The shortest rest that pays, with what has been learned of the station by now."""
+        return break_even_s(self.idle_kw, self.standby_kw, self.warm_up_kw, self.warm_up_s)
 
     def equations(
         self, u: Expression, d: Expression, wear_mm: float

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from controllers.buffer_rules import NPolicy, Opportunity, Upstream, break_even_s
+from controllers.break_even import break_even_s
+from controllers.buffer_rules import NPolicy, Opportunity, Upstream
+from controllers.mpc.stations import cells_of
 from controllers.rules import AlwaysOn, FullPace, Pi, TimeOut
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plc_of, true
 from twin.config import untuned
@@ -92,12 +94,16 @@ def test_windows_open_only_where_the_bottleneck_does_not_feel_them() -> None:
 
 def test_the_break_even_time_weighs_the_warm_up_against_the_rest() -> None:
     turning = LINE.plant.station("turning")
-    rest_s = break_even_s(turning)
-    power = turning.power
-    asleep = float(power.standby_kw) * (rest_s - 0.0) + (
-        float(power.warm_up_kw) - float(power.standby_kw)
-    ) * float(turning.warm_up_s)
-    assert asleep == pytest.approx(float(power.idle_kw) * rest_s)
+    power, warm_up_s = turning.power, float(turning.warm_up_s)
+    idle_kw, standby_kw, warm_up_kw = map(
+        float, (power.idle_kw, power.standby_kw, power.warm_up_kw)
+    )
+    rest_s = break_even_s(idle_kw, standby_kw, warm_up_kw, warm_up_s)
+    asleep = standby_kw * (rest_s - warm_up_s) + warm_up_kw * warm_up_s
+    assert asleep == pytest.approx(idle_kw * rest_s)
+    # Rules and MPC say the same of the same station.
+    assert {cell.name: cell.break_even_s for cell in cells_of(LINE)}["turning"] == rest_s
+    assert break_even_s(2.0, 2.0, 5.0, 60.0) == math.inf
 
 
 def test_pi_hurries_when_it_is_behind() -> None:
