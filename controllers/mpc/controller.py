@@ -1,7 +1,7 @@
 """The MPC as a controller: when each layer runs, and what is asked of the line.
 
 Every line period, when a station breaks down or comes back and when a rush order comes, the line layer
-plans; its plan, the plan before shifted by one block, and running everything at the best steady pace or
+plans; its plan, what is left of the plan before, and running everything at the best steady pace or
 as fast as it goes are then driven on forks of the twin in the same what-if worlds, and the cheapest one
 is kept. In between, the station
 layer moves process setpoints. A solve that is not usable changes nothing: the last plan holds.
@@ -9,12 +9,12 @@ layer moves process setpoints. A solve that is not usable changes nothing: the l
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controllers.mpc.edge_budget import EdgeMemory
 from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
@@ -38,6 +38,8 @@ from twin.objective import Objective
 from twin.signals import Role
 from twin.solves import Solve
 
+FALLBACK = "fallback:"
+"""How the status begins of a part whose solve was not usable."""
 PROGRESS_EUR = 0.3
 """Worth of carrying one part through the whole line beyond the energy it takes: time in hand against
 the breakdowns to come; assumption."""
@@ -46,8 +48,6 @@ RESERVE = 1.25
 through the line, an order missed is what counts."""
 EDGE_SAFETY = 0.96
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
-EDGES_MOST = 1.5
-"""How many times that share may be planned with after a time of sparing; assumption."""
 FASTEST = 0.82
 """How fast a station may catch up in a plan: share of its steady cycle; assumption."""
 RUSH_BLOCKS = 0.5
@@ -64,7 +64,13 @@ class _Memory:
     point: Point | None = None
     plan: LinePlan | None = None
     reason: str = ""
-    status: str = "not yet planned"
+    point_status: str = "not yet planned"
+    plan_status: str = ""
+    station_statuses: dict[int, str] = field(default_factory=dict)
+    """How the solves of this turn ended that were not usable."""
+    own_reasons: dict[str, str] = field(default_factory=dict)
+    """Why setpoints are asked for in this turn about which the plan has no say."""
+    edges: EdgeMemory = field(default_factory=EdgeMemory)
     forecast: Forecast | None = None
     ordered: float = 0.0
     switches: SwitchMemory = field(default_factory=SwitchMemory)
@@ -114,13 +120,12 @@ class Mpc:
         self._steady: dict[str, float] = {}
         self._line = LineLayer(room, plant.source.gives_to, self._takt_lo_s, self._block_s, blocks)
         self._tuned_part = per_part_at(self._cells, tuned.setpoints)
-        self._edges_at_start: dict[str, float] = {}
         self._memory = _Memory()
 
     def decide(self, situation: Situation) -> Action:
         """Setpoints for this period."""
         memory = self._memory
-        memory.solves = {}
+        memory.solves, memory.station_statuses, memory.own_reasons = {}, {}, {}
         self._cells = tuple(cell.learned(situation) for cell in self._nominal)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
@@ -137,9 +142,16 @@ class Mpc:
             self._plan(situation, prices)
         memory.states = states
         setpoints = self._asked(situation, prices)
-        own = (layer.status for layer in self._continuous)
-        status, why = "; ".join((memory.status, *own)), self._why(situation, setpoints)
-        return Action(setpoints, memory.reason, status, why=why, solves=memory.solves)
+        why = self._why(situation, setpoints)
+        return Action(setpoints, memory.reason, self._status(), why=why, solves=memory.solves)
+
+    def _status(self) -> str:
+        """How each part of the MPC stands now; those that fell back come first."""
+        memory = self._memory
+        doubt = memory.grid.doubt if self._objective.peak_eur_per_kw > 0.0 else ""
+        said = [memory.point_status, memory.plan_status, *memory.station_statuses.values(), doubt]
+        said += [layer.status for layer in self._continuous]
+        return "; ".join(sorted(filter(None, said), key=lambda s: not s.startswith(FALLBACK)))
 
     def _why(self, situation: Situation, asked: Mapping[str, float]) -> Mapping[str, str]:
         """A sentence for each move."""
@@ -155,6 +167,7 @@ class Mpc:
             self._left_s(situation),
             {m: self._target_s(m) for m in self._moving},
             {m: solve for m, own in self._stations.items() if (solve := own.last_solve)},
+            memory.own_reasons,
         )
         return explained(situation, asked, self._cells, self._continuous, course)
 
@@ -182,8 +195,10 @@ class Mpc:
             max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
         )
         memory.solves["steady pace"] = point.solve
+        memory.point_status = point.status
         if not point.usable:
-            memory.status = f"fallback: {point.status}, last plan kept"
+            kept = "none yet" if memory.point is None else "last point kept"
+            memory.point_status = f"{FALLBACK} steady pace {point.status}, {kept}"
             if memory.point is None:
                 return
             point = memory.point
@@ -199,18 +214,21 @@ class Mpc:
             self._cells, outlook, rates, prices, tariff, peak, self._grid.other_kw(situation)
         )
         pace_s = max(point.pace_s, self._takt_lo_s)
+        always_on = all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on")
         plans = [
             fresh,
             replace(fresh, dozes=True, status="dozing"),
             all_ready(self._blocks, len(self._cells), pace_s, "steady pace"),
-            all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on"),
+            always_on,
         ]
+        never_dearer_than = [always_on]
         if peak is not None:
             even = replace(fresh, dozes=True, takt_s=pace_s, status="dozing at the steady pace")
             plans += [staggered(fresh, outlook.awake), even]
         late = situation.time_s - memory.planned_s > 1.5 * self._block_s
         if memory.plan is not None and not late:
-            plans.append(memory.plan.shifted())
+            never_dearer_than.append(memory.plan.shifted(self._block_now(situation)))
+            plans.append(never_dearer_than[-1])
         trial = Trial(
             situation,
             self._cells,
@@ -222,9 +240,10 @@ class Mpc:
             self._steady,
             self.worlds,
         )
-        plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans))
+        carried = {held(plan, holds, self._block_s).key for plan in never_dearer_than}
+        plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans), carried)
         memory.plan, memory.planned_s = plan, situation.time_s
-        memory.status = f"{point.status}; {fresh.status}; kept {plan.status}"
+        memory.plan_status = f"{fresh.status}; kept {plan.status}"
         asleep = (
             []
             if plan.dozes
@@ -260,21 +279,13 @@ class Mpc:
         that turn out weak or strong then strike both alike. What has really been used more or less
         than that by now is made up for by the parts to come, as many as there is time for.
         """
-        seen = situation.observation
-        tools = [c for c in self._cells if c.edge_eur > 0.0]
-        if not tools:
+        memory = self._memory
+        if all(cell.edge_eur <= 0.0 for cell in self._cells):
             return 1e3
-        used = 0.0
-        for cell in tools:
-            use = seen[f"{cell.name}.tool_use"]
-            now = seen[f"{cell.name}.tool_changes"] + (0.0 if math.isnan(use) else use)
-            self._edges_at_start.setdefault(cell.name, now)
-            used += cell.edge_eur * (now - self._edges_at_start[cell.name])
-        done, ordered = seen["line.good_count"] + 0.5 * seen["line.wip"], seen["line.ordered_count"]
-        pace_s = self._memory.point.pace_s if self._memory.point else self._takt_lo_s
-        left = max(min(ordered - done, self._left_s(situation) / pace_s), 0.1 * ordered, 1.0)
-        share = (done + left - used / max(self._tools_eur, 1e-9)) / left
-        return self._tuned_part.edges_eur * EDGE_SAFETY * min(max(share, 0.2), EDGES_MOST)
+        pace_s = memory.point.pace_s if memory.point else self._takt_lo_s
+        parts_most = self._left_s(situation) / pace_s
+        share = memory.edges.see(self._cells, situation.observation, self._tools_eur, parts_most)
+        return self._tuned_part.edges_eur * EDGE_SAFETY * share
 
     def _rates(
         self, situation: Situation, prices: Prices, point: Point, tariff: BlockPrices
@@ -357,9 +368,18 @@ class Mpc:
             if move.usable:
                 asked |= self._cells[m].unscaled(move.z)
             else:
-                memory.status = f"fallback: {self._cells[m].name} {move.status}, setpoints held"
-        asked |= rests(self._cells, self._buffers, situation, memory.point.pace_s)
-        for m, hold in memory.holds.items():
-            asked[f"{self._cells[m].name}.standby"] = 0.0 if hold.ready else 1.0
+                name = self._cells[m].name
+                memory.station_statuses[m] = f"{FALLBACK} {name} {move.status}, setpoints held"
+        asked |= self._overrides(situation, memory.point.pace_s)
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
+
+    def _overrides(self, situation: Situation, pace_s: float) -> dict[str, float]:
+        """Who sleeps and wakes whatever the plan says, each with a reason of its own."""
+        memory, asked = self._memory, dict[str, float]()
+        for name, rest in rests(self._cells, self._buffers, situation, pace_s).items():
+            asked[name], memory.own_reasons[name] = rest.asked, rest.why
+        for m, hold in memory.holds.items():
+            name = f"{self._cells[m].name}.standby"
+            asked[name], memory.own_reasons[name] = 0.0 if hold.ready else 1.0, hold.why
+        return asked

@@ -28,6 +28,20 @@ class Hold:
         """Blocks of a plan that it reaches into."""
         return int(np.ceil(self.left_s / block_s - 1e-9))
 
+    @property
+    def why(self) -> str:
+        """The sentence of the setpoint that keeps it so."""
+        state, risk = (
+            ("awake", "a rest that comes to nothing")
+            if self.ready
+            else ("asleep", "parts that wait")
+        )
+        least = "ready" if self.ready else "standby"
+        return (
+            f"it has to stay {state} for another {self.left_s:.0f} s (min_{least}_s);"
+            f" saves a switch too soon; risks {risk}"
+        )
+
 
 Holds = Mapping[int, Hold]
 """By the station's number in the plan."""

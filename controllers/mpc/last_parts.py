@@ -13,6 +13,7 @@ the parts which it will still see has nothing to wait for and works them off.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from controllers.mpc.stations import Cell
 from twin.cycle import Situation
@@ -20,11 +21,27 @@ from twin.line import schema as s
 
 PRIOR_PARTS, PRIOR_SCRAP = 25.0, 1.0
 """What is taken as seen before the shift: one scrapped part in twenty-five; assumption."""
+NO_DOZING = (
+    "the last parts are on their way, and a time-out knows nothing of them;"
+    " saves restarts; risks a wait that nobody foresaw awake"
+)
+WORKS_OFF = (
+    "it holds all the parts that it will still see; saves waiting later on, by working them off now;"
+    " risks nothing new"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is asked of one setpoint at the end of the work, and why."""
+
+    asked: float
+    why: str
 
 
 def rests(
     cells: tuple[Cell, ...], buffers: Collection[str], situation: Situation, pace_s: float
-) -> dict[str, float]:
+) -> dict[str, Rest]:
     """Standby setpoints for the end of the work, where the plan has no say; none while orders are open.
 
     A station that sleeps and has no part before it is left to the plan: it is not woken for what may
@@ -45,19 +62,41 @@ def rests(
     found = {}
     for cell in cells:
         if cell.spec.standby:  # nobody dozes off: a time-out knows nothing of the parts to come
-            found[f"{cell.name}.standby_after_s"] = cell.spec.standby_after_s.operator[1]
+            found[f"{cell.name}.standby_after_s"] = Rest(
+                cell.spec.standby_after_s.operator[1], NO_DOZING
+            )
         holds = cell.takes_from in filled or seen[f"{cell.name}.part_id"] > 0.0
         if holds or cell.takes_from in fed:
             fed.add(cell.gives_to)
             if cell.spec.standby and cell.takes_from not in fed:
-                found[f"{cell.name}.standby"] = 0.0
+                found[f"{cell.name}.standby"] = Rest(0.0, WORKS_OFF)
         elif cell.spec.standby:
             saved_kwh = (cell.idle_kw - cell.standby_kw) * inspected_s / 3600.0
-            if parts <= 0.0 or saved_kwh > reopened * _restart_kwh(cell, situation):
-                found[f"{cell.name}.standby"] = 1.0
+            restart_kwh = _restart_kwh(cell, situation)
+            if parts <= 0.0 or saved_kwh > reopened * restart_kwh:
+                found[f"{cell.name}.standby"] = Rest(1.0, _asleep(cell, saved_kwh, reopened))
             elif seen[f"{cell.name}.state"] not in (s.STANDBY, s.OFF):
-                found[f"{cell.name}.standby"] = 0.0
+                found[f"{cell.name}.standby"] = Rest(0.0, _awake(saved_kwh, restart_kwh, reopened))
     return found
+
+
+def _asleep(cell: Cell, saved_kwh: float, reopened: float) -> str:
+    if saved_kwh <= 0.0:
+        return (
+            f"no part is left in the line and no order open; saves {cell.idle_kw - cell.standby_kw:.2f}"
+            f" kW; risks {cell.warm_up_s:.0f} s of warm-up for an order that still comes"
+        )
+    return (
+        f"it has seen its last part; saves {saved_kwh:.2f} kWh until the last one is inspected; risks"
+        f" a restart by {100.0 * reopened:.0f} %, for a part that is scrapped and made again"
+    )
+
+
+def _awake(saved_kwh: float, restart_kwh: float, reopened: float) -> str:
+    return (
+        f"a part behind it is scrapped and made again by {100.0 * reopened:.0f} %; saves a restart of"
+        f" {restart_kwh:.2f} kWh then; risks {saved_kwh:.2f} kWh of waiting for nothing"
+    )
 
 
 def _restart_kwh(cell: Cell, situation: Situation) -> float:

@@ -79,7 +79,7 @@ class LineLayer:
         peak: PeakCharge | None = None,
         other_kw: float = 0.0,
     ) -> LinePlan:
-        """The best plan found; its status is HiGHS's own word.
+        """The best plan found; its status is HiGHS's own word. Everybody ready if none is usable.
 
         ``other_kw`` is what the line draws beside these stations: it counts for the peak.
         """
@@ -126,7 +126,8 @@ class LineLayer:
         milp.add_variable(1.0, 1.0, -hour_eur)
         solution = milp.solve(node_limit=NODES, gap=GAP)
         if not solution.usable:
-            return all_ready(blocks, n, self._takt_lo_s, str(solution.reason))
+            status = f"fallback: highs: {solution.reason}, everybody ready"
+            return all_ready(blocks, n, self._takt_lo_s, status)
         parts = solution.x[np.array(flows)]
         gap_percent = math.ceil(100.0 * min(solution.gap or 0.0, 9.99) - 1e-6)
         status = f"highs: {solution.status}, within {gap_percent} % of the bound"

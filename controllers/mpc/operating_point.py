@@ -12,8 +12,9 @@ is paid for with them would be none.
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
            sum_m idle_m + share_m (e_m(u) - idle_m c_m(u)) / T <= highest power so far + excess
 
-The limits are those of the tuned constant setpoints under the same model, so that point is always
-feasible and the optimum is never worse than it. The station layer takes the two multipliers as its
+The limits are those of the tuned constant setpoints under the same model. That point would be feasible,
+were it not for the share of the edges that is kept back, or owed, at the moment (``EDGE_SAFETY``,
+``EdgeMemory``): an optimum inside a smaller budget may take more energy than it. The station layer takes the two multipliers as its
 prices: what a defect and an edge are worth against a kilowatt-hour.
 """
 

@@ -23,6 +23,10 @@ class GridMemory:
 
     shift: int = -1
     highest_kw: float = 0.0
+    """Of the quarters that were metered: the least that the highest of the shift can be."""
+    unseen_s: float = 0.0
+    """Time of this shift before the first reading. If a quarter fits into it, a higher one may be paid
+    for already, and plans are then charged for more than they add."""
     time_s: float = -1.0
     kwh: float = 0.0
     used_kwh: float = math.nan
@@ -38,6 +42,8 @@ class GridMemory:
         """
         if math.isnan(kwh) or time_s == self.time_s:
             return
+        if self.time_s < 0.0:
+            self.shift, self.unseen_s = int(time_s // shift_s), time_s % shift_s
         if self.time_s < 0.0 or kwh < self.kwh:
             self.used_kwh = 0.0 if into_quarter_s(time_s, starts_at_h) == 0.0 else math.nan
         else:
@@ -52,6 +58,14 @@ class GridMemory:
         self.time_s, self.kwh = time_s, kwh
         if int(time_s // shift_s) != self.shift:
             self.shift, self.highest_kw = int(time_s // shift_s), 0.0
+            self.unseen_s = 0.0
+
+    @property
+    def doubt(self) -> str:
+        """What is not known of the highest quarter, in words; empty if nothing."""
+        if self.unseen_s < QUARTER_S:
+            return ""
+        return f"highest quarter of the shift's first {self.unseen_s / 60.0:.0f} min unknown"
 
 
 def into_quarter_s(time_s: float, starts_at_h: float) -> float:

@@ -26,15 +26,11 @@ class LinePlan:
     status: str
     dozes: bool = False
 
-    def shifted(self) -> LinePlan:
-        """The same plan, one block later; the last block is repeated."""
-        return LinePlan(
-            np.vstack([self.ready[1:], self.ready[-1:]]),
-            np.vstack([self.parts[1:], self.parts[-1:]]),
-            self.takt_s,
-            "shifted",
-            self.dozes,
-        )
+    def shifted(self, blocks: int) -> LinePlan:
+        """What is left of the plan so many blocks later; the last block is repeated."""
+        last = len(self.ready) - 1
+        then = np.minimum(np.arange(last + 1) + blocks, last)
+        return LinePlan(self.ready[then], self.parts[then], self.takt_s, "shifted", self.dozes)
 
     @property
     def key(self) -> bytes:

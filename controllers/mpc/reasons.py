@@ -61,6 +61,8 @@ class Course:
     """The cycle that each station with setpoints should keep."""
     solves: Mapping[int, Solve] = field(default_factory=dict)
     """The last solve of each of them."""
+    own_reasons: Mapping[str, str] = field(default_factory=dict)
+    """Sentences of setpoints about which the plan has no say, by their name."""
 
 
 def moving(situation: Situation, asked: Mapping[str, float]) -> dict[str, float]:
@@ -270,7 +272,9 @@ def explained(
     by_process = {layer.name: layer for layer in processes}
     for name, value in moving(situation, asked).items():
         owner, _, setpoint = name.partition(".")
-        if owner == "line":
+        if name in course.own_reasons:
+            why = course.own_reasons[name]
+        elif owner == "line":
             why = takt_reason(course.plan, course.point.pace_s, course.orders, course.left_s)
         elif owner in by_process:
             why = by_process[owner].why(situation, setpoint)

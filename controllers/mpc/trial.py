@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,8 @@ from twin.cycle import Situation
 WORLDS = 6
 """What-if worlds in which each plan is driven."""
 FIRST_WORLDS = 2
-"""Worlds for all plans where there are too many for ``DRIVES``; the best ones then see the others."""
+"""Worlds for all plans where there are too many for ``DRIVES``; the best one and those that no other
+may be dearer than then see as many of the others as there are drives left for."""
 DRIVES = 24
 """Most drives of an hour in one decision: eight worlds times three plans."""
 
@@ -38,8 +39,12 @@ class Trial:
     """Process setpoints of the operating point."""
     worlds: int = WORLDS
 
-    def best(self, plans: list[LinePlan]) -> LinePlan:
-        """The cheapest on the mean of all worlds, the first of them if several are."""
+    def best(self, plans: list[LinePlan], carried: Collection[bytes] = ()) -> LinePlan:
+        """The cheapest on the mean of all worlds driven, the first of them if several are.
+
+        ``carried`` are keys of plans that are never left out early: whatever is chosen is no dearer
+        than they are in the same worlds.
+        """
         if len(plans) == 1:
             return plans[0]
         costs, few = np.zeros(len(plans)), range(self.worlds)
@@ -51,10 +56,13 @@ class Trial:
         if len(few) == self.worlds:
             return plans[int(np.argmin(costs / self.worlds))]
         more = range(FIRST_WORLDS, self.worlds)
-        kept = max((DRIVES - len(plans) * FIRST_WORLDS) // len(more), 1)
-        best = np.sort(np.argsort(costs, kind="stable")[:kept])
+        drives = DRIVES - len(plans) * FIRST_WORLDS
+        order = np.argsort(costs, kind="stable").tolist()
+        first = order[:1] + [n for n in order[1:] if plans[n].key in carried]
+        others = [n for n in order if n not in first]
+        best = np.sort(first + others[: max(drives // len(more) - len(first), 0)])
         for n in best.tolist():
-            for world in more:
+            for world in more[: drives // len(best)]:
                 costs[n] = self._driven(plans[n], world, float(costs[n]))
         return plans[int(best[np.argmin(costs[best])])]
 

@@ -1,16 +1,24 @@
-"""When the MPC plans anew, and how much of the twin it may ask for."""
+"""When the MPC plans anew, how much of the twin it may ask for, and what it says when a solve fails."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
 
 from controllers.mpc.controller import Mpc
+from controllers.mpc.edge_budget import EDGES_MOST, SHARE_LEAST, EdgeMemory
+from controllers.mpc.holds import Hold
+from controllers.mpc.last_parts import rests
 from controllers.mpc.plans import all_ready
 from controllers.mpc.trial import DRIVES, Trial
 from tests.controllers.test_reasons import Watched
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plant_of, plc_of, true
 from twin.config import untuned
-from twin.cycle import Situation, Twin
+from twin.cycle import Observation, Situation, Twin
 from twin.line import schema as s
 
 
@@ -80,3 +88,161 @@ def test_a_held_station_is_left_as_it_is_whatever_the_plan() -> None:
     asked = mpc.decide(replace(last, observation=replace(seen, values=values))).setpoints
     assert asked[f"{name}.standby"] == 1.0
     assert line.plant.station(name).min_standby_s == 0.0
+
+
+def with_values(situation: Situation, **told: float) -> Situation:
+    """The situation with other readings; two underscores stand for the dot of a name."""
+    seen, values = situation.observation, situation.observation.values.copy()
+    for name, value in told.items():
+        values[seen.index[name.replace("__", ".")]] = value
+    return replace(situation, observation=replace(seen, values=values))
+
+
+def without_use(solve: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **options: replace(solve(*args, **options), usable=False)
+
+
+def test_a_steady_pace_that_is_not_found_is_said_until_one_is() -> None:
+    watched = driven("machining_line", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    assert "fallback" not in watched.asked[-1].status
+    solve, point = mpc._operating.solve, mpc._memory.point
+    mpc._operating.solve = without_use(solve)  # type: ignore[method-assign]
+    mpc._memory.planned_s = -1e9
+    action = mpc.decide(last)
+    assert action.status.startswith("fallback: steady pace")
+    assert "last point kept; highs" in action.status  # the plan is a fresh one
+    assert mpc._memory.point is point
+    assert "fallback: steady pace" in mpc.decide(last).status
+    mpc._operating.solve, mpc._memory.planned_s = solve, -1e9  # type: ignore[method-assign]
+    assert "fallback" not in mpc.decide(last).status
+
+
+def test_a_plan_that_is_not_found_is_said_until_one_is() -> None:
+    watched = driven("machining_line", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    solve, blocks, count = mpc._line.solve, mpc._blocks, len(mpc._cells)
+    mpc._line.solve = lambda *_: all_ready(blocks, count, 50.0, "fallback: highs: x")  # type: ignore[method-assign, misc, assignment]
+    mpc._memory.planned_s = -1e9
+    assert mpc.decide(last).status.startswith("fallback: highs: x; kept ")
+    assert "fallback" in mpc.decide(last).status
+    mpc._line.solve, mpc._memory.planned_s = solve, -1e9  # type: ignore[method-assign]
+    assert "fallback" not in mpc.decide(last).status
+
+
+def test_a_station_that_finds_no_setpoints_is_said_for_that_turn_alone() -> None:
+    watched = driven("machining_line", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    m = mpc._moving[0]
+    solve = mpc._stations[m].solve
+    mpc._stations[m].solve = without_use(solve)  # type: ignore[method-assign]
+    status = mpc.decide(last).status
+    assert status.startswith(f"fallback: {mpc._cells[m].name} ")
+    assert "setpoints held" in status
+    assert "kept " in status
+    mpc._stations[m].solve = solve  # type: ignore[method-assign]
+    assert "fallback" not in mpc.decide(last).status
+
+
+def test_always_on_and_the_plan_of_last_time_see_as_many_worlds_as_any_that_is_kept() -> None:
+    situation = driven("machining_line", 1).seen[0]
+    seen: dict[float, set[int]] = {}
+
+    class Counting(Trial):
+        __slots__ = ()
+
+        def _driven(self, plan, world, total):  # type: ignore[no-untyped-def]
+            seen.setdefault(plan.takt_s, set()).add(world)
+            # In the first two worlds those that are carried are the dearest by far, in the others the cheapest.
+            return total + (plan.takt_s if world < 2 else -100.0 * plan.takt_s)
+
+    trial = Counting(situation, (), (), None, None, 300.0, None, {})  # type: ignore[arg-type]
+    for count in range(5, 9):
+        seen.clear()
+        plans = [all_ready(2, 1, 50.0 + n, "x") for n in range(count)]
+        best = trial.best(plans, {plan.key for plan in plans[-2:]})
+        assert best is plans[-1]
+        assert seen[plans[-1].takt_s] == seen[plans[-2].takt_s] == seen[plans[0].takt_s]
+        assert len(seen[best.takt_s]) > 3
+        assert sum(map(len, seen.values())) <= DRIVES
+
+
+def test_a_replan_soon_after_planning_does_not_jump_ahead() -> None:
+    watched = driven("machining_line", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    old = mpc._memory.plan
+    assert old is not None
+    asked: list[int] = []
+
+    class Shifting(type(old)):  # type: ignore[misc]
+        __slots__ = ()
+
+        def shifted(self, blocks: int):  # type: ignore[no-untyped-def]
+            asked.append(blocks)
+            return super().shifted(blocks)
+
+    for since_s, blocks in ((30.0, 0), (300.0, 1)):
+        mpc._memory.plan = Shifting(old.ready, old.parts, old.takt_s, old.status, old.dozes)
+        mpc._memory.planned_s = last.time_s - since_s
+        mpc.decide(with_orders(last, 41.0 * len(asked) + 41.0))
+        assert asked[-1] == blocks
+
+
+def counted(seen: Observation, good: float, edges: float, names: list[str]) -> Observation:
+    values = seen.values.copy()
+    told = {"line.good_count": good, "line.wip": 0.0, "line.ordered_count": 500.0}
+    told |= {f"{name}.tool_changes": edges for name in names}
+    told |= {f"{name}.tool_use": 0.0 for name in names}
+    for name, value in told.items():
+        values[seen.index[name]] = value
+    return replace(seen, values=values)
+
+
+def test_a_fresh_process_has_no_edges_to_spend_on_parts_it_did_not_make() -> None:
+    watched = driven("machining_line", 1)
+    cells, seen = watched.mpc._cells, watched.seen[0].observation
+    names = [cell.name for cell in cells if cell.edge_eur > 0.0]
+    edge_eur = sum(cell.edge_eur for cell in cells)
+    running, fresh = EdgeMemory(), EdgeMemory()
+    tools_eur = edge_eur * 6.0 / 200.0  # six edges a station in 200 parts are just right
+    running.see(cells, counted(seen, 0.0, 0.0, names), tools_eur, 1e3)
+    at_200 = counted(seen, 200.0, 12.0, names)
+    assert running.see(cells, at_200, tools_eur, 1e3) == pytest.approx(1.0 - 200.0 / 300.0)
+    assert running.see(cells, counted(seen, 200.0, 30.0, names), tools_eur, 1e3) == SHARE_LEAST
+    assert fresh.see(cells, at_200, tools_eur, 1e3) == 1.0  # not the most that there is
+    at_300 = counted(seen, 300.0, 15.0, names)
+    assert fresh.see(cells, at_300, tools_eur, 1e3) == pytest.approx(1.0)
+    unknown = counted(seen, np.nan, 15.0, names)
+    assert fresh.see(cells, unknown, tools_eur, 1e3) == fresh.share
+    assert fresh.see(cells, counted(seen, 480.0, 15.0, names), tools_eur, 1e3) == EDGES_MOST
+
+
+def test_at_the_end_of_the_work_sentences_give_the_reason_of_the_rule() -> None:
+    watched = driven("machining_line", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    ordered = last.observation["line.ordered_count"]
+    done = with_values(
+        last,
+        line__released_count=ordered,
+        line__good_count=ordered,
+        line__scrap_count=0.0,
+        line__wip=0.0,
+        **{name.replace(".", "__"): 0.0 for name in last.observation.index if name.endswith(".level")},
+        **{f"{cell.name}__part_id": 0.0 for cell in mpc._cells},
+    )  # fmt: skip
+    found = rests(mpc._cells, mpc._buffers, done, 60.0)
+    slept = [name for name, rest in found.items() if name.endswith(".standby") and rest.asked > 0.5]
+    assert len(slept) > 1
+    why = mpc.decide(done).why
+    told = [why[name] for name in slept if name in why]
+    assert told
+    assert all("no part is left in the line and no order open" in sentence for sentence in told)
+    assert all(len(rest.why.split("; ")) == 3 and "risks" in rest.why for rest in found.values())
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_station_that_is_held_says_for_how_long(ready: bool) -> None:
+    why = Hold(ready, 240.0).why
+    assert ("awake" if ready else "asleep") in why
+    assert "240 s" in why
+    assert len(why.split("; ")) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from twin.cycle import Forecast
 from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.initial import initial_state
+from twin.optim.milp import MilpProblem
+from twin.optim.result import Solution
 
 BLOCK_S, BLOCKS = 300.0, 12
 PRICES = Prices(0.2, 5.0, 20.0)
@@ -180,6 +183,19 @@ def test_the_meter_is_cut_at_the_quarters_of_the_clock() -> None:
     assert memory.highest_kw == 0.0  # another shift
 
 
+def test_a_late_start_does_not_take_an_unseen_peak_for_none() -> None:
+    late, early = GridMemory(), GridMemory()
+    late.book(7200.0, 50.0, 0.0, 6.0, 28_800.0)
+    early.book(30.0, 0.0, 0.0, 6.0, 28_800.0)
+    assert "first 120 min unknown" in late.doubt
+    assert not early.doubt
+    late.book(8100.0, 55.0, 0.0, 6.0, 28_800.0)
+    assert late.highest_kw == pytest.approx(20.0)  # of what was seen
+    assert late.doubt
+    late.book(28_800.0, 60.0, 0.0, 6.0, 28_800.0)
+    assert not late.doubt  # the next shift is seen from its beginning
+
+
 def test_a_meter_that_begins_anew_or_is_unknown_makes_no_peak() -> None:
     memory = GridMemory()
     for time_s, kwh in ((0.0, 100.0), (300.0, math.nan), (600.0, 1.0), (900.0, 2.0)):
@@ -188,6 +204,30 @@ def test_a_meter_that_begins_anew_or_is_unknown_makes_no_peak() -> None:
 
 
 # --- plans -----------------------------------------------------------------------------------
+
+
+def test_what_is_left_of_a_plan_begins_with_the_block_that_is_now() -> None:
+    ready = np.eye(4, dtype=bool)
+    plan = LinePlan(ready, ready.astype(float), 50.0, "fresh")
+    assert plan.shifted(0).key == plan.key
+    assert plan.shifted(1).ready.argmax(axis=1).tolist() == [1, 2, 3, 3]
+    assert plan.shifted(3).parts.argmax(axis=1).tolist() == [3, 3, 3, 3]
+
+
+def test_a_plan_that_highs_does_not_find_is_said_to_be_a_fallback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solve = MilpProblem.solve
+
+    def failed(self: MilpProblem, **options: Any) -> Solution:
+        return replace(solve(self, **options), feasible=False)
+
+    monkeypatch.setattr(MilpProblem, "solve", failed)
+    rates = (Rate(50.0, 1.0),)
+    plan = layer().solve(cells(1), outlook(1, 10.0), rates, PRICES, falling(0.2, 0.2))
+    assert plan.status.startswith("fallback: ")
+    assert plan.ready.all()
+    assert plan.takt_s == 50.0
 
 
 def test_a_staggered_plan_wakes_one_after_the_other() -> None:
