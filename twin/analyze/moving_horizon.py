@@ -97,7 +97,7 @@ class MovingHorizon:
     def update(self, belief: WindowBelief, u: Floats, d: Floats, y: Floats) -> WindowBelief:
         """One step further: ``u`` was applied in it, ``y`` measured at its end (NaN: nothing was)."""
         filtered = self._kalman.update(belief.filtered, u, d, y)
-        used = np.where(np.array(filtered.left_out) == 0, y, np.nan)
+        used = np.where(filtered.left_out, np.nan, y)
         z = np.concatenate((filtered.x, filtered.w))
         steps = (*belief.steps, _Step(belief.filtered, u, d, used, z))[-self._steps :]
         if len(steps) < self._steps:

@@ -57,12 +57,31 @@ def test_an_outlier_is_left_out_but_a_new_plant_is_believed_after_a_while() -> N
     kalman = tank()
     belief, x = course(kalman, 60)
     wild = kalman.update(belief, AT.u, AT.d, np.array([x[1] + 30.0, x[0]]))
-    assert wild.left_out[0] == 1
+    assert wild.left_out[0]
     assert wild.x == pytest.approx(x, abs=2.0)
     assert wild.surprise > 1.0
     for _ in range(4):
         wild = kalman.update(wild, AT.u, AT.d, np.array([x[1] + 30.0, x[0]]))
     assert wild.x[1] > x[1] + 3.0
+
+
+def test_after_a_real_step_every_sample_is_taken_until_one_is_inside_the_gate() -> None:
+    kalman = tank()
+    belief, x = course(kalman, 60)
+    # Far beyond what the filter can follow: each sample lies outside the gate.
+    refused = []
+    for n in range(12):
+        belief = kalman.update(belief, AT.u, AT.d, np.array([x[1] + 300.0 * (n + 1), x[0]]))
+        assert abs(belief.innovation[0]) > 4.0
+        refused.append(belief.left_out[0])
+    assert refused == [True] * 3 + [False] * 9
+    blind = kalman.update(belief, AT.u, AT.d, np.full(2, np.nan))
+    assert blind.outside == belief.outside  # what was not measured is not inside
+    after, _, _ = kalman.model.ahead(np.concatenate((belief.x, belief.w)), AT.u, AT.d)
+    expected, _, _ = kalman.model.measured(after, AT.u, AT.d)
+    belief = kalman.update(belief, AT.u, AT.d, expected)
+    assert belief.outside == (0, 0)
+    assert kalman.update(belief, AT.u, AT.d, expected + 1e4).left_out == (True, True)
 
 
 def test_what_was_not_measured_teaches_nothing_and_makes_less_sure() -> None:
