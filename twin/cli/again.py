@@ -13,6 +13,7 @@ from twin.cli.problems import CONFLICT, Problem
 
 if TYPE_CHECKING:
     from twin.cli.episode import Episode
+    from twin.cli.shift import Shift
 
 NOT_COMPARED = ("command", "doubt", "plant", "timing", "versions")
 """Of a line: where the plant file was (a doubt names it), how long it took, with which packages. All else is."""
@@ -96,7 +97,18 @@ def episode_of(one: Record, place: str | None) -> Episode:
     if shift.plant.config_hash != one["plant_hash"]:
         msg = f"{place} has hash {shift.plant.config_hash}, the line has {one['plant_hash']}"
         raise Problem("conflict", msg, "give the plant file of then as PLANT", code=CONFLICT)
+    _check_inputs(one, shift)
     return Episode(shift, one["controller"], _policy(one.get("policy")))
+
+
+def _check_inputs(one: Record, shift: Shift) -> None:
+    """Lines that were written before the hash was say nothing; their figures are compared all the same."""
+    from twin.cli.tuned import baseline, inputs_sha256
+
+    point = baseline(shift.place, shift.plant, shift.demanded, shift.variant).point
+    if "inputs_sha256" in one and one["inputs_sha256"] != inputs_sha256(shift, point):
+        msg = f"truth or tuned setpoints beside {shift.place} are not those of the line"
+        raise Problem("conflict", msg, "put the files of then beside the plant file", code=CONFLICT)
 
 
 def _policy(told: Mapping[str, Any] | None) -> TrainedPolicy | None:

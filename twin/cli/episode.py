@@ -59,7 +59,7 @@ def play(episode: Episode) -> dict[str, Any]:
     The same for the same episode, wherever it is played, but for ``timing``.
     """
     from twin.cli.results import versions
-    from twin.cli.tuned import baseline
+    from twin.cli.tuned import baseline, inputs_sha256
     from twin.feedback.bands import Bands
     from twin.feedback.evaluation import family
     from twin.plugins import find_controller
@@ -67,6 +67,7 @@ def play(episode: Episode) -> dict[str, Any]:
     shift, name = episode.shift, family(episode.controller)
     tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
     point, doubt, line = tuned.point, tuned.doubt, shift.nominal_line
+    inputs = inputs_sha256(shift, point)
     if episode.policy is not None:
         point = episode.policy.given_to(point, name)
     if name == BOUND:
@@ -90,6 +91,7 @@ def play(episode: Episode) -> dict[str, Any]:
         "shift_h": shift.hours,
         "plant": shift.place,
         "plant_hash": shift.plant.config_hash,
+        "inputs_sha256": inputs,
         "versions": versions(),
         "policy": None if episode.policy is None else episode.policy.record(),
         "kpi": driven.kpi,

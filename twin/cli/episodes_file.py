@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,37 @@ def held(path: Path, shift: Shift) -> dict[Key, Record]:
             raise Problem("conflict", msg, "name another --out", code=CONFLICT)
         found[key_of(one)] = one
     return found
+
+
+def refuse_others(there: Mapping[Key, Record], asked: Sequence[Episode]) -> None:
+    """``Problem`` for a shift that was driven otherwise: by another policy, true line or tuned point."""
+    from twin.cli.tuned import baseline, inputs_sha256
+
+    inputs: dict[float, str] = {}
+    for episode in asked:
+        one, shift = there.get(episode.key), episode.shift
+        if one is None:
+            continue
+        refuse_another_policy(one, episode)
+        level = shift.demanded
+        if level not in inputs:
+            point = baseline(shift.place, shift.plant, level, shift.variant).point
+            inputs[level] = inputs_sha256(shift, point)
+        if one.get("inputs_sha256") != inputs[level]:  # unknown is not the same
+            msg = f"{episode.controller} has driven seed {shift.seed} with another truth, or other tuned setpoints"
+            raise Problem("conflict", msg, "name another --out", code=CONFLICT)
+
+
+def versions_doubt(lines: Sequence[Record]) -> str:
+    """That shifts were not all played by the same packages, with those that differ; empty if they were."""
+    told = [one.get("versions") or {} for one in lines]
+    names = sorted({name for versions in told for name in versions})
+    apart = []
+    for name in names:
+        found = sorted({str(versions.get(name, "unknown")) for versions in told})
+        if len(found) > 1:
+            apart.append(f"{name} {' and '.join(found)}")
+    return f"shifts were played by different versions: {', '.join(apart)}" if apart else ""
 
 
 def refuse_another_policy(one: Record, episode: Episode) -> None:

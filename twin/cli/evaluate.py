@@ -88,6 +88,7 @@ def command(
     """
     from twin.cli.contenders import contenders
     from twin.cli.episode import episodes
+    from twin.cli.episodes_file import versions_doubt
     from twin.config import find_plant
     from twin.feedback.evaluation import rows_of
     from twin.feedback.leaderboard import standings
@@ -115,7 +116,7 @@ def command(
         "plant_hash": shift.plant.config_hash,
         "seeds": [seed, seed + shifts - 1],
         "shift_h": shift.hours,
-        "doubts": sorted({one["doubt"] for one in found if one["doubt"]}),
+        "doubts": sorted({*(one["doubt"] for one in found), versions_doubt(found)} - {""}),
         "rows": rows_of(found),
         "leaderboard": standings(found),
     }
@@ -143,14 +144,12 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
-    from twin.cli.episodes_file import EPISODES, held, keeper, key_of, refuse_another_policy
+    from twin.cli.episodes_file import EPISODES, held, keeper, key_of, refuse_others
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / EPISODES
     there = held(path, asked[0].shift)
-    for one in asked:
-        if one.key in there:
-            refuse_another_policy(there[one.key], one)
+    refuse_others(there, asked)
     missing = [one for one in asked if one.key not in there]
     if len(missing) < len(asked):
         typer.echo(f"{len(asked) - len(missing)} of {len(asked)} shifts are there", err=True)

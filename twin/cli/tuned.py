@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from twin.cli.problems import DAMAGED, Problem
 
 if TYPE_CHECKING:
+    from twin.cli.shift import Shift
     from twin.config import Plant, TunedPoint
 
 FAR = 0.051
@@ -35,6 +38,20 @@ class Baseline:
         point = kept_in(self.point, None)
         empty = {name for name in ("thresholds", "policies") if not getattr(point, name)}
         return point.model_dump(mode="json", exclude={"log", *empty})
+
+
+def inputs_sha256(shift: Shift, point: TunedPoint) -> str:
+    """Of the true line and the tuned point: all that moves a shift and is not in the plant file.
+
+    Not of their files, so that a comment, or the log of a search, is no other line. A policy has a hash of its
+    own.
+    """
+    from twin.config import load_truth
+
+    truth = load_truth(shift.place, shift.plant).model_dump(mode="json")
+    tuned = point.model_dump(mode="json", exclude={"log", "policies"})
+    text = json.dumps({"truth": truth, "tuned": tuned}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def tuned_path(plant_file: Path) -> Path:

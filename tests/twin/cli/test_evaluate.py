@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +35,9 @@ def test_rows_have_means_and_differences_with_intervals(evaluated: tuple[Path, s
     for row in told["rows"]:
         assert row["kpi"]["objective_eur"]["mean"] > least["kpi"]["objective_eur"]["mean"]
         assert row["shifts"] == 2
-        assert row["kpi"]["energy_kwh"]["mean"] > row["kpi"]["energy_kwh"]["half_width"] * 0.0
+        drawn = row["kpi"]["energy_kwh"]
+        assert 5.0 < drawn["mean"] < 20.0  # half an hour at 10 to 40 kW
+        assert 0.0 < drawn["half_width"] < drawn["mean"] * 12.71  # Student's t for two shifts
         for versus in row["versus"].values():
             figure = versus["figures"]["energy_kwh"]
             assert figure["lo_pct"] <= figure["diff_pct"] <= figure["hi_pct"]
@@ -96,3 +101,84 @@ def test_what_is_wrong_is_told(evaluated: tuple[Path, str], tmp_path: Path) -> N
     code, err = told(*SHORT)
     assert code == 6
     assert "episodes.jsonl:1" in err
+
+
+@pytest.fixture(scope="module")
+def of_then(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A plant of one's own, and an evaluation of its constants."""
+    folder = tmp_path_factory.mktemp("own")
+    assert twin("init", folder / "plant")[0] == 0
+    code, _, err = evaluate(folder / "plant", folder / "evaluation")
+    assert code == 0, err
+    return folder / "plant", folder / "evaluation"
+
+
+def evaluate(plant: Path, out: Path, controllers: str = "fixed") -> tuple[int, str, str]:
+    return twin("evaluate", plant, "--controllers", controllers, *SHORT, "--out", out)
+
+
+@pytest.fixture
+def own(of_then: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    plant, out = (Path(shutil.copytree(one, tmp_path / one.name)) for one in of_then)
+    lines = (out / "episodes.jsonl").read_text().replace(str(of_then[0]), str(plant))
+    (out / "episodes.jsonl").write_text(lines)
+    return plant, out
+
+
+def change_truth(plant: Path) -> None:
+    path = plant / "plant.truth.yaml"
+    text = path.read_text()
+    path.write_text(re.sub(r"base_power_kw: [0-9.]+", "base_power_kw: 2.345", text, count=1))
+    assert path.read_text() != text
+
+
+def tune_again(plant: Path) -> None:
+    path = plant / "plant.fixed.json"
+    tuned = json.loads(path.read_text())
+    for point in tuned["points"].values():
+        point["setpoints"]["line.takt_s"] += 1.0
+    path.write_text(json.dumps(tuned))
+
+
+@pytest.mark.parametrize("change", [change_truth, tune_again])
+def test_another_truth_or_tuned_point_is_not_mixed_with_the_shifts_of_then(
+    change: Callable[[Path], None], own: tuple[Path, Path]
+) -> None:
+    plant, out = own
+    change(plant)
+    before = (out / "episodes.jsonl").read_bytes()
+    code, _, err = evaluate(plant, out, "fixed,full_pace")
+    assert (code, "with another truth, or other tuned setpoints" in err) == (5, True), err
+    assert (out / "episodes.jsonl").read_bytes() == before
+    code, _, err = twin("evaluate", "--replay", out, "--episode", 1, "--workers", 1)
+    assert (code, "put the files of then" in err) == (5, True), err
+
+
+def test_a_comment_or_a_log_is_no_other_line(own: tuple[Path, Path]) -> None:
+    plant, out = own
+    truth, fixed = plant / "plant.truth.yaml", plant / "plant.fixed.json"
+    truth.write_text(truth.read_text() + "# seen\n")
+    tuned = json.loads(fixed.read_text())
+    for point in tuned["points"].values():
+        point["log"] = []
+    fixed.write_text(json.dumps(tuned))
+    code, _, err = evaluate(plant, out)
+    assert (code, "2 of 2 shifts are there" in err) == (0, True), err
+
+
+def test_lines_that_do_not_say_their_inputs_are_refused_and_other_versions_are_a_doubt(
+    own: tuple[Path, Path],
+) -> None:
+    plant, out = own
+    path = out / "episodes.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0]["versions"] = {**lines[0]["versions"], "highspy": "0.0.1"}
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    code, told, err = evaluate(plant, out)
+    assert code == 0, err
+    ours = lines[1]["versions"]["highspy"]
+    expected = f"shifts were played by different versions: highspy 0.0.1 and {ours}"
+    assert expected in json.loads(told)["doubts"]
+    del lines[0]["inputs_sha256"]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert evaluate(plant, out)[0] == 5
