@@ -225,12 +225,12 @@ def _show(report: dict[str, Any], out: Path) -> None:
     from rich import box
     from rich.table import Table
 
-    from twin.feedback.report.evaluation import HEADER, table_rows
+    from twin.feedback.report.evaluation import columns_of, table_rows
 
     screen = options.console()
-    for title, rows in table_rows(report):
+    for title, rows in table_rows(report, in_short=True):
         table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        for n, name in enumerate(HEADER):
+        for n, name in enumerate(columns_of(report, in_short=True)):
             table.add_column(name, justify="right" if n else "left")
         for row in rows:
             table.add_row(*row)

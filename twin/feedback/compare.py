@@ -8,8 +8,8 @@ Both faced the same luck, so each shift gives one difference. From two shifts on
 - *inconclusive*: anything else.
 
 A saving counts only if nothing else paid for it: a figure of which less is better is called
-*better* only if throughput, scrap, tool cost and material are shown to be non-inferior, each by its
-interval against a margin that is fixed here, before any run. One shift has no interval and gets no
+*better* only if throughput, scrap, tool cost, material, electricity and gas are shown to be non-inferior
+(the one that is saved aside), each by its interval against a margin that is fixed here, before any run. One shift has no interval and gets no
 verdict, only *lower*, *higher* or *same*.
 """
 
@@ -45,6 +45,8 @@ MARGINS = (
     Margin("scrap_share", worse_is=1, absolute=0.001),
     Margin("tool_cost_eur_per_good_part", worse_is=1, share=0.01),
     Margin("material_kg_per_good_part", worse_is=1, share=0.01),
+    Margin("energy_kwh_per_good_part", worse_is=1, share=0.01),
+    Margin("gas_kwh_per_good_part", worse_is=1, share=0.01),
 )
 
 

@@ -36,8 +36,11 @@ class Shifts:
     """One controller in one cell: its shifts by seed."""
 
     kpis: Mapping[int, Kpis]
-    clipped: int
-    fallbacks: int
+    clipped: int | None
+    fallbacks: int | None
+    not_closed: int | None
+    """Decisions that the guard clipped, that were the fallback's, and that were not followed; None of what
+    nobody drove, as all of timing."""
     decision_ms: Mapping[str, float | None]
     """Median of medians, highest 99 % point, longest; None where a line does not say."""
     deadlines_missed: int | None = None
@@ -71,7 +74,7 @@ def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shif
             held[ORACLE] = _cheapest(held)
         held = {name: shifts for name, shifts in held.items() if name not in KNOWING}
         if bound is not None and all(OBJECTIVE in kpis for kpis in bound.kpis.values()):
-            held[BOUND] = bound
+            held[BOUND] = _undriven(bound.kpis)
         cells[cell] = held
     return cells
 
@@ -81,6 +84,7 @@ def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
         {one["seed"]: kpis_from_record(one["kpi"]) for one in episodes},
         sum(one["decisions"]["clipped"] for one in episodes),
         sum(one["decisions"]["fallbacks"] for one in episodes),
+        sum(one["decisions"]["not_closed"] for one in episodes),
         *decision_times(episodes),
     )
 
@@ -113,7 +117,13 @@ def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
     }
     best = {seed: held[name].kpis[seed] for seed, name in names.items()}
     cheapest = dict(sorted(Counter(names.values()).items()))
-    return Shifts(best, 0, 0, dict.fromkeys(("median", "p99", "longest"), 0.0), 0, cheapest)
+    return _undriven(best, cheapest)
+
+
+def _undriven(kpis: Mapping[int, Kpis], cheapest: Mapping[str, int] | None = None) -> Shifts:
+    """Figures that no single controller drove: of its decisions there is nothing to say."""
+    times = dict.fromkeys(("median", "p99", "longest"))
+    return Shifts(kpis, None, None, None, times, cheapest=cheapest or {})
 
 
 def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -146,6 +156,7 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "cheapest": dict(shifts.cheapest),
                     "decisions_clipped": shifts.clipped,
                     "fallbacks": shifts.fallbacks,
+                    "not_closed": shifts.not_closed,
                     "decision_ms": dict(shifts.decision_ms),
                     "deadlines_missed": shifts.deadlines_missed,
                 }

@@ -18,6 +18,7 @@ def episode(
         "stock_change_eur": 0.0,
         "demand_charge_eur": 0.0,
         "energy_kwh_per_good_part": kwh,
+        "gas_kwh_per_good_part": 0.0,
         "throughput_parts_per_h": GOOD / 8.0,
         "scrap_share": 0.02,
         "tool_cost_eur_per_good_part": 0.2,

@@ -14,6 +14,7 @@ NORMAL = {
     "scrap_share": 0.02,
     "tool_cost_eur_per_good_part": 0.25,
     "material_kg_per_good_part": 3.9,
+    "gas_kwh_per_good_part": 8.0,
 }
 
 
@@ -87,6 +88,7 @@ def test_verdicts(ours: list[float], verdict: str) -> None:
         ("scrap_share", 0.0209, 0.0212),
         ("tool_cost_eur_per_good_part", 0.2524, 0.2526),
         ("material_kg_per_good_part", 3.93, 3.95),
+        ("gas_kwh_per_good_part", 8.07, 8.09),
     ],
 )
 def test_a_saving_that_something_else_paid_for_is_none(
@@ -99,6 +101,19 @@ def test_a_saving_that_something_else_paid_for_is_none(
         energy = one(compare({"mpc": ours, "fixed": base}, "fixed"), name)
         assert energy.verdict == verdict
         assert (figure in energy.reason) == (verdict == "inconclusive")
+
+
+def test_gas_that_electricity_paid_for_is_no_saving_and_a_line_without_gas_has_none_to_show() -> (
+    None
+):
+    gas, energy = "gas_kwh_per_good_part", "energy_kwh_per_good_part"
+    for kwh, verdict in ((0.807, "better"), (0.809, "inconclusive")):
+        ours = shifts(gas, [7.0, 7.1, 6.9], energy_kwh_per_good_part=kwh)
+        found = one(compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), gas)
+        assert (found.verdict, energy in found.reason) == (verdict, verdict == "inconclusive")
+    none = {gas: 0.0}
+    ours, base = shifts(energy, [0.71, 0.70, 0.72], **none), [shift(**none)] * 3
+    assert one(compare({"mpc": ours, "fixed": base}, "fixed"), energy).verdict == "better"
 
 
 def test_a_margin_is_held_by_the_interval_and_not_by_the_mean() -> None:

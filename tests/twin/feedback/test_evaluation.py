@@ -11,7 +11,13 @@ from twin.cycle import Kpi
 from twin.feedback import Kpis, kpi_record
 from twin.feedback.compare import student_t
 from twin.feedback.evaluation import cells_of, objective_eur, rows_of
-from twin.feedback.report.evaluation import render_markdown, render_page
+from twin.feedback.report.evaluation import (
+    GAS,
+    columns_of,
+    render_markdown,
+    render_page,
+    table_rows,
+)
 
 EPISODES = [
     *(episode("fixed", n, 100.0 + n, 1.0 + 0.01 * n) for n in (1, 2, 3, 4)),
@@ -50,12 +56,44 @@ def test_means_have_students_interval_and_differences_are_paired() -> None:
     assert versus["lo_pct"] == pytest.approx(versus["hi_pct"])  # each shift differs by as much
     assert versus["verdict"] == "better"
     assert row("fixed")["versus"]["mpc"]["verdict"] == "worse"
-    assert row("mpc")["fallbacks"] == 8
+    assert (row("mpc")["fallbacks"], row("mpc")["not_closed"]) == (8, 0)
     assert row("mpc")["decision_ms"] == {
         "median": pytest.approx(3.0),
         "p99": None,  # of lines that were written before it was
         "longest": pytest.approx(40.0),
     }
+
+
+def test_of_decisions_that_nobody_made_nothing_is_said() -> None:
+    oracle = row("oracle")
+    for name in ("decisions_clipped", "fallbacks", "not_closed", "deadlines_missed"):
+        assert oracle[name] is None
+    assert set(oracle["decision_ms"].values()) == {None}
+
+
+def test_gas_has_its_columns_where_any_is_burnt() -> None:
+    def told(in_short: bool = False, **changed: float) -> dict[str, list[str]]:
+        lines = [
+            *(episode("fixed", n, 100.0, 1.0, idle_energy_share=0.25, **changed) for n in (1, 2)),
+            *(
+                episode("mpc", n, 98.0, 0.9, **changed | {GAS: 1.1 * changed.get(GAS, 0.0)})
+                for n in (1, 2)
+            ),
+        ]
+        report = {"rows": rows_of(lines)}
+        ((_, rows),) = table_rows(report, in_short=in_short)
+        return dict(
+            zip(columns_of(report, in_short=in_short), zip(*rows, strict=True), strict=True)
+        )
+
+    assert not any("gas" in title for title in told())
+    burnt = told(**{GAS: 8.0})
+    assert burnt["kWh gas a good part"] == ("8 ± 0", "8.8 ± 0")
+    assert burnt["gas against fixed"] == ("–", "+10 % [+10, +10] worse")
+    assert burnt["against fixed"][1].endswith("inconclusive")  # paid for with gas
+    assert burnt["idle"] == ("0.25 ± 0", "–")
+    assert (burnt["clipped"], burnt["fell back"]) == (("2", "2"), ("4", "4"))
+    assert not {"idle", "clipped"} & set(told(in_short=True))
 
 
 def test_without_hindsight_there_is_no_ceiling_and_cells_stay_apart() -> None:
@@ -93,7 +131,7 @@ def test_who_knows_the_luck_makes_the_oracle_and_the_bound_does_not() -> None:
         "plant": "p", "plant_hash": "0", "seeds": [1, 4], "shift_h": 8.0, "doubts": [],
         "rows": list(rows.values()),
     })  # fmt: skip
-    assert "| bound | – | – | – | – | – | – | 82.5 ± 2.054 | – | 275.9 % | – | – |" in text
+    assert "| bound |" + " – |" * 8 + " 82.5 ± 2.054 | – | 275.9 % |" + " – |" * 5 in text
     assert "No course of the\nline can cost less" in text
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from twin.feedback.evaluation import BOUND, ORACLE
+from twin.feedback.evaluation import HEADLINE
 from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
 from twin.feedback.report.labels import number
 from twin.feedback.report.tables import Cell
@@ -13,30 +14,49 @@ from twin.feedback.report.templates import template
 
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
-HEADER = (
-    "controller",
-    "kWh a good part",
-    "against fixed",
-    "against always_on",
-    "good parts",
-    "scrap",
-    "EUR a good part",
-    "EUR a shift",
-    "peak kW",
-    "of the ceiling",
-    "decision ms: p50 / p99 / longest",
-    "late",
-)
+GAS = "gas_kwh_per_good_part"
+IN_FULL = ("idle", "standby", "clipped", "fell back", "not closed")
+"""Columns of the reports for which a screen has no room."""
 Row = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Row], str]]
 
 
-def table_rows(report: Mapping[str, Any]) -> list[tuple[str, list[list[str]]]]:
-    """A table for each cell: its title, and a row of texts for each controller."""
-    tables = []
+def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
+    """What each column shows of a row, by its title; those of gas only where any was burnt."""
+    burnt = any(row["kpi"].get(GAS, {}).get("mean", 0.0) > 0.0 for row in report["rows"])
+    gas: Columns = {"kWh gas a good part": partial(_mean, name=GAS), "gas against fixed": _gas}
+    columns: Columns = {
+        "controller": lambda row: str(row["controller"]),
+        "kWh a good part": partial(_mean, name=HEADLINE),
+        "against fixed": partial(_against, rival="fixed"),
+        "against always_on": partial(_against, rival="always_on"),
+        **(gas if burnt else {}),
+        "good parts": partial(_mean, name="good_parts"),
+        "scrap": partial(_mean, name="scrap_share"),
+        "idle": partial(_mean, name="idle_energy_share"),
+        "standby": partial(_mean, name="standby_energy_share"),
+        "EUR a good part": partial(_mean, name="cost_eur_per_good_part"),
+        "EUR a shift": partial(_mean, name="objective_eur"),
+        "peak kW": partial(_mean, name="peak_kw"),
+        "of the ceiling": _ceiling,
+        "clipped": partial(_count, name="decisions_clipped"),
+        "fell back": partial(_count, name="fallbacks"),
+        "not closed": partial(_count, name="not_closed"),
+        "decision ms: p50 / p99 / longest": _times,
+        "late": partial(_count, name="deadlines_missed"),
+    }
+    return {title: of for title, of in columns.items() if not in_short or title not in IN_FULL}
+
+
+def table_rows(
+    report: Mapping[str, Any], *, in_short: bool = False
+) -> list[tuple[str, list[list[str]]]]:
+    """A table for each cell: its title, and a row of texts, one a column, for each controller."""
+    tables, columns = [], columns_of(report, in_short=in_short)
     for cell, rows in _cells(report["rows"]).items():
         scenario, utilisation, variant = cell
         title = f"{scenario}, utilisation {utilisation:g}, variant {variant}: {rows[0]['shifts']} shifts"
-        tables.append((title, [_texts(row) for row in rows]))
+        tables.append((title, [[of(row) for of in columns.values()] for row in rows]))
     return tables
 
 
@@ -47,27 +67,20 @@ def _cells(rows: Sequence[Row]) -> dict[tuple[str, float, str], list[Row]]:
     return found
 
 
-def _texts(row: Row) -> list[str]:
+def _ceiling(row: Row) -> str:
     share = row["ceiling_share"]
-    return [
-        row["controller"],
-        _mean(row, "energy_kwh_per_good_part"),
-        _against(row, "fixed"),
-        _against(row, "always_on"),
-        _mean(row, "good_parts"),
-        _mean(row, "scrap_share"),
-        _mean(row, "cost_eur_per_good_part"),
-        _mean(row, "objective_eur"),
-        _mean(row, "peak_kw"),
-        "–" if share is None else f"{number(100.0 * share)} %",
-        *(("–", "–") if row["controller"] in (BOUND, ORACLE) else _times(row)),
-    ]
+    return "–" if share is None else f"{number(100.0 * share)} %"
 
 
-def _times(row: Row) -> tuple[str, str]:
-    ms, missed = row["decision_ms"], row["deadlines_missed"]
-    shown = " / ".join(number(ms[name]) for name in ("median", "p99", "longest"))
-    return shown, "–" if missed is None else str(missed)
+def _times(row: Row) -> str:
+    ms = row["decision_ms"]
+    if ms["median"] is None:
+        return "–"
+    return " / ".join(number(ms[name]) for name in ("median", "p99", "longest"))
+
+
+def _count(row: Row, name: str) -> str:
+    return "–" if row[name] is None else str(row[name])
 
 
 def _mean(row: Row, name: str) -> str:
@@ -79,8 +92,15 @@ def _mean(row: Row, name: str) -> str:
 
 
 def _against(row: Row, rival: str) -> str:
-    """A difference with its interval and verdict: what contains zero is never shown as a saving."""
-    found = row["versus"].get(rival)
+    """A difference in electricity with its interval and verdict: what contains zero is never shown as a saving."""
+    return _difference(row["versus"].get(rival))
+
+
+def _gas(row: Row) -> str:
+    return _difference(row["versus"].get("fixed", {}).get("figures", {}).get(GAS))
+
+
+def _difference(found: Mapping[str, Any] | None) -> str:
     if not found or found.get("lo_pct") is None:
         return "–"
     lo, hi = (number(found[end], sign=True) for end in ("lo_pct", "hi_pct"))
@@ -91,8 +111,9 @@ def render_markdown(report: Mapping[str, Any]) -> str:
     """The report as Markdown."""
     lines = [f"# Evaluation of {report['plant']}", ""]
     lines += [f"{name}: {text}  " for name, text in facts_of(report)]
+    header = tuple(columns_of(report))
     for title, rows in table_rows(report):
-        lines += ["", f"## {title}", "", f"| {' | '.join(HEADER)} |", "|" + "---|" * len(HEADER)]
+        lines += ["", f"## {title}", "", f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     lines += ["", *NOTES, ""]
     lines += [f"- {doubt}" for doubt in report["doubts"]]
@@ -110,6 +131,8 @@ ceiling* is the share of what the oracle saves against `fixed` by the objective.
     """The bound is nobody's shift: a linear relaxation of the true line with all luck known. No course of the
 line can cost less a shift, and none need come near it; what else such a course would show is not known. Its share
 of the ceiling says how much more than the oracle there might be to save.""",
+    """Idle and standby are shares of the electricity. Clipped are decisions that the guard changed, fell back those that
+came from the fallback, not closed those that were not followed, all shifts together.""",
     """Decision times are the median over shifts of their medians, the highest of their 99 % points, and the longest of
 all; late are those longer than the plant's deadline. They depend on the machine.""",
 )
@@ -139,7 +162,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     return template("evaluation.html").render(
         title=f"Evaluation of {report['plant']}",
         facts=facts_of(report),
-        header=HEADER,
+        header=tuple(columns_of(report)),
         tables=cells,
         notes=NOTES,
         doubts=report["doubts"],
