@@ -21,15 +21,16 @@ def best_plan(
     seed: int,
     begin: Mapping[str, float],
     *,
+    hours: float,
     plans: int,
 ) -> Mapping[str, float]:
-    """The cheapest setpoints for one shift, by the objective, of so many that were replayed.
+    """The cheapest setpoints for one shift of so many hours, by the objective, of so many that were replayed.
 
     ``begin`` is the first plan that is tried, so what is found is never worse. Deterministic.
     """
     import cma
 
-    shift = Shift(plant_name, utilisation, variant, scenario)
+    shift = Shift(plant_name, utilisation, variant, scenario, hours)
     space = knobs(shift.plant)
     best, least = dict(begin), shift.outcome(seed, begin).eur_per_part
     start = [knob.share(begin.get(knob.name, knob.start)) for knob in space]

@@ -27,13 +27,18 @@ RULES: Mapping[str, type[AlwaysOn]] = {
     rule.rule: rule for rule in (TimeOut, FullPace, Upstream, NPolicy, Opportunity, Pi)
 }
 WAYS: Mapping[str, tuple[float, float]] = {
-    "time_out_s": (30.0, 7200.0),
+    "time_out_s": (30.0, 28800.0),
     "wake_at": (1.0, 12.0),
-    "margin": (0.2, 50.0),
+    "n_policy.wake_at": (2.0, 12.0),
+    "margin": (0.2, 500.0),
     "gain_s": (0.1, 30.0),
     "reset_s": (300.0, 36000.0),
 }
-"""Between what each threshold is searched, on a logarithmic scale; parts are whole."""
+"""Between what each threshold is searched, on a logarithmic scale; parts are whole.
+
+Of a rule's own, ``rule.threshold``, where it has a way of its own: an N-policy that wakes at the first part
+is the upstream rule. A time-out as long as a shift of 8 h is none.
+"""
 GRID = {1: 8, 2: 3}
 """Points of the first grid along each threshold, by how many there are."""
 FINEST = 0.01
@@ -48,9 +53,14 @@ class RuleFound:
     eur_per_part: float
 
 
-def threshold_at(name: str, share: float) -> float:
-    """The threshold at a share (0 to 1) of its way."""
-    lo, hi = WAYS[name]
+def way_of(rule: str, name: str) -> tuple[float, float]:
+    """Between what a threshold of a rule is searched."""
+    return WAYS.get(f"{rule}.{name}", WAYS[name])
+
+
+def threshold_at(rule: str, name: str, share: float) -> float:
+    """The threshold of a rule at a share (0 to 1) of its way."""
+    lo, hi = way_of(rule, name)
     value = lo * (hi / lo) ** min(max(share, 0.0), 1.0)
     return float(round(value)) if name == "wake_at" else round(value, 2)
 
@@ -106,7 +116,7 @@ def tune_rule(
 
         own = {name: float(getattr(RULES[rule], name)) for name in RULES[rule].thresholds}
         score(own)
-        _look(RULES[rule].thresholds, score, lambda: len(log) < evaluations)
+        _look(rule, score, lambda: len(log) < evaluations)
         finalists = [log[0], *sorted(log[1:], key=lambda one: one.eur_per_part)[:FINALISTS]]
         judged = [
             RuleFound(one.thresholds, mean_eur(one.thresholds, selection_seeds))
@@ -116,11 +126,12 @@ def tune_rule(
 
 
 def _look(
-    names: Sequence[str],
+    rule: str,
     score: Callable[[Mapping[str, float]], float],
     has_more: Callable[[], bool],
 ) -> None:
     """A grid over all, then its best point's neighbours, ever nearer."""
+    names = RULES[rule].thresholds
     count = GRID.get(len(names), 3)
     shares = [
         tuple(x / (count - 1.0) for x in at) for at in product(range(count), repeat=len(names))
@@ -130,7 +141,9 @@ def _look(
         for at in shares:
             if not has_more():
                 return
-            cost = score({name: threshold_at(name, x) for name, x in zip(names, at, strict=True)})
+            cost = score(
+                {name: threshold_at(rule, name, x) for name, x in zip(names, at, strict=True)}
+            )
             if cost < least:
                 best, least = at, cost
         if step < FINEST:

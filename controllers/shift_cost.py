@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ from twin.protocols import Controller
 from twin.state import LineState
 
 
+QUARTER_S = 900.0
+
+
 class Outcome(NamedTuple):
     """What one shift came to: cost per good part ordered, edges per good part, all orders met.
 
@@ -38,10 +42,17 @@ class Shift:
     """Runs one shift of the true plant and scores it."""
 
     def __init__(
-        self, plant_name: str, utilisation: float, variant: str, scenario: str = "nominal"
+        self,
+        plant_name: str,
+        utilisation: float,
+        variant: str,
+        scenario: str = "nominal",
+        hours: float | None = None,
     ) -> None:
+        """``hours`` of plant time from 0 on, by default the plant's own shift."""
         plant = load_plant(plant_name)
         self.plant, self.scenario = plant, scenario
+        self.hours = float(plant.shift_h) if hours is None else hours
         mismatch = scenario_of(plant, scenario).model_mismatch
         self.line = build_line(plant, load_truth(plant_name, plant), variant, mismatch)
         self.reader = TagReader(self.line)
@@ -89,7 +100,7 @@ class Shift:
         )
 
     def _judged(self, seed: int, drive: Callable[[Engine, LineState, float], None]) -> Outcome:
-        plant, hours = self.plant, self.plant.shift_h
+        plant, hours = self.plant, self.hours
         table = build_table(
             plant, seed, draws.PLANT, hours, self.scenario, utilisation=self.utilisation
         )
@@ -97,17 +108,19 @@ class Shift:
         state = initial_state(self.line, seed, draws.PLANT)
         simulator.prime(state)
         energy_eur = last_kwh = peak_kw = 0.0
-        quarters = round(hours * 4)
+        end_s = hours * 3600.0
         at = self.reader.index
         values = self.reader.read(state, NO_CONTROL)
-        for quarter in range(quarters):
+        for quarter in range(math.ceil(end_s / QUARTER_S)):
             price = values[at["env.price_eur_per_mwh"]]
-            drive(simulator, state, (quarter + 1) * 900.0)
+            until_s = min((quarter + 1) * QUARTER_S, end_s)
+            drive(simulator, state, until_s)
             values = self.reader.read(state, NO_CONTROL)
             kwh = float(values[at["line.energy_kwh"]])
             energy_eur += (kwh - last_kwh) * price * 1e-3
             site_kw = values[at["env.site_load_kw"]] if "env.site_load_kw" in at else 0.0
-            peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
+            if until_s == (quarter + 1) * QUARTER_S:  # a part of a quarter is not metered
+                peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
             last_kwh = kwh
         return self._score(values, energy_eur, peak_kw)
 
@@ -133,7 +146,7 @@ class Shift:
         stocks = Stocks(
             max(ordered - good, 0.0),
             tag("line.wip"),
-            heat_owed_kwh(self.plant, known, self.plant.shift_h * 3600.0),
+            heat_owed_kwh(self.plant, known, self.hours * 3600.0),
             gas_owed_kwh(self.plant, known),
         )
         cost = self.objective.running_eur(used) + self.objective.stocks_eur(stocks, price)

@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 import controllers.rule_tuning as search
-from controllers.rule_tuning import RULES, WAYS, threshold_at, tune_rule
+from controllers.rule_tuning import RULES, threshold_at, tune_rule, way_of
 from controllers.shift_cost import Shift as Judged
 from twin.cli.episode import Episode, play
 from twin.cli.shift import Shift
@@ -31,7 +31,7 @@ def test_a_rule_takes_its_own_thresholds_and_no_others() -> None:
         for threshold in rule.thresholds:
             expected = given.get(name, {}).get(threshold, getattr(plain, threshold))
             assert getattr(own, threshold) == expected
-            lo, hi = WAYS[threshold]
+            lo, hi = way_of(name, threshold)
             assert lo <= getattr(plain, threshold) <= hi
     assert "standby after 123 s" in RULES["timeout"](LINE, tuned)._why
     assert "standby after 90 s" in RULES["timeout"](LINE, POINT)._why
@@ -81,6 +81,13 @@ def test_the_search_finds_the_floor_of_a_valley(rule: str, monkeypatch: pytest.M
 
 
 def test_thresholds_lie_between_their_ends_and_parts_are_whole() -> None:
-    assert threshold_at("wake_at", 0.5) == 3.0
-    for name, (lo, hi) in WAYS.items():
-        assert (threshold_at(name, -1.0), threshold_at(name, 2.0)) == (lo, hi)
+    assert threshold_at("upstream", "wake_at", 0.5) == 3.0
+    for rule, its in RULES.items():
+        for name in its.thresholds:
+            ends = (threshold_at(rule, name, -1.0), threshold_at(rule, name, 2.0))
+            assert ends == way_of(rule, name)
+
+
+def test_an_n_policy_is_never_searched_where_it_is_the_upstream_rule() -> None:
+    assert way_of("upstream", "wake_at")[0] == 1.0
+    assert min(threshold_at("n_policy", "wake_at", x / 100.0) for x in range(101)) == 2.0

@@ -40,6 +40,7 @@ def in_hindsight(shift: Shift, point: TunedPoint) -> TunedPoint:
         shift.scenario,
         shift.seed,
         point.setpoints,
+        hours=shift.hours,
         plans=PLANS,
     )
     return point.model_copy(update={"setpoints": dict(best)})

@@ -65,7 +65,8 @@ def play(episode: Episode) -> dict[str, Any]:
     from twin.plugins import find_controller
 
     shift, name = episode.shift, family(episode.controller)
-    tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
+    drivers = () if name in ALL else (name,)
+    tuned = baseline(shift.place, shift.plant, shift.demanded, shift.variant, drivers)
     point, doubt, line = tuned.point, tuned.doubt, shift.nominal_line
     inputs = inputs_sha256(shift, point)
     if episode.policy is not None:

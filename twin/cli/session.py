@@ -78,7 +78,7 @@ class Session:
         self._binding = None if mapping is None else foreign_line(self._shift, mapping)
         self._factories = {name: _factory(name) for name in names}
         self._plant_file = find_plant(shift.place)
-        found = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant)
+        found = baseline(shift.place, self._shift.plant, self._shift.demanded, shift.variant, names)
         takers = [n for n, make in self._factories.items() if getattr(make, "needs_bundle", False)]
         if policy is not None and not takers:
             msg = f"--policy is for a controller that runs a policy, and {names[0]!r} does not"

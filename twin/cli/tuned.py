@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,10 +65,13 @@ def rules_path(plant_file: Path) -> Path:
     return plant_file.with_name(f"{plant_file.stem}.rules.json")
 
 
-def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Baseline:
+def baseline(
+    place: str, plant: Plant, utilisation: float, variant: str, drivers: Sequence[str] = ()
+) -> Baseline:
     """The tuned point for the nearest utilisation, with the rules' thresholds and the policies there are.
 
-    The recipe where no point fits this plant. Raises ``Problem`` for a file that cannot be what
+    The recipe where no point fits this plant. Of rules among the controllers that are to drive it is a doubt
+    if nobody has searched their thresholds. Raises ``Problem`` for a file that cannot be what
     ``twin tune`` wrote.
     """
     from twin.cli.policy_files import found_policies
@@ -76,11 +80,32 @@ def baseline(place: str, plant: Plant, utilisation: float, variant: str) -> Base
     found, path = _fixed(place, plant, utilisation, variant), rules_path(find_plant(place))
     if policies := found_policies(find_plant(place)):
         found = replace(found, point=found.point.model_copy(update={"policies": policies}))
-    if not path.is_file():
-        return found
-    thresholds, doubt = _thresholds(path, place, plant, utilisation, variant)
+    thresholds: dict[str, dict[str, float]] = {}
+    doubt = ""
+    if path.is_file():
+        thresholds, doubt = _thresholds(path, place, plant, utilisation, variant)
+    if thresholds or not doubt:  # else none is used, and that is said already
+        doubt = "; ".join(one for one in (doubt, _untuned_rules(place, drivers, thresholds)) if one)
     point = found.point.model_copy(update={"thresholds": thresholds})
     return Baseline(point, "; ".join(one for one in (found.doubt, doubt) if one))
+
+
+def _untuned_rules(
+    place: str, drivers: Sequence[str], thresholds: Mapping[str, Mapping[str, float]]
+) -> str:
+    """That rules which are to drive have thresholds of their own still; empty where none has."""
+    from twin.plugins import find_controller
+
+    factories = {name: find_controller(name) for name in drivers}
+    missing = [
+        name
+        for name, factory in factories.items()
+        if getattr(factory, "thresholds", ()) and getattr(factory, "rule", name) not in thresholds
+    ]
+    if not missing:
+        return ""
+    advice = f"to search them: twin tune {shlex.quote(place)} --rules"
+    return f"nobody has searched the thresholds of {', '.join(missing)} for this plant; {advice}"
 
 
 def _thresholds(

@@ -145,6 +145,27 @@ def test_thresholds_are_kept_beside_the_plant_and_given_to_the_rules(
     assert len(quick_rules) == 4 * 6
 
 
+def test_rules_that_nobody_has_tuned_are_a_doubt_where_they_drive(
+    demo: Path, quick: list[tuple[Any, ...]], quick_rules: list[tuple[Any, ...]]
+) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    plant = load_plant(str(demo))
+
+    def doubt(*drivers: str) -> str:
+        return baseline(str(demo), plant, 0.8, "nominal", drivers).doubt
+
+    assert doubt() == doubt("fixed", "always_on") == ""
+    assert "the thresholds of timeout, rules for this plant" in doubt("fixed", "timeout", "rules")
+    twin("tune", demo, "--rules", "--utilisation", 0.8)
+    assert doubt("timeout", "rules") == ""
+    path = demo / "plant.rules.json"
+    tuned = json.loads(path.read_text())
+    del tuned["points"]["0.8"]["timeout"]
+    path.write_text(json.dumps(tuned))
+    assert doubt("full_pace", "pi") == ""
+    assert "the thresholds of timeout for" in doubt("full_pace", "timeout")
+
+
 def test_thresholds_of_another_plant_file_are_not_used(
     demo: Path, quick_rules: list[tuple[Any, ...]]
 ) -> None:
