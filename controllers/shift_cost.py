@@ -22,7 +22,6 @@ from twin.objective import Objective, Stocks, Used
 from twin.protocols import Controller
 from twin.state import LineState
 
-
 QUARTER_S = 900.0
 
 
