@@ -34,7 +34,7 @@ from benchmarks.anchor_lines import Machine, serial_plant
 from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S, STEP_CYCLES
 from controllers.env.schema import DECISION_S
 from controllers.env.stable_baselines import LineVecEnv
-from controllers.env.vector import LineVectorEnv
+from controllers.env.vector import WORLDS, LineVectorEnv
 from controllers.training.learning import SHIFTS, new_model
 from controllers.training.lines import scaled, training_lines
 from controllers.training.settings import PpoSpec, Settings
@@ -160,7 +160,7 @@ def ppo(rounds: int) -> list[dict[str, Any]]:
         for n in SIDE_BY_SIDE
         for paired in (False, True)
     }
-    for number in range(rounds + 1):  # the first one makes worlds, and fills the caches
+    for number in range(rounds + 1):  # the first one fills the caches
         print(f"ppo: round {number} of {rounds}", file=sys.stderr)
         for contender in contenders.values():
             contender.round()
@@ -182,6 +182,8 @@ class Trainer:
     def __init__(self, n: int, chosen: PpoSpec, fixed: TunedPoint, *, paired: bool) -> None:
         settings = Settings(ppo=chosen, paired=paired)
         self._lines = training_lines("machining_line", n, settings, fixed)
+        for begun in range(0, WORLDS, n):  # worlds are made once, whatever comes after
+            self._lines.lines.reset(seed=begun)
         self._lines.seed(SHIFTS)
         first = scaled(self._lines.schema, fixed.setpoints)
         torch.set_num_threads(THREADS)

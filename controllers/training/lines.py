@@ -1,11 +1,11 @@
 """The lines that a policy is trained on, as stable-baselines3 takes them, with what training alone needs.
 
-Four things are added to the environment. An action may count from the setpoints of `fixed`, and reach so far
+Five things are added to the environment. An action may count from the setpoints of `fixed`, and reach so far
 from them only. What `fixed` costs with the same luck can be taken
 off the reward (``paired``): a breakdown that no controller could help then costs nothing. The end of a shift
 ends what is learned: what it leaves is priced in the objective, and the time left is among the observations,
-so there is nothing beyond to hope for (Pardo et al., Time limits in reinforcement learning, ICML 2018). And
-what is shown is kept for the training range.
+so there is nothing beyond to hope for (Pardo et al., Time limits in reinforcement learning, ICML 2018). To be
+away from `fixed` has a small price. And what is shown is kept for the training range.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ TIME_OUT = ".standby_after_s"
 class TrainingLines(LineVecEnv):
     """``n`` lines of a plant. An action of -1 to 1 asks for ``centre`` plus or minus ``reach`` (both scaled).
 
+    What is asked beyond the limits is not counted as being away from ``base``, of which ``effort`` is the price.
     ``rival``, lines with the same luck, is driven by ``base`` beside them; its rewards are taken off. ``infos``
     of shifts that have ended then have ``saved_eur``, by the objective.
     """
@@ -42,10 +43,12 @@ class TrainingLines(LineVecEnv):
         reach: float,
         base: NDArray[np.float32],
         rival: LineVectorEnv | None,
+        effort: float,
     ) -> None:
         super().__init__(lines)
         self.schema: Schema = lines.schema
         self._centre, self._reach, self._rival = centre, np.float32(reach), rival
+        self._effort, self._away = effort, np.zeros(lines.num_envs, dtype=np.float32)
         self._base = np.tile(base, (lines.num_envs, 1))
         self.is_between_shifts = True  # lines can be kept at any moment
         self.seen = Seen(lines.num_envs, len(self.schema.observation))
@@ -66,11 +69,14 @@ class TrainingLines(LineVecEnv):
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Keep what is asked: so far from the centre."""
-        super().step_async(np.clip(self._centre + self._reach * actions, -1.0, 1.0))
+        asked = np.clip(self._centre + self._reach * actions, -1.0, 1.0)
+        self._away = (((asked - self._base) / self._reach) ** 2).sum(axis=1)
+        super().step_async(asked)
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # fmt: skip
         """One decision of each line, and of its rival."""
         observation, rewards, over, infos = super().step_wait()
+        rewards = rewards - np.float32(self._effort) * self._away
         if self._rival is not None:
             _, base_rewards, _, _, told = self._rival.step(self._base)
             rewards = rewards - base_rewards.astype(np.float32)
@@ -125,6 +131,7 @@ def training_lines(
         reach=1.0 if authority is None else 2.0 * authority,
         base=base,
         rival=lines.beside() if settings.paired else None,
+        effort=settings.effort,
     )
 
 

@@ -92,12 +92,16 @@ class WorldsSpec(Spec):
 class Settings(Spec):
     """All of it.
 
-    ``paired``: what `fixed` costs with the same luck is taken off each reward. ``judged_shifts``: on so many
+    ``paired``: what `fixed` costs with the same luck is taken off each reward. ``effort`` is the price of being
+    away from `fixed`, for each decision and setpoint the square of the share of the way that is allowed: in most
+    situations nothing is to be gained, luck alone would lead away, and scrap would pay for it; a hundredth of an
+    order's price is little against what a late line gains (assumption). ``judged_shifts``: on so many
     each policy is compared with `fixed` in the end; a shift's saving scatters by some EUR, mostly by scrap.
     """
 
     worlds: WorldsSpec = WorldsSpec()
     paired: bool = True
+    effort: NotNegative = 0.01
     judged_shifts: AtLeastOne = 240
     ppo: PpoSpec = PpoSpec()
     sac: SacSpec = SacSpec()

@@ -59,8 +59,17 @@ class Task:
     def facts(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be this run's."""
         own = {"rl": (), "residual": ("residual",), "bc": ("cloning",)}[self.method]
-        used = {*own} if self.method == "bc" else {*own, self.algorithm, "paired"}
-        unused = {"judged_shifts", "paired", "ppo", "sac", "residual", "cloning", "note"} - used
+        used = {*own} if self.method == "bc" else {*own, self.algorithm, "effort", "paired"}
+        unused = {
+            "effort",
+            "judged_shifts",
+            "paired",
+            "ppo",
+            "sac",
+            "residual",
+            "cloning",
+            "note",
+        } - used
         plant = load_plant(self.plant)
         return {
             "plant": plant.name,

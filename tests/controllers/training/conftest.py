@@ -36,6 +36,7 @@ def make_task(plant: str, tmp_path: Path) -> Callable[..., Any]:
         sac=SacSpec(lines=8, begin_after=128, kept=4096, gradient_steps=1, network=(16, 16)),
         cloning=CloningSpec(rounds=2, shifts=1, epochs=5, network=(16,)),
         judged_shifts=2,
+        effort=0.0,
     )
     fixed = untuned(load_plant(plant))
     fixed.setpoints["wash.standby_after_s"] = 60.0

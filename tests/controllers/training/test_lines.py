@@ -61,6 +61,21 @@ def test_what_is_saved_is_the_sum_of_the_rewards_and_the_difference_to_the_const
     assert any(info["saved_eur"] != 0.0 for info in infos)
 
 
+def test_to_be_away_from_the_constants_has_its_price(make_task: Callable[..., Task]) -> None:
+    free = make_task("t")
+    dear = make_task("t", settings=free.settings.model_copy(update={"effort": 0.5}))
+    asked = np.random.default_rng(2).uniform(-1, 1, (N, 12)).astype(np.float32)
+    asked[:, 0] = np.abs(asked[:, 0])  # the takt's low end is nearer than that
+    rewards = []
+    for task in (free, dear):
+        lines = _lines(task)
+        lines.reset()
+        rewards.append(lines.step(asked)[1])
+    is_standby = [field.name.endswith(".standby") for field in lines.schema.action]
+    within = np.where(is_standby, np.maximum(asked, 0.0), asked)  # awake is the low end
+    assert rewards[0] - rewards[1] == pytest.approx(0.5 * (within**2).sum(axis=1), abs=1e-4)
+
+
 def test_a_residual_reaches_as_far_as_its_authority(make_task: Callable[..., Task]) -> None:
     task = make_task("t")
     lines = _lines(task)
