@@ -23,6 +23,7 @@ def record(message: str = "lost", **extra: object) -> logging.LogRecord:
 
 
 def test_a_line_is_one_object_with_its_time_in_utc() -> None:
+    TURN.set(None)  # whatever another test of this process has left there
     line = JsonLines({"run": "r-1"}).format(record("lost\nand found", silent_s=2.5))
     assert "\n" not in line
     assert json.loads(line) == {
@@ -45,6 +46,7 @@ def test_a_fault_has_its_traceback() -> None:
 
 
 async def test_the_turn_follows_into_threads_and_tasks_and_no_further() -> None:
+    TURN.set(None)
     lines = JsonLines()
 
     def seen() -> object:

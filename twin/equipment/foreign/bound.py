@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from twin.equipment.opcua_types import node_id
 from twin.equipment.plc import PlcMode
 from twin.signals import Signal
 
+ASKED_FOR_TIME, ASKED_AGAIN_S = 6, 0.5
+"""How often a server is asked what time it is before it counts as one that does not know."""
 _OWN_WORD = {
     "control.mode": float(PlcMode.AUTO),
     "control.permit_remote": 1.0,
@@ -92,7 +95,20 @@ def epoch_before(now: datetime, starts_at_h: float, utc_offset_h: float) -> date
 
 
 async def server_times(client: Client) -> tuple[datetime | None, datetime | None]:
-    """When the server was started and what time it is there, as far as it says so."""
+    """When the server was started and what time it is there, as far as it says so.
+
+    One that has just begun may take a second or two before it tells the time.
+    """
+    started, now = await _times(client)
+    for _ in range(ASKED_FOR_TIME - 1):
+        if now is not None:
+            break
+        await asyncio.sleep(ASKED_AGAIN_S)
+        started, now = await _times(client)
+    return started, now
+
+
+async def _times(client: Client) -> tuple[datetime | None, datetime | None]:
     ids = (ua.ObjectIds.Server_ServerStatus_StartTime, ua.ObjectIds.Server_ServerStatus_CurrentTime)
     parameters = ua.ReadParameters()
     parameters.NodesToRead = [
