@@ -59,8 +59,8 @@ class LoopLines(VecEnv):
     """A `LineEnv` for stable-baselines3, whose actions of -1 to 1 add up to ``reach`` half ranges to a base."""
 
     def __init__(self, env: LineEnv, make_base: Callable[[Line], Controller], reach: float) -> None:
-        super().__init__(1, env.observation_space, env.action_space)
         self._env, self._make_base = env, make_base
+        super().__init__(1, env.observation_space, env.action_space)
         self.schema: Schema = env.schema
         self._reach = np.array([0.5 * reach * (f.hi - f.lo) for f in env.schema.action])
         self._unused = np.zeros(len(env.schema.action))

@@ -33,7 +33,7 @@ WAYS: dict[str, dict[str, tuple[float, float, bool]]] = {
         "gae_lambda": (0.9, 1.0, False),
         "clip": (0.1, 0.3, False),
         "spread": (0.05, 0.5, True),
-        "entropy": (1e-5, 1e-2, True),
+        "entropy": (0.0, 1e-2, False),
     },
     "sac": {
         "learning_rate": (5e-5, 2e-3, True),
