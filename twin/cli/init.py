@@ -43,7 +43,7 @@ def command(
     draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
     draft.mkdir()
     try:
-        kinds = ["yaml", "truth.yaml", "fixed.json", "rules.json"]
+        kinds = ["yaml", "truth.yaml", "fixed.json", "rules.json", "training.json"]
         kinds += [f"{name}{SUFFIX}" for name in found_policies(plant_folder() / f"{template}.yaml")]
         for kind in kinds:
             source = plant_folder() / f"{template}.{kind}"

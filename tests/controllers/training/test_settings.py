@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controllers.training.settings import Settings, settings_of, settings_path
-from twin.config import PlantError
+from twin.config import PlantError, load_plant, plant_names
 
 
 def test_what_stands_beside_a_plant_replaces_the_defaults(plant: str) -> None:
@@ -42,3 +42,8 @@ def test_changes_are_checked_too() -> None:
     assert Settings().changed({"ppo": {"clip": 0.1}}).ppo.clip == 0.1
     with pytest.raises(ValueError, match="learning_rate"):
         Settings().changed({"sac": {"learning_rate": -1.0}})
+
+
+@pytest.mark.parametrize("name", plant_names())
+def test_what_ships_is_sound_and_names_scenarios_of_its_plant(name: str) -> None:
+    assert set(settings_of(name).worlds.scenarios) <= set(load_plant(name).scenarios)
