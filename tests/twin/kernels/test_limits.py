@@ -59,4 +59,6 @@ def test_nothing_is_granted_beyond_validity_or_faster_than_the_rate(
     value, why = granted(asked, active, LIMITS, 0.05, elapsed_us, False)
     assert -4.0 <= value <= 5.0
     assert abs(value - active) <= 0.05 * elapsed_us / 1e6 * (1.0 + 1e-9) + 1e-15
-    assert (why == FREE) == (value == asked)
+    within = all(LIMITS[n] <= asked <= LIMITS[n + 1] for n in (0, 2, 4))
+    # A rate that allows no way back leaves a value where it is, beyond its limit, as it was asked for.
+    assert (why == FREE) == (value == asked and within)
