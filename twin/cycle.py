@@ -190,6 +190,10 @@ class Twin(Protocol):
         """Counters and meters by signal name, read at the state's own time."""
         ...
 
+    def energy_kwh(self) -> float:
+        """The meter ``line.energy_kwh`` alone, for who looks at it often."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:

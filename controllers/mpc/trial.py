@@ -77,7 +77,7 @@ class Trial:
             asked |= standby_setpoints(self.cells, plan, k)
             fork.advance(asked, self.situation.time_s + (k + 1) * self.block_s)
             if k < blocks - 1 and not (self.tariff.is_flat and self.peak is None):
-                kwh.append(fork.meters()["line.energy_kwh"])
+                kwh.append(fork.energy_kwh())
         after = fork.meters()
         kwh += [after["line.energy_kwh"]] * (blocks + 1 - len(kwh))
         total += self.tariff.electricity_eur(np.array(kwh))

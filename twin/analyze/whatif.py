@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from twin.cycle import Event
 from twin.kernels.draws import WHAT_IF
@@ -20,25 +21,34 @@ from twin.state import LineState
 class Fork:
     """A twin that may be driven freely: nothing that is done to it reaches the live one."""
 
-    def __init__(self, simulator: Engine, reader: TagReader, state: LineState) -> None:
+    def __init__(
+        self, simulator: Engine, table: Sequence[float], reader: TagReader, state: LineState
+    ) -> None:
         self._simulator = simulator
+        self._table = table
         self._reader = reader
         self.state = state
 
     def advance(self, setpoints: Mapping[str, float], until_s: float) -> Sequence[Event]:
         """Apply setpoints now and run to ``until_s``."""
+        if self._simulator.table is not self._table:  # another fork has used it last
+            self._simulator.table = self._table
         return self._simulator.advance(self.state, setpoints, until_s)
 
     def meters(self) -> Mapping[str, float]:
         """All tags of the twin by name."""
-        values = self._reader.read(self.state, NO_CONTROL).tolist()
+        values = self._reader.read(_on_lists(self.state), NO_CONTROL).tolist()
         return {
             signal.name: value for signal, value in zip(self._reader.signals, values, strict=True)
         }
 
+    def energy_kwh(self) -> float:
+        """The tag ``line.energy_kwh`` alone, for those who look often."""
+        return self._reader.energy_kwh(self.state)
+
 
 class Forks:
-    """Makes forks of one line's live twin."""
+    """Makes forks of one line's live twin; they share an engine, which keeps nothing of them."""
 
     def __init__(
         self, line: Line, reader: TagReader, choice: EngineChoice | str = EngineChoice.SIMPY
@@ -46,6 +56,7 @@ class Forks:
         self._line = line
         self._reader = reader
         self._choice = choice
+        self._engine: Engine | None = None
 
     def fork(self, live: LineState, world: int) -> Fork:
         """A copy of the live twin in the what-if world ``world``; disturbances stay as they are.
@@ -56,9 +67,20 @@ class Forks:
             msg = f"there is no what-if world {world}: number them from 0"
             raise ValueError(msg)
         state = live.copy()
-        line = self._line
+        line, table = self._line, present(self._line, live)
         fresh_luck(WHAT_IF + world, state.now_s, state.floats, state.ints, line.c, line.k)
-        return Fork(engine(line, present(line, live), self._choice), self._reader, state)
+        if self._engine is None:
+            self._engine = engine(line, table, self._choice)
+        return Fork(self._engine, table, self._reader, self._engine.own(state))
+
+
+def _on_lists(state: LineState) -> LineState:
+    """The same on lists, from which single numbers are read faster."""
+    floats: Any = state.floats
+    ints: Any = state.ints
+    if isinstance(floats, list):
+        return state
+    return LineState(state.now_s, floats.tolist(), ints.tolist())
 
 
 def ahead(line: Line, state: LineState, lasts_s: float) -> list[float]:

@@ -116,6 +116,10 @@ class CompiledSimulator:
         """Bring what holds outside at this instant into a fresh state: orders, disturbances."""
         Simulator(self.line, self.table).prime(state)
 
+    def own(self, state: LineState) -> LineState:
+        """A copy on arrays, see `as_arrays`."""
+        return as_arrays(state)
+
     def _empty(self, rows: list[Row]) -> None:
         """Take the journal's rows off the desk."""
         desk = self._desk

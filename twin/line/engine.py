@@ -50,6 +50,10 @@ class Engine(Protocol):
         """Bring what holds outside at this instant into a fresh state: orders, disturbances."""
         ...
 
+    def own(self, state: LineState) -> LineState:
+        """A copy on the storage that this engine moves without converting it: lists or arrays."""
+        ...
+
 
 def engine(
     line: Line, table: Sequence[float], choice: EngineChoice | str = EngineChoice.AUTO

@@ -120,6 +120,10 @@ class Simulator:
         calendar = _Calendar(self, state)
         self.happen(len(self.line.elements) - 1, state.now_s, state, calendar)
 
+    def own(self, state: LineState) -> LineState:
+        """A copy on lists."""
+        return LineState(state.now_s, list(state.floats), list(state.ints))
+
     def happen(self, e: int, now: float, state: LineState, calendar: _Calendar) -> None:
         """What is due at an element happens, and all that follows from it at this instant."""
         self._happen(e, now, state.floats, state.ints, self._c, self._k, self.table, calendar)

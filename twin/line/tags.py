@@ -7,6 +7,7 @@ tags of the PLC (mode, permit, echo) come last.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,6 +160,13 @@ def zones(line: Line, n: int) -> int:
     return len([q for q in model.states if q.name.startswith("zone_")])
 
 
+def _energy_kwh(f: Sequence[float], e: int, now: float) -> float:
+    """What an element has used by now: booked so far, and its power since."""
+    a = e * s.E_FLOATS
+    energy = math.fsum(f[a + s.ENERGY_KWH : a + s.ENERGY_KWH + s.N_STATES])
+    return energy + f[a + s.POWER_KW] * (now - f[a + s.BOOKED_S]) / 3600.0
+
+
 class TagReader:
     """Reads the true values of all tags from a state, in the order of ``line_signals``."""
 
@@ -187,10 +195,8 @@ class TagReader:
             gas += totals[1]
             power += totals[2]
         for e in self._customs:
-            own = f[e * s.E_FLOATS : (e + 1) * s.E_FLOATS]
-            energy += math.fsum(own[s.ENERGY_KWH : s.ENERGY_KWH + s.N_STATES])
-            energy += own[s.POWER_KW] * (now - own[s.BOOKED_S]) / 3600.0
-            power += own[s.POWER_KW]
+            energy += _energy_kwh(f, e, now)
+            power += f[e * s.E_FLOATS + s.POWER_KW]
         at = k[s.K_LINE_I]
         good, scrap, released = i[at + s.GOOD], i[at + s.LINE_SCRAPPED], i[at + s.RELEASED]
         values += [good, scrap, released, i[at + s.ORDERED], released - good - scrap]
@@ -206,6 +212,13 @@ class TagReader:
         values += control
         return np.array(values, dtype=np.float64)
 
+    def energy_kwh(self, state: LineState) -> float:
+        """The tag ``line.energy_kwh`` alone: the same sum in the same order."""
+        energy = 0.0
+        for e in (*range(1, self._n_stations + 1), *self._customs):
+            energy += _energy_kwh(state.floats, e, state.now_s)
+        return energy
+
     def _station(
         self, n: int, f: list[float], i: list[int], k: tuple[int, ...], now: float, out: list[float]
     ) -> tuple[float, float, float]:
@@ -214,8 +227,7 @@ class TagReader:
         state, since = i[b + s.STATE], now - f[a + s.BOOKED_S]
         times = f[a + s.TIME_S : a + s.TIME_S + s.N_STATES]
         times[state] += since
-        energy = math.fsum(f[a + s.ENERGY_KWH : a + s.ENERGY_KWH + s.N_STATES])
-        energy += f[a + s.POWER_KW] * since / 3600.0
+        energy = _energy_kwh(f, e, now)
         gas = f[a + s.GAS_KWH] + f[a + s.GAS_KW] * since / 3600.0
         slot = i[b + s.SLOT]
         part = i[k[s.K_PART_I] + slot * s.P_INTS] if slot >= 0 else 0
