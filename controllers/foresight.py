@@ -51,7 +51,8 @@ class Foreseeing(Mpc):
         return super().decide(replace(situation, fork=self._fork))
 
     def _fork(self, _world: int) -> Twin:
-        return Fork(self._future, self._reader, self._plant_now().copy())
+        state = self._future.own(self._plant_now())
+        return Fork(self._future, self._future.table, self._reader, state)
 
     def _outlook(self, situation: Situation, holds: Holds) -> Outlook:
         """Where a plan starts from; how long a broken station will stay down is known."""

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.mpc.outlook import Outlook
 from controllers.mpc.peak import PER_HOUR, PeakCharge
@@ -88,6 +89,7 @@ class LineLayer:
         n, blocks = len(cells), self._blocks
         ready = np.zeros((blocks, n), dtype=int)
         flows: list[list[int]] = []
+        wakes = np.zeros((blocks, n), dtype=int)
         drawn_kwh: list[dict[int, float]] = [{} for _ in range(blocks)]
         for k in range(blocks):
             row, price = [], float(tariff.blocks[k])
@@ -98,7 +100,7 @@ class LineLayer:
                 ready[k, m] = milp.add_variable(lo, hi, gap_eur, integer=whole)
                 wake_eur = price * (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
                 wake_eur += cell.spec.restart_scrap_parts * prices.scrap_eur
-                wake = milp.add_variable(0.0, 1.0, max(wake_eur, 1e-4))
+                wake = wakes[k, m] = milp.add_variable(0.0, 1.0, max(wake_eur, 1e-4))
                 before = {} if k == 0 else {int(ready[k - 1, m]): 1.0}
                 asleep = -1.0 if k == 0 and outlook.awake[m] else 0.0
                 milp.add_constraint({wake: 1.0, int(ready[k, m]): -1.0, **before}, lo=asleep)
@@ -106,7 +108,7 @@ class LineLayer:
                 worth_eur = rates[m].margin_eur * (1.0 - DELAY * k)
                 worth_eur -= (price - tariff.later) * rates[m].busy_kwh
                 most = able * cell.availability * self._block_s / rates[m].cycle_s
-                flow = self._flow(milp, cell, most, worth_eur, int(ready[k, m]), wake)
+                flow = self._flow(milp, cell, most, worth_eur, int(ready[k, m]), wakes[: k + 1, m])
                 row.append(flow)
                 drawn_kwh[k] |= {
                     int(ready[k, m]): (cell.idle_kw - cell.standby_kw) * hours,
@@ -158,12 +160,26 @@ class LineLayer:
                     milp.add_constraint(terms | {later: -sign}, hi=room)
 
     def _flow(
-        self, milp: MilpProblem, cell: Cell, most: float, worth_eur: float, ready: int, wake: int
+        self,
+        milp: MilpProblem,
+        cell: Cell,
+        most: float,
+        worth_eur: float,
+        ready: int,
+        wakes: NDArray[np.int_],
     ) -> int:
-        """Parts of one station in one block, ``most`` if it is ready all the time."""
+        """Parts of one station in one block, ``most`` if it is ready all the time.
+
+        ``wakes`` are the changes to ready up to this block: a warm-up takes from the block in which it
+        begins, and from those after it while it lasts.
+        """
         parts = milp.add_variable(0.0, most, -worth_eur)
-        lost = most * min(cell.warm_up_s / self._block_s, 1.0)
-        milp.add_constraint({parts: 1.0, ready: -most, wake: lost}, hi=0.0)
+        terms = {parts: 1.0, ready: -most}
+        for ago, wake in enumerate(wakes[::-1].tolist()):
+            share = min(cell.warm_up_s / self._block_s - ago, 1.0)
+            if share > 0.0:
+                terms[wake] = most * share
+        milp.add_constraint(terms, hi=0.0)
         return parts
 
     def _buffers(

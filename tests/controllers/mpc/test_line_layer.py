@@ -129,6 +129,14 @@ def test_the_status_tells_how_far_the_bound_is(blocks: int) -> None:
     assert plan.status in {f"highs: solved, within {n} % of the bound" for n in (0, 1)}
 
 
+def test_a_warm_up_of_a_block_and_a_half_leaves_half_of_the_second_block() -> None:
+    slow = tuple(replace(c, warm_up_s=450.0) for c in cells(1))
+    start = outlook(1, 0.0, awake=False, filled=1e3)
+    plan = layer().solve(slow, start, (Rate(30.0, 2.0),), PRICES, flat(0.2, BLOCKS))
+    assert woken_in(plan, 0) == 0
+    assert plan.parts[:3, 0] == pytest.approx([0.0, 5.0, 10.0])
+
+
 # --- peak ------------------------------------------------------------------------------------
 
 
