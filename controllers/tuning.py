@@ -236,10 +236,11 @@ def proposal(plant: Plant) -> dict[str, float]:
     recipe = untuned(plant)
     objective = Objective.of(plant)
     part = per_part_at(cells, recipe.setpoints)
-    price = float(plant.energy.adders_eur_per_mwh) + float(
-        np.mean(plant.energy.tariffs_eur_per_mwh[plant.energy.tariff])
+    prices = Prices(
+        objective.usual_eur_per_mwh * 1e-3,
+        objective.wip_eur_per_part,
+        objective.backlog_eur_per_part,
     )
-    prices = Prices(price * 1e-3, objective.wip_eur_per_part, objective.backlog_eur_per_part)
     takt_lo_s = plant.source.takt_s.operator[0]
     point = OperatingPoint(cells, takt_lo_s).solve(
         cells,

@@ -16,6 +16,11 @@ SHIFTS_PER_YEAR = 500
 """Over how many shifts the yearly demand charge is spread: two shifts on 250 days; assumption."""
 
 
+def _usual_eur_per_mwh(plant: Plant) -> float:
+    tariff = plant.energy.tariffs_eur_per_mwh[plant.energy.tariff]
+    return sum(tariff) / len(tariff) + float(plant.energy.adders_eur_per_mwh)
+
+
 @dataclass(frozen=True, slots=True)
 class Used:
     """What a window of plant time took and gave."""
@@ -56,6 +61,8 @@ class Objective:
     edge_cost_eur: Mapping[str, float]
     tool_budget_eur_per_part: float
     tool_excess_factor: float
+    usual_eur_per_mwh: float
+    """Electricity, at the mean of the plant's tariff: what it is taken to cost where nobody tells."""
     peak_eur_per_kw: float
     """Demand charge of one shift for each kW of its highest quarter of an hour."""
 
@@ -76,6 +83,7 @@ class Objective:
                 float(plant.tooling.budget_eur_per_part) if plant.tooling is not None else 0.0
             ),
             tool_excess_factor=plant.tooling.excess_factor if plant.tooling is not None else 1.0,
+            usual_eur_per_mwh=_usual_eur_per_mwh(plant),
             peak_eur_per_kw=float(plant.energy.demand_charge_eur_per_kw_year) / SHIFTS_PER_YEAR,
         )
 

@@ -27,7 +27,7 @@ from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, stan
 from controllers.mpc.process_layer import process_layers
 from controllers.mpc.reasons import ContinuousLayer, Course, explained
 from controllers.mpc.station_layer import StationLayer
-from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of
+from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of, refuse_idle_moves
 from controllers.mpc.tariff import BlockPrices, block_prices
 from controllers.mpc.trial import WORLDS, Trial
 from twin.config import TunedPoint
@@ -92,6 +92,7 @@ class Mpc:
         plant = line.plant
         self._plant = plant
         self._nominal = self._cells = cells_of(line)
+        refuse_idle_moves(line, self._cells)
         self._moving = tuple(m for m, cell in enumerate(self._cells) if cell.mvs)
         self._objective = Objective.of(plant)
         self._block_s, self._blocks = plant.control.line_period_s, blocks
@@ -243,7 +244,8 @@ class Mpc:
         carried = {held(plan, holds, self._block_s).key for plan in never_dearer_than}
         plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans), carried)
         memory.plan, memory.planned_s = plan, situation.time_s
-        memory.plan_status = f"{fresh.status}; kept {plan.status}"
+        doubt = f"{FALLBACK} {tariff.doubt}; " if tariff.doubt else ""
+        memory.plan_status = f"{doubt}{fresh.status}; kept {plan.status}"
         asleep = (
             []
             if plan.dozes

@@ -100,9 +100,9 @@ class _Statement:
         """What the plant shows, by what the model calls it."""
         self._seen = {q.name: q for q in visible(model)}
         self._step_s = self._time_between()
-        objective = Objective.of(plant)
-        lost = objective.wip_eur_per_part
-        lost -= float(plant.source.blank_kg) * objective.scrap_eur_per_kg
+        self._objective = Objective.of(plant)
+        lost = self._objective.wip_eur_per_part
+        lost -= float(plant.source.blank_kg) * self._objective.scrap_eur_per_kg
         made = float(plant.demand.capacity_good_parts_per_h) * self._step_s / 3600.0
         self._lost_eur = max(lost * made, 1e-3)
 
@@ -290,11 +290,9 @@ class _Statement:
 
     def _prices(self) -> dict[str, float]:
         """EUR of a kilowatt over one step, at the mean of the plant's tariff."""
-        energy = self._line.plant.energy
-        tariff = energy.tariffs_eur_per_mwh[energy.tariff]
-        mean = sum(tariff) / len(tariff) + float(energy.adders_eur_per_mwh)
         kwh = 1e-3 * self._step_s / 3600.0
-        return {"power_kw": max(mean, 1.0) * kwh, "gas_kw": float(energy.gas_eur_per_mwh) * kwh}
+        electricity = max(self._objective.usual_eur_per_mwh, 1.0) * kwh
+        return {"power_kw": electricity, "gas_kw": self._objective.gas_eur_per_mwh * kwh}
 
     def _values(self, x: Floats, setpoints: Mapping[str, float]) -> dict[str, float]:
         """Outputs and states at a state and setpoints, the others at their reference."""

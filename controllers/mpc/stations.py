@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.break_even import break_even_s
-from twin.config import StationSpec
+from twin.config import PlantError, StationSpec
 from twin.cycle import Situation
 from twin.line import schema as s
 from twin.line.model import Line
@@ -130,12 +130,12 @@ class Prices:
 def prices_of(
     objective: Objective, situation: Situation, blank_kg: float, added_kg: float
 ) -> Prices:
-    """Prices of this moment; an unknown electricity price is taken as 100 EUR/MWh.
+    """Prices of this moment; an unknown electricity price is the usual one of the plant.
 
     ``blank_kg`` is what a part weighs where it enters, ``added_kg`` what the stations add to it.
     """
     price = situation.observation["env.price_eur_per_mwh"]
-    energy = price if not math.isnan(price) else 100.0
+    energy = objective.usual_eur_per_mwh if math.isnan(price) else price
     worth = objective.wip_eur_per_part + added_kg * objective.material_eur_per_kg
     scrap = worth - (blank_kg + added_kg) * objective.scrap_eur_per_kg
     # A negative price must not make waste worth while.
@@ -191,6 +191,28 @@ def cells_of(line: Line) -> tuple[Cell, ...]:
             )
         )
     return tuple(found)
+
+
+def refuse_idle_moves(line: Line, cells: tuple[Cell, ...]) -> None:
+    """Raise ``PlantError`` for a setpoint on which no output of its station's model depends.
+
+    Nothing would say where it should be: a solver would leave it wherever it began.
+    """
+    for cell in cells:
+        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
+        middle = 0.5 * (cell.lo + cell.hi)
+        for n, mv in enumerate(cell.mvs):
+            found = set()
+            for value in (cell.lo[n], middle[n], cell.hi[n]):
+                u = np.where(np.arange(len(middle)) == n, value, middle)
+                found.add(cell.model.numbers()(x, u, cell.d, cell.p))
+            if len(found) == 1 and cell.hi[n] > cell.lo[n]:
+                at = ("stations", line.plant.row(cell.e - 1), "setpoints", mv)
+                message = f"station {cell.name!r}: no output of {cell.spec.model} depends on {mv}"
+                error = PlantError(
+                    at, message, "leave it out, or give its operator limits no width"
+                )
+                raise line.plant.located(error)
 
 
 @dataclass(frozen=True, slots=True)

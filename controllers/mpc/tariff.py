@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ class BlockPrices:
 
     blocks: NDArray[np.float64]
     later: float
+    doubt: str = ""
+    """Why these are no forecast's, if they are not."""
 
     @property
     def is_flat(self) -> bool:
@@ -61,7 +63,8 @@ def block_prices(
     """
     mean = forecast.mean.get(PRICE)
     if mean is None or not np.all(np.isfinite(mean)):
-        return flat(now_eur_per_kwh, blocks)
+        why = "no forecast" if mean is None else "the forecast has gaps"
+        return replace(flat(now_eur_per_kwh, blocks), doubt=f"prices: {why}, that of now is taken")
     eur_per_kwh = np.maximum(mean, LEAST_EUR_PER_MWH) * 1e-3
     step_s, end_s = forecast.step_s, blocks * block_s
     means = [

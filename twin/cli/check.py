@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from twin.equipment.foreign.live_check import Row
 
 NAME = "check"
+BUILT = "mpc"
+"""The controller that is built too: what it has to refuse is told here, and not at the line."""
 NEEDS_ARGUMENTS = False
 EXAMPLES = """\b
 Examples:
@@ -47,7 +49,7 @@ def command(
     insecure: options.Insecure = False,
     as_json: options.Json = False,
 ) -> None:
-    """Validate a plant file with its truth, and build the line."""
+    """Validate a plant file with its truth, and build the line and its MPC."""
     import asyncio
     import json
 
@@ -82,6 +84,7 @@ def _described(shift: Shift) -> dict[str, Any]:
     from twin.config import find_plant, load_truth
     from twin.line.model import build_line
     from twin.line.tags import line_signals
+    from twin.plugins import find_controller
     from twin.signals import Role
 
     plant, path = shift.plant, find_plant(shift.place)
@@ -94,6 +97,7 @@ def _described(shift: Shift) -> dict[str, Any]:
         for scenario in plant.scenarios.values():
             build_line(plant, truth, mismatch=scenario.model_mismatch)
     tuned = baseline(shift.place, plant, shift.demanded, shift.variant)
+    find_controller(BUILT)(shift.nominal_line, tuned.point)
     return {
         "plant": plant.name,
         "title": plant.title,

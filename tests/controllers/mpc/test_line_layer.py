@@ -85,7 +85,11 @@ def test_a_block_has_the_mean_of_its_prices_and_later_is_what_the_shift_has_left
 
 def test_without_a_forecast_and_for_negative_prices() -> None:
     none = Forecast(300.0, {}, {}, {})
-    assert block_prices(none, 0.0, 0.1, BLOCK_S, 12, 1e4).blocks.tolist() == [0.1] * 12
+    gaps = forecast(*[100.0] * 20, *[float("nan")] * 4)
+    for unknown, why in ((none, "no forecast"), (gaps, "gaps")):
+        found = block_prices(unknown, 0.0, 0.1, BLOCK_S, 12, 1e4)
+        assert found.blocks.tolist() == [0.1] * 12
+        assert why in found.doubt
     assert block_prices(forecast(*[-20.0] * 24), 0.0, 0.1, BLOCK_S, 12, 1e4).later == 1e-3
 
 
