@@ -15,6 +15,8 @@ side 64 and 256. The lines are
 time the environment takes (``env_share``, adapter included); on 64 and 256 lines, by themselves and with the
 tuned constants driving as many lines beside them (``paired``).
 
+``policy``: how long a policy takes to answer and how close the exported graph is, by ``benchmarks.policy_inference``.
+
 Contenders take turns; each figure is the median of its rounds.
 """
 
@@ -32,6 +34,7 @@ import torch
 
 from benchmarks.anchor_lines import Machine, serial_plant
 from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S, STEP_CYCLES
+from benchmarks.policy_inference import inference
 from controllers.env.schema import DECISION_S
 from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import WORLDS, LineVectorEnv
@@ -208,7 +211,11 @@ class Trainer:
         self.shares.append(self._env_s / took_s)
 
 
-PARTS: dict[str, Callable[[int], Any]] = {"env_steps_per_cpu_s": env_steps, "ppo": ppo}
+PARTS: dict[str, Callable[[int], Any]] = {
+    "env_steps_per_cpu_s": env_steps,
+    "ppo": ppo,
+    "policy": lambda _rounds: [inference()],
+}
 """What is measured, by its key in the JSON."""
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -70,7 +73,7 @@ def exported(task: Task, actor: Actor, schema: Schema, role: RoleSpec) -> Traine
             steps=actor.steps,
             threads=THREADS,
             versions=facts["versions"],
-            git_commit="",
+            git_commit=source_commit(),
         ),
         activation=actor.activation,
         squash=actor.squash,
@@ -89,6 +92,18 @@ def exported(task: Task, actor: Actor, schema: Schema, role: RoleSpec) -> Traine
     bundle.write(task.folder / BUNDLE)
     digest = weights_sha256(actor.network)
     return Trained(task.seed, actor.steps, digest, str(task.folder / BUNDLE), evaluation)
+
+
+def source_commit() -> str:
+    """The commit that this package is run from, ``-dirty`` if files differ; empty where there is no checkout."""
+    git, here = shutil.which("git"), Path(__file__).parent
+    if git is None or not any((folder / ".git").exists() for folder in here.parents):
+        return ""
+    asked = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    told = subprocess.run(  # noqa: S603  (nothing of it comes from outside)
+        [git, "-C", str(here), *asked], capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() if told.returncode == 0 else ""
 
 
 def held(fixed: TunedPoint) -> dict[str, float]:

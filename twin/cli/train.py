@@ -31,6 +31,7 @@ TRAINING = "controllers.training"
 EXTRA = {"torch": "torch", "stable_baselines3": "stable-baselines3", "gymnasium": "gymnasium", "onnx": "onnx", "onnxruntime": "onnxruntime", "tensorboard": "tensorboard", "optuna": "optuna"}  # fmt: skip
 CONTROLLERS, ALGORITHMS, BASES = ("rl", "residual", "bc"), ("ppo", "sac"), ("fixed", "mpc")
 RESULTS = "training.json"
+STEPS = 2_000_000
 KEPT_EVERY_S = 1.0
 """How often the bars move, seconds."""
 
@@ -48,8 +49,12 @@ def command(
     ] = None,
     algo: Annotated[str, typer.Option(metavar="NAME", help="ppo or sac.")] = "ppo",
     steps: Annotated[
-        int, typer.Option(min=1, max=10**9, help="Decisions to learn from, each seed; bc: see its settings.")
-    ] = 2_000_000,
+        int | None,
+        typer.Option(
+            min=1, max=10**9, show_default=f"{STEPS}",
+            help="Decisions to learn from, each seed; not for bc, whose settings say how many lessons.",
+        ),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Policies, from seeds 1 on.")] = 1,
     utilisation: options.Utilisation = None,
     workers: options.Workers = None,
@@ -84,6 +89,9 @@ def command(
     _need_extra(*(name for name in EXTRA if name != "optuna" or tune))
     pick(controller, CONTROLLERS, "controller to train")
     pick(algo, ALGORITHMS, "algorithm")
+    if controller == "bc" and steps is not None:
+        msg = "bc learns from lessons of the MPC, not from so many --steps"
+        raise Problem("usage", msg, 'NAME.training.json says how many: {"cloning": {"shifts": 4}}')
     shift = Shift(options.chosen_plant(plant), utilisation=utilisation)
     shift.check()
     found = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
@@ -105,7 +113,7 @@ def command(
     run = _Run(shift, folder.resolve(), resume=resume)
     common = {"plant": shift.place, "method": controller, "algorithm": algo, "settings": settings}
     common["fixed"] = fixed
-    tasks = run.tasks(common, range(1, seeds + 1), steps, keep_every)
+    tasks = run.tasks(common, range(1, seeds + 1), steps or STEPS, keep_every)
     if tune:
         done = importlib.import_module(f"{TRAINING}.search").search(tasks[0], tune, run.folder)
         _tell(done, f"settings: {done['path']}", as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +131,10 @@ def test_a_plain_policy_holds_the_time_outs_that_it_was_trained_with(
     from controllers.policy.bundle import read_bundle
 
     made = plain.train(make_task("t", method="rl", steps=1024))
-    role = read_bundle(Path(made.bundle)).manifest.role
+    manifest = read_bundle(Path(made.bundle)).manifest
+    role, commit = manifest.role, manifest.training.git_commit
+    is_checkout = (Path(__file__).parents[3] / ".git").exists()
+    assert bool(re.fullmatch(r"[0-9a-f]{40}(-dirty)?", commit)) == is_checkout
     assert role.base is None
     assert role.held["wash.standby_after_s"] == 60.0
     assert {name.rsplit(".", 1)[1] for name in role.held} == {"standby_after_s"}

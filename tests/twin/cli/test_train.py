@@ -54,12 +54,13 @@ def test_without_the_extra_one_line_says_what_to_install(
     ("options", "says"),
     [
         (["--algo", "dqn"], "no algorithm 'dqn'"),
+        (["--controller", "bc", "--steps", "9"], "not from so many --steps"),
         (["--controller", "mpc"], "no controller to train 'mpc'"),
         (["--controller", "residual", "--base", "rl"], "no base 'rl'"),
         (["--utilisation", "7"], "a share of the capacity"),
         (["--resume"], "nothing to go on with|to go on with"),
     ],
-    ids=["algorithm", "controller", "base", "utilisation", "resume"],
+    ids=["algorithm", "steps", "controller", "base", "utilisation", "resume"],
 )
 def test_bad_input_is_refused_before_anything_is_written(
     plant: Path, options: list[str], says: str
