@@ -111,14 +111,13 @@ class MilpProblem:
         node_limit: int = 10_000,
         gap: float = 0.01,
         start: Floats | None = None,
-        time_limit_s: float | None = None,
     ) -> Solution:
         """Return the best solution found within ``node_limit`` nodes, or to a relative ``gap``.
 
-        ``start`` is a known solution, the shifted plan for instance, to begin with. A
-        ``time_limit_s`` makes the result depend on the machine; without it, it never does.
+        ``start`` is a known solution, the shifted plan for instance, to begin with. There is no limit in
+        wall time, so the result never depends on the machine.
         """
-        highs = self._loaded(node_limit, gap, time_limit_s)
+        highs = self._loaded(node_limit, gap)
         if start is not None:
             known = _hs.HighsSolution()
             known.col_value = vector(start, len(self._cost), "start").tolist()
@@ -130,7 +129,7 @@ class MilpProblem:
             highs.run()
         return self._judged(highs)
 
-    def _loaded(self, node_limit: int, gap: float, time_limit_s: float | None) -> Any:
+    def _loaded(self, node_limit: int, gap: float) -> Any:
         lp = _hs.HighsLp()
         lp.num_col_, lp.num_row_ = len(self._cost), len(self._row_lo)
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = self._cost, self._lo, self._hi
@@ -151,8 +150,6 @@ class MilpProblem:
             "mip_rel_gap": gap,
             "mip_max_nodes": node_limit,
         }
-        if time_limit_s is not None:
-            options["time_limit"] = time_limit_s
         for name, value in options.items():
             if highs.setOptionValue(name, value) != _hs.HighsStatus.kOk:
                 raise ProblemError(f"HiGHS does not take {name} = {value!r}")

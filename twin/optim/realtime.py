@@ -23,7 +23,7 @@ import casadi
 import numpy as np
 
 from twin.optim.numeric import NumericFunction
-from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, Solution, Status, vector
+from twin.optim.result import FEASIBILITY_TOLERANCE, Floats, Solution, Status
 from twin.optim.smooth import Bounds, Expression, SmoothProblem
 
 __all__ = ["OcpStages", "RealTimeSqp"]
@@ -145,7 +145,6 @@ class RealTimeSqp:
         self,
         x0: Bounds,
         p: Bounds | None = None,
-        multipliers: Floats | None = None,
         *,
         iterations: int = 3,
         damping: float = 0.0,
@@ -158,7 +157,7 @@ class RealTimeSqp:
         """
         problem = self.problem
         x, parameters = problem.start(x0), problem.parameters(p)
-        lam = vector(0.0 if multipliers is None else multipliers, problem.m, "multipliers")
+        lam = np.zeros(problem.m)
         name = solver or self.solvers[0]
         at = _At(x, lam, np.zeros(problem.n), *self._model(x, parameters, lam))
         sigma, status, reason, done = 0.0, Status.ITERATION_LIMIT, "SQP: iteration limit", 0
