@@ -12,22 +12,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from controllers.mpc.edge_budget import EdgeMemory
 from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
-from controllers.mpc.line_layer import BLOCKS, LineLayer, Rate
+from controllers.mpc.line_layer import BLOCKS, LineLayer
 from controllers.mpc.operating_point import OperatingPoint, Point
 from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
 from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
 from controllers.mpc.process_layer import process_layers
+from controllers.mpc.progress import carried_by, progress_of
+from controllers.mpc.rates import fastest_s, rates_at
 from controllers.mpc.reasons import ContinuousLayer, Course, explained
 from controllers.mpc.station_layer import StationLayer
-from controllers.mpc.stations import Prices, cells_of, per_part_at, prices_of, refuse_idle_moves
+from controllers.mpc.stations import (
+    Prices,
+    cells_of,
+    per_part_at,
+    prices_of,
+    refuse_idle_moves,
+)
 from controllers.mpc.tariff import BlockPrices, block_prices
 from controllers.mpc.trial import WORLDS, Trial
 from twin.config import TunedPoint
@@ -40,16 +46,10 @@ from twin.solves import Solve
 
 FALLBACK = "fallback:"
 """How the status begins of a part whose solve was not usable."""
-PROGRESS_EUR = 0.3
-"""Worth of carrying one part through the whole line beyond the energy it takes: time in hand against
-the breakdowns to come; assumption."""
-RESERVE = 1.25
-"""When the time left is less than this many times what the open orders need, beside their way
-through the line, an order missed is what counts."""
 EDGE_SAFETY = 0.96
 """Share of the tuned setpoints' edges that the operating point may plan with; assumption."""
-FASTEST = 0.82
-"""How fast a station may catch up in a plan: share of its steady cycle; assumption."""
+SLOW = 0.5
+"""Who warms up for longer than this share of a block is missed when work comes early; assumption."""
 RUSH_BLOCKS = 0.5
 """Orders that come at once are an event if they take longer than this many blocks at the fastest
 takt; assumption."""
@@ -116,6 +116,7 @@ class Mpc:
         self._continuous: tuple[ContinuousLayer, ...] = (*self._ovens, *self._processes)
         # What a conveyor empties lies outside the flow model of the per-part stations.
         carried = {st.takes_from for st in plant.stations if st.step_s is not None}
+        self._carried = carried_by(plant)
         room = {b.name: float(b.capacity) for b in plant.buffers if b.name not in carried}
         self._buffers = tuple(room)
         self._steady: dict[str, float] = {}
@@ -205,20 +206,39 @@ class Mpc:
             point = memory.point
         memory.point = point
         tariff = self._tariff(situation, prices)
-        rates = self._rates(situation, prices, point, tariff)
+        rates = rates_at(self._cells, situation, point, tariff)
         self._steady = self._steady_setpoints(point)
         holds = memory.holds
         outlook = self._outlook(situation, holds)
         pace_most_s = max(self._pace_most_s(situation), point.pace_s)
+        progress = progress_of(
+            self._cells,
+            fastest_s(self._cells, rates, point),
+            situation.observation,
+            self._shift_s - situation.time_s % self._shift_s,
+            (outlook.blocked_blocks * self._block_s).tolist(),
+            prices.backlog_eur,
+            self._carried,
+        )
         peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
         fresh = self._line.solve(
-            self._cells, outlook, rates, prices, tariff, peak, self._grid.other_kw(situation)
+            self._cells,
+            outlook,
+            rates,
+            prices,
+            tariff,
+            peak,
+            self._grid.other_kw(situation),
+            progress,
         )
         pace_s = max(point.pace_s, self._takt_lo_s)
         always_on = all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on")
+        slow = (m for m, c in enumerate(self._cells) if c.warm_up_s > SLOW * self._block_s)
+        needed = frozenset((*slow, *progress.behind))
         plans = [
             fresh,
             replace(fresh, dozes=True, status="dozing"),
+            replace(fresh, dozes=True, keeps=needed, status="dozing but for the needed"),
             all_ready(self._blocks, len(self._cells), pace_s, "steady pace"),
             always_on,
         ]
@@ -239,6 +259,7 @@ class Mpc:
             self._block_s,
             peak,
             self._steady,
+            progress,
             self.worlds,
         )
         carried = {held(plan, holds, self._block_s).key for plan in never_dearer_than}
@@ -266,13 +287,10 @@ class Mpc:
     def _pace_most_s(self, situation: Situation) -> float:
         """The slowest pace that still makes the open orders before the shift ends."""
         missing = self._missing(situation)
-        return 1e4 if missing < 1.0 else self._left_s(situation) / missing
-
-    def _is_late(self, situation: Situation, pace_s: float) -> bool:
-        """Whether the open orders need what time is left, asleep as the line may be."""
-        way_s = sum(cell.warm_up_s for cell in self._cells) + pace_s * len(self._cells)
-        work_s = RESERVE * pace_s * self._missing(situation) + way_s
-        return work_s > self._left_s(situation)
+        if missing < 1.0:
+            return 1e4
+        # Asked for a pace that is out of reach by far, the steady pace would have no answer at all.
+        return max(self._left_s(situation) / missing, 0.5 * self._takt_lo_s)
 
     def _budget_eur(self, situation: Situation) -> float:
         """What edges may cost per part from here on, in the model's own money.
@@ -288,33 +306,6 @@ class Mpc:
         parts_most = self._left_s(situation) / pace_s
         share = memory.edges.see(self._cells, situation.observation, self._tools_eur, parts_most)
         return self._tuned_part.edges_eur * EDGE_SAFETY * share
-
-    def _rates(
-        self, situation: Situation, prices: Prices, point: Point, tariff: BlockPrices
-    ) -> tuple[Rate, ...]:
-        """What a part earns at each station: its own readiness for one pace, and its progress."""
-        late = self._is_late(situation, point.pace_s)
-        progress = prices.backlog_eur if late else PROGRESS_EUR
-        rates = []
-        for m, cell in enumerate(self._cells):
-            own_s = point.pace_s / cell.share
-            ready_kw = cell.idle_kw - cell.standby_kw
-            margin = tariff.later * ready_kw * own_s / 3600.0
-            cycle_s, busy_kwh = self._part(situation, m, point)
-            if m in self._stations:
-                cycle_s = own_s * cell.availability * FASTEST
-            rates.append(Rate(cycle_s, margin + progress / len(self._cells), busy_kwh))
-        return tuple(rates)
-
-    def _part(self, situation: Situation, m: int, point: Point) -> tuple[float, float]:
-        """Cycle of a part at the steady point, and its electricity beyond waiting for as long, kWh."""
-        cell = self._cells[m]
-        x, z = np.zeros(len(cell.model.states)), point.z[m]
-        u = cell.lo + z * (cell.hi - cell.lo)
-        y = cell.model.numbers()(x, u, cell.disturbances(situation), cell.p)
-        cycle_s = float(y[0] * cell.ratio(situation, "last_cycle_s"))
-        energy_kwh = float(y[1] * cell.ratio(situation, "last_energy_kwh"))
-        return cycle_s, energy_kwh - cell.idle_kw * cycle_s / 3600.0
 
     def _outlook(self, situation: Situation, holds: Holds) -> Outlook:
         """Where a plan starts from."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from controllers.mpc.line_layer import Rate
 from controllers.mpc.peak import GridMemory, PeakCharge, into_quarter_s, peak_charge
+from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell
 from twin.config import Plant
 from twin.cycle import Situation

@@ -7,7 +7,7 @@ asleep once it sleeps. The equipment does not enforce this; whoever gives orders
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -78,4 +78,4 @@ def held(plan: LinePlan, holds: Holds, block_s: float) -> LinePlan:
     ready = plan.ready.copy()
     for m, hold in holds.items():
         ready[: hold.blocks(block_s), m] = hold.ready
-    return LinePlan(ready, plan.parts, plan.takt_s, plan.status, plan.dozes)
+    return replace(plan, ready=ready)

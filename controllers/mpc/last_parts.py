@@ -45,9 +45,12 @@ def rests(
     """Standby setpoints for the end of the work, where the plan has no say; none while orders are open.
 
     A station that sleeps and has no part before it is left to the plan: it is not woken for what may
-    happen.
+    happen. So is the whole line while somebody is down: the last parts then come when the repair is over,
+    which the plan knows of.
     """
     seen = situation.observation
+    if any(seen[f"{cell.name}.state"] == s.DOWN for cell in cells):
+        return {}
     released = seen["line.released_count"] - seen["line.scrap_count"]
     if seen["line.ordered_count"] - released > 0.5:
         return {}

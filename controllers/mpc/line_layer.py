@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,8 @@ from numpy.typing import NDArray
 from controllers.mpc.outlook import Outlook
 from controllers.mpc.peak import PER_HOUR, PeakCharge
 from controllers.mpc.plans import LinePlan, all_ready
+from controllers.mpc.progress import Progress, to_come
+from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell, Prices
 from controllers.mpc.tariff import BlockPrices
 from twin.optim.milp import MilpProblem
@@ -41,16 +42,6 @@ WHOLE_BLOCKS = 4
 """Blocks in which a station is either ready or not; later ones may be planned in part."""
 GAP = 0.01
 NODES = 200
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rate:
-    """A station at the steady pace: its fastest useful cycle, and what a part earns beyond cost."""
-
-    cycle_s: float
-    margin_eur: float
-    busy_kwh: float = 0.0
-    """Electricity of a part beyond what the station draws waiting for as long."""
 
 
 class LineLayer:
@@ -79,6 +70,7 @@ class LineLayer:
         tariff: BlockPrices,
         peak: PeakCharge | None = None,
         other_kw: float = 0.0,
+        progress: Progress | None = None,
     ) -> LinePlan:
         """The best plan found; its status is HiGHS's own word. Everybody ready if none is usable.
 
@@ -120,6 +112,8 @@ class LineLayer:
             if cell.is_held:
                 self._hold(milp, cell, ready[:, m].tolist(), bool(outlook.awake[m]))
         self._buffers(milp, cells, flows, outlook)
+        if progress is not None and progress.stages:
+            self._progress(milp, progress, flows)
         if peak is not None:
             rest_kw = sum(cell.standby_kw for cell in cells) + other_kw
             _charge_peak(milp, peak, drawn_kwh, rest_kw * hours)
@@ -181,6 +175,30 @@ class LineLayer:
                 terms[wake] = most * share
         milp.add_constraint(terms, hi=0.0)
         return parts
+
+    def _progress(self, milp: MilpProblem, progress: Progress, flows: list[list[int]]) -> None:
+        """The parts that come to their end by the end of the shift, bound by each stage.
+
+        Counted from what the stage furthest behind would reach at its best, so that the term is near
+        nothing at the optimum and the gap still means something.
+        """
+        block_s, blocks = self._block_s, self._blocks
+        after_s = progress.left_s - blocks * block_s
+        reach = [
+            past + to_come(stage, progress.left_s)
+            for stage, past in zip(progress.stages, progress.past, strict=True)
+        ]
+        best = min(reach)
+        made = milp.add_variable(-math.inf, 0.0, -progress.eur_per_part)
+        for stage, past in zip(progress.stages, progress.past, strict=True):
+            if not stage.cells:
+                continue  # what no station here has a part in goes on by itself
+            terms = {made: 1.0}
+            for k in range(blocks):
+                counts = min(max(progress.left_s / block_s - k, 0.0), 1.0)
+                if counts > 0.0:
+                    terms |= {flows[k][m]: -counts for m in stage.cells}
+            milp.add_constraint(terms, hi=past + to_come(stage, after_s) - best)
 
     def _buffers(
         self,

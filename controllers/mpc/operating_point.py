@@ -20,8 +20,9 @@ prices: what a defect and an edge are worth against a kilowatt-hour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ HEAD = 7
 """Parameters of a solve that stand before those of the stations."""
 POWER_SCALE_KW, HIGHEST = 10.0, 1e4
 """Scale of the power above the highest so far, and its bound in that scale: far above any line."""
+HURRY = 0.5
+"""A pace that no line keeps, as a share of its fastest takt: asked for it, the line does what it can."""
 BINDS = 1e-5
 """Smallest multiplier that counts, in the problem's own scaling: IPOPT leaves less at limits that do not bind."""
 OVER_FACTOR, BAD_EUR = 200.0, 300.0
@@ -56,6 +59,8 @@ class Point:
     cost_eur: float
     usable: bool
     solve: Solve
+    fastest_s: float = math.inf
+    """The pace that it would keep if all orders were late."""
 
     @property
     def status(self) -> str:
@@ -72,6 +77,7 @@ class OperatingPoint:
         self._cells = cells
         self._scale_s = max(takt_lo_s, 1.0)
         self._warm: Solution | None = None
+        self._hurried: Solution | None = None
         n_u = sum(len(cell.mvs) for cell in cells)
         n_d = sum(len(cell.d) for cell in cells)
         x = unknowns("x", 4 + n_u + charges_peak)
@@ -158,12 +164,19 @@ class OperatingPoint:
             p += [cycle, energy, cell.idle_kw, cell.standby_kw]
         for d in disturbances:
             p += d.tolist()
-        start = [1.2, 0.0, 0.0, 0.0, *self._middle]
-        solution = self._problem.solve(start, p, self._warm)
-        if not solution.usable:
-            solution = self._problem.solve(start, p)
+        solution = self._solved(p, self._warm)
         self._warm = solution if solution.usable else None
-        return self._point(solution, max(pace_most_s, 1.0))
+        p[1:3] = prices.backlog_eur, HURRY * self._scale_s
+        hurried = self._solved(p, self._hurried)
+        self._hurried = hurried if hurried.usable else None
+        point = self._point(solution, max(pace_most_s, 1.0))
+        fastest = float(hurried.x[0]) * self._scale_s if hurried.usable else point.pace_s
+        return replace(point, fastest_s=min(fastest, point.pace_s))
+
+    def _solved(self, p: Sequence[float], warm: Solution | None) -> Solution:
+        start = [1.2, 0.0, 0.0, 0.0, *self._middle]
+        solution = self._problem.solve(start, p, warm)
+        return solution if solution.usable else self._problem.solve(start, p)
 
     def _point(self, solution: Solution, pace_most_s: float) -> Point:
         z, at = [], 4

@@ -20,7 +20,7 @@ class Outlook:
 
     awake: NDArray[np.bool_]
     blocked_blocks: NDArray[np.float64]
-    """Blocks (with fractions) for which a station is expected to stay down."""
+    """Blocks (with fractions) for which a station is expected to stay down, or to warm up."""
     levels: Mapping[str, float]
     open_orders: float
     holds: Holds = field(default_factory=dict)
@@ -40,9 +40,11 @@ def outlook_of(
     awake = np.array([state not in (s.STANDBY, s.OFF) for state in states])
     down_blocks = np.zeros(len(cells))
     for m, (cell, state) in enumerate(zip(cells, states, strict=True)):
+        since_s = time_s - observation[f"{cell.name}.state_since_s"]
         if state == s.DOWN:
-            since_s = observation[f"{cell.name}.state_since_s"]
-            down_blocks[m] = repair_left_s(cell, time_s - since_s) / block_s
+            down_blocks[m] = repair_left_s(cell, since_s) / block_s
+        elif state == s.WARM_UP:
+            down_blocks[m] = max(cell.warm_up_s - since_s, 0.0) / block_s
     levels = {name: observation[f"{name}.level"] for name in buffers}
     released = observation["line.released_count"] - observation["line.scrap_count"]
     open_orders = observation["line.ordered_count"] - released

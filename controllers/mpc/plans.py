@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ class LinePlan:
 
     A station that is not ready sleeps whatever comes. In a plan that ``dozes`` it sleeps as soon as
     it has nothing to do and wakes by itself when it has; those that are ready doze off after their
-    break-even time.
+    break-even time, and those that it ``keeps`` awake not at all: who is furthest behind, or warms up slowly,
+    would be missed when a repair ends early.
     """
 
     ready: NDArray[np.bool_]
@@ -25,17 +26,19 @@ class LinePlan:
     takt_s: float
     status: str
     dozes: bool = False
+    keeps: frozenset[int] = frozenset()
 
     def shifted(self, blocks: int) -> LinePlan:
         """What is left of the plan so many blocks later; the last block is repeated."""
         last = len(self.ready) - 1
         then = np.minimum(np.arange(last + 1) + blocks, last)
-        return LinePlan(self.ready[then], self.parts[then], self.takt_s, "shifted", self.dozes)
+        return replace(self, ready=self.ready[then], parts=self.parts[then], status="shifted")
 
     @property
     def key(self) -> bytes:
         """Equal for plans that ask for the same."""
-        return self.ready.tobytes() + np.float64(self.takt_s).tobytes() + bytes([self.dozes])
+        how = bytes([self.dozes, *sorted(self.keeps)])
+        return self.ready.tobytes() + np.float64(self.takt_s).tobytes() + how
 
 
 def all_ready(blocks: int, stations: int, takt_s: float, status: str) -> LinePlan:
@@ -56,7 +59,7 @@ def staggered(plan: LinePlan, awake: NDArray[np.bool_], at_once: int = 1) -> Lin
         waking = np.flatnonzero(ready[k] & ~before)
         ready[k, waking[at_once:]] = False
     status = f"{plan.status}, staggered"
-    return LinePlan(ready, plan.parts, plan.takt_s, status, plan.dozes)
+    return replace(plan, ready=ready, status=status)
 
 
 def distinct(plans: Iterable[LinePlan]) -> list[LinePlan]:
@@ -76,6 +79,7 @@ def standby_setpoints(cells: tuple[Cell, ...], plan: LinePlan, k: int) -> dict[s
         dozes = plan.dozes and not cell.is_held  # a station's own time-out knows no minimum
         ready, (soonest_s, never_s) = plan.ready[k, m], cell.spec.standby_after_s.operator
         after_s = cell.break_even_s if ready else soonest_s
+        after_s = never_s if m in plan.keeps else after_s
         after_s = min(max(after_s, soonest_s), never_s) if dozes else never_s
         asked[f"{cell.name}.standby_after_s"] = after_s
         asked[f"{cell.name}.standby"] = 0.0 if ready or dozes else 1.0

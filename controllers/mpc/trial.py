@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.mpc.line_layer import Rate
 from controllers.mpc.peak import PeakCharge
 from controllers.mpc.plans import LinePlan, standby_setpoints
+from controllers.mpc.progress import Progress
+from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell, Prices
 from controllers.mpc.tariff import BlockPrices
 from twin.cycle import Situation
@@ -37,6 +38,7 @@ class Trial:
     """The demand charge; None where there is none."""
     steady: Mapping[str, float]
     """Process setpoints of the operating point."""
+    progress: Progress
     worlds: int = WORLDS
 
     def best(self, plans: list[LinePlan], carried: Collection[bytes] = ()) -> LinePlan:
@@ -72,13 +74,21 @@ class Trial:
         before = fork.meters()
         kwh = [before["line.energy_kwh"]]
         blocks = len(plan.ready)
+        now_s, missed_eur = self.situation.time_s, None
         for k in range(blocks):
             asked = {"line.takt_s": plan.takt_s, **self.steady} if k == 0 else {}
             asked |= standby_setpoints(self.cells, plan, k)
-            fork.advance(asked, self.situation.time_s + (k + 1) * self.block_s)
+            if missed_eur is None and (k + 1) * self.block_s >= self.progress.left_s:
+                fork.advance(asked, now_s + self.progress.left_s)
+                missed_eur, asked = self.progress.missed_eur(fork.meters(), 0.0), {}
+            fork.advance(asked, now_s + (k + 1) * self.block_s)
             if k < blocks - 1 and not (self.tariff.is_flat and self.peak is None):
                 kwh.append(fork.energy_kwh())
         after = fork.meters()
+        if missed_eur is None:
+            rest_s = self.progress.left_s - blocks * self.block_s
+            missed_eur = self.progress.missed_eur(after, rest_s)
+        total += missed_eur
         kwh += [after["line.energy_kwh"]] * (blocks + 1 - len(kwh))
         total += self.tariff.electricity_eur(np.array(kwh))
         if self.peak is not None:

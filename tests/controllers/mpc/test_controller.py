@@ -69,7 +69,7 @@ def test_no_decision_drives_more_hours_than_eight_worlds_of_three_plans() -> Non
                 drives += 1
                 return total - plan.takt_s
 
-        trial = Counting(situation, (), (), None, None, 300.0, None, {})  # type: ignore[arg-type]
+        trial = Counting(situation, (), (), None, None, 300.0, None, {}, None)  # type: ignore[arg-type]
         assert trial.best(plans) is plans[-1]
         assert drives <= DRIVES
 
@@ -156,7 +156,7 @@ def test_always_on_and_the_plan_of_last_time_see_as_many_worlds_as_any_that_is_k
             # In the first two worlds those that are carried are the dearest by far, in the others the cheapest.
             return total + (plan.takt_s if world < 2 else -100.0 * plan.takt_s)
 
-    trial = Counting(situation, (), (), None, None, 300.0, None, {})  # type: ignore[arg-type]
+    trial = Counting(situation, (), (), None, None, 300.0, None, {}, None)  # type: ignore[arg-type]
     for count in range(5, 9):
         seen.clear()
         plans = [all_ready(2, 1, 50.0 + n, "x") for n in range(count)]
@@ -182,7 +182,9 @@ def test_a_replan_soon_after_planning_does_not_jump_ahead() -> None:
             return super().shifted(blocks)
 
     for since_s, blocks in ((30.0, 0), (300.0, 1)):
-        mpc._memory.plan = Shifting(old.ready, old.parts, old.takt_s, old.status, old.dozes)
+        mpc._memory.plan = Shifting(
+            old.ready, old.parts, old.takt_s, old.status, old.dozes, old.keeps
+        )
         mpc._memory.planned_s = last.time_s - since_s
         mpc.decide(with_orders(last, 41.0 * len(asked) + 41.0))
         assert asked[-1] == blocks

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from controllers.mpc.holds import Hold, SwitchMemory, held
-from controllers.mpc.line_layer import LineLayer, Rate
+from controllers.mpc.line_layer import LineLayer
 from controllers.mpc.outlook import Outlook
 from controllers.mpc.peak import GridMemory, PeakCharge, peak_charge
 from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered
+from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell, Prices, cells_of
 from controllers.mpc.tariff import PRICE, BlockPrices, block_prices, flat
 from tests.twin.analyze.in_step import nominal, observed

@@ -1,0 +1,101 @@
+"""What is left of a shift: which stage counts, and what a part more is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controllers.mpc.line_layer import LineLayer
+from controllers.mpc.outlook import Outlook
+from controllers.mpc.progress import Progress, progress_of, stages_of
+from controllers.mpc.rates import Rate
+from controllers.mpc.stations import Cell, Prices, cells_of
+from controllers.mpc.tariff import flat
+from tests.twin.analyze.in_step import nominal
+
+CYCLES_S = [50.0, 60.0, 50.0, 40.0, 40.0]
+BACKLOG_EUR = 20.0
+
+
+def cells() -> tuple[Cell, ...]:
+    return cells_of(nominal("machining_line"))
+
+
+def meters(good: float, levels: tuple[float, ...], ordered: float = 400.0) -> dict[str, float]:
+    """A line whose stations are all empty."""
+    found = {f"{cell.name}.part_id": 0.0 for cell in cells()}
+    names = [cell.takes_from for cell in cells()]
+    found |= {f"{name}.level": level for name, level in zip(names, levels, strict=True)}
+    return found | {"line.good_count": good, "line.wip": sum(levels), "line.ordered_count": ordered}
+
+
+def progress(
+    good: float, levels: tuple[float, ...], left_s: float, down_s: float = 0.0
+) -> Progress:
+    stands_s = [0.0, down_s, 0.0, 0.0, 0.0]
+    return progress_of(cells(), CYCLES_S, meters(good, levels), left_s, stands_s, BACKLOG_EUR)
+
+
+def test_parts_are_through_a_stage_when_they_lie_behind_it() -> None:
+    found = progress(100.0, (4.0, 3.0, 2.0, 1.0, 0.0), 7200.0)
+    assert found.past == (106.0, 103.0, 101.0, 100.0, 100.0)
+
+
+def test_stations_that_take_from_one_buffer_are_one_stage_with_their_paces_added() -> None:
+    one, other, *_ = cells()
+    beside = (one, replace(other, takes_from=one.takes_from))
+    (stage,) = stages_of(beside, [60.0, 30.0])
+    assert stage.cells == (0, 1)
+    assert stage.cycle_s == pytest.approx(20.0)
+
+
+def test_only_the_stage_that_is_furthest_behind_counts() -> None:
+    found = progress(100.0, (4.0, 10.0, 0.0, 0.0, 0.0), 7200.0)
+    assert found.behind == (1,)  # the slowest, and all before it lies ready
+    at_end = found.missed_eur(meters(160.0, (4.0, 10.0, 0.0, 0.0, 0.0)), 3600.0)
+    washed = found.missed_eur(meters(160.0, (4.0, 9.0, 1.0, 0.0, 0.0)), 3600.0)
+    turned = found.missed_eur(meters(160.0, (3.0, 11.0, 0.0, 0.0, 0.0)), 3600.0)
+    assert washed < at_end  # milling has made one more
+    assert turned == pytest.approx(at_end)
+
+
+def test_a_part_more_is_worth_its_order_only_where_the_order_may_be_missed() -> None:
+    assert progress(390.0, (1.0,) * 5, 20_000.0).eur_per_part < 0.01
+    late = progress(10.0, (1.0,) * 5, 7200.0)
+    assert late.eur_per_part == pytest.approx(BACKLOG_EUR, rel=1e-3)
+    between = progress(300.0, (0.0,) * 5, 7000.0).eur_per_part
+    assert 1.0 < between < 19.0
+    assert progress(300.0, (0.0,) * 5, 7000.0, down_s=1000.0).eur_per_part > between
+
+
+def test_what_is_missed_falls_by_what_a_part_is_worth() -> None:
+    found = progress(300.0, (0.0,) * 5, 7000.0)
+    costs = [found.missed_eur(meters(good, (0.0,) * 5), 7000.0) for good in (299.5, 300.5)]
+    assert costs[0] - costs[1] == pytest.approx(found.eur_per_part, rel=1e-3)
+    assert all(cost >= 0.0 for cost in costs)
+
+
+def test_a_line_without_such_stations_has_nothing_to_weigh() -> None:
+    found = progress_of((), [], {"line.ordered_count": 5.0}, 3600.0, [], BACKLOG_EUR)
+    assert (found.eur_per_part, found.missed_eur({}, 0.0)) == (0.0, 0.0)
+
+
+def test_the_plan_lets_those_sleep_who_bring_no_order_nearer() -> None:
+    """The second of two stations is down for the hour: the first has filled the buffer and rests."""
+    row = cells()[:2]
+    rates = (Rate(50.0, 0.01), Rate(60.0, 0.01))
+    stands = progress_of(
+        row, [50.0, 60.0], meters(100.0, (4.0, 10.0, 0.0, 0.0, 0.0)), 14_400.0, [0.0, 7200.0], BACKLOG_EUR
+    )  # fmt: skip
+    room = {cell.takes_from: 10.0 for cell in row}
+    layer = LineLayer(room, row[0].takes_from, 50.0, 300.0, 12)
+    levels = {row[0].takes_from: 4.0, row[1].takes_from: 10.0}
+    outlook = Outlook(np.array([True, True]), np.array([0.0, 24.0]), levels, 200.0)
+    plan = layer.solve(
+        row, outlook, rates, Prices(0.2, 5.0, BACKLOG_EUR), flat(0.2, 12), progress=stands
+    )
+    assert not plan.ready[:, 0].any()
+    assert math.isclose(plan.parts.sum(), 0.0, abs_tol=1e-6)
