@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from twin.store import audit_chain, audit_rows
 from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
+from twin.store.audit_head import SUFFIX, HeadFile, heads
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
@@ -64,8 +65,14 @@ class Audit:
         """What was wrong with the file when it was opened; for the operator."""
         if read_only:
             self._database = _open_for_reading(path)
+            self._head = None
         else:
             self._database, self.warning = _open(path)
+            self._head = HeadFile(path, lambda head: audit_chain.holds(self._database, head))
+            if not self.warning and self._head.missing:
+                self.warning = (
+                    f"{path}: rows are gone: its chain lacks the head {self._head.missing}"
+                )
         if self.warning:
             log.warning("%s", self.warning)
         self.last_sequence = self._newest("select max(sequence) from intents")
@@ -183,6 +190,8 @@ class Audit:
                 self.flush()
         finally:
             self._database.close()
+            if self._head is not None:
+                self._head.close()
 
     def __enter__(self) -> Self:
         return self
@@ -213,13 +222,14 @@ class Audit:
     def verify(self, expected: str = "") -> list[Finding]:
         """All that is wrong with the audit; see ``audit_check`` and ``audit_chain``.
 
-        ``expected`` is a head of the chain that was noted earlier. Others may write meanwhile: what is
+        ``expected`` is a head of the chain that was noted earlier, elsewhere. Others may write meanwhile: what is
         looked at is the audit at one instant.
         """
         database = self._settled()
+        awaited = [*heads(self._path), expected]  # before the rows: the chain may only be longer
         database.execute("begin")
         try:
-            broken = audit_chain.breaks(database, expected)
+            broken = audit_chain.breaks(database, awaited)
             return [Finding(one.where, one.text) for one in broken] + audit_findings(database)
         finally:
             database.execute("rollback")
@@ -283,6 +293,8 @@ class Audit:
             if database.in_transaction:
                 database.execute("rollback")
             raise
+        if self._head is not None:
+            self._head.note(*audit_chain.newest(database))
         self._waiting.clear()
         self._dropped = 0
         if self.trouble:
@@ -302,7 +314,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, str]:
         if isinstance(error, sqlite3.OperationalError) and not _malformed(error):
             msg = f"{path}: cannot be opened: {error}"
             raise StoreError(msg) from error
-        warning = set_aside(path, ("-wal", "-shm"), str(error))
+        warning = set_aside(path, ("-wal", "-shm", SUFFIX), str(error))
         return _connect(path), warning
 
 
