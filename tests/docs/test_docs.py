@@ -82,7 +82,7 @@ def test_the_blocks_of_a_page_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("TAKTTWIN_LOCKS", str(tmp_path))
     monkeypatch.setenv("TAKTTWIN_KEYS", str(tmp_path / "keys"))
     workshop, blocks = Workshop(page, tmp_path), blocks_of(page)
     for block in blocks:
