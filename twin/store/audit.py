@@ -79,13 +79,10 @@ class Audit:
         """Number of the last intent, 0 before the first; numbering goes on from here."""
         self.last_cycle = self._newest("select max(number) from cycles")
         """Number of the last recorded cycle, 0 before the first; numbering goes on from here."""
-        rows = self._database.execute("select sequence from outcomes")
-        self._concluded = {int(sequence) for (sequence,) in rows}
-        self._open_intents = {
-            int(sequence)
-            for (sequence,) in self._database.execute("select sequence from intents")
-            if sequence not in self._concluded
-        }
+        self._concluded: set[int] = set()
+        """Numbers whose outcome waits to be committed."""
+        query = "select sequence from intents where sequence not in (select sequence from outcomes)"
+        self._open_intents = {int(sequence) for (sequence,) in self._database.execute(query)}
 
     def intend(self, decision: Decision, utc: str) -> None:
         """Record that the decision's batch is about to be written; returns after the commit.
@@ -140,8 +137,8 @@ class Audit:
         Raises ``ValueError`` for any other number that is not waiting for its outcome.
         """
         sequence = acknowledgement.sequence
-        unsent = acknowledgement.outcome in NOTHING_LEFT and sequence not in self._concluded
-        if sequence not in self._open_intents and not unsent:
+        unsent = acknowledgement.outcome in NOTHING_LEFT
+        if sequence not in self._open_intents and not (unsent and self._is_new(sequence)):
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
         active = {name: _known(value) for name, value in acknowledgement.active.items()}
@@ -149,6 +146,13 @@ class Audit:
         self._open_intents.discard(sequence)
         self._concluded.add(sequence)
         self._wait(INSERT_OUTCOME, row)
+
+    def _is_new(self, sequence: int) -> bool:
+        """Whether no outcome is known by this number, on the disk or on its way there."""
+        if sequence in self._concluded:
+            return False
+        query = "select count(*) from outcomes where sequence = ?"
+        return not self._database.execute(query, (sequence,)).fetchone()[0]
 
     def record_cycle(self, cycle: Cycle) -> None:
         """Keep one turn of the loop for replay; durable with the next commit.
@@ -296,6 +300,7 @@ class Audit:
         if self._head is not None:
             self._head.note(*audit_chain.newest(database))
         self._waiting.clear()
+        self._concluded.clear()
         self._dropped = 0
         if self.trouble:
             log.warning("%s: recording again", self._path)
