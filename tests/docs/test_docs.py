@@ -33,6 +33,7 @@ from twin.config import Mapping, load_plant, plant_names, plant_schema
 from twin.config.values import Spec
 from twin.cycle import Mode, Outcome
 from twin.equipment.address_space import line_nodes
+from twin.equipment.opcua_security import POLICIES
 from twin.feedback.definitions import LINE_KPIS
 from twin.feedback.iso22400 import STATION_KPIS
 from twin.line.model import build_line
@@ -82,7 +83,7 @@ def test_the_blocks_of_a_page_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("TAKTTWIN_LOCKS", str(tmp_path))
     monkeypatch.setenv("TAKTTWIN_KEYS", str(tmp_path / "keys"))
     workshop, blocks = Workshop(page, tmp_path), blocks_of(page)
     for block in blocks:
@@ -126,6 +127,15 @@ def test_a_service_is_started_by_commands_that_exist() -> None:
         options, depth = verb_options(words)
         assert depth == 1
         assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_security_policies_of_the_pages_are_those_of_the_code() -> None:
+    address_space = text("address-space.md").partition("\nSecurity: ")[2].partition(", always")[0]
+    link = (DOCS / "how-to" / "secure-the-link.md").read_text("utf-8")
+    offered = re.search(r"one of the policies ([^*]+) with \*", link)
+    assert offered is not None
+    for said in (address_space, offered[1]):
+        assert re.findall(r"\w+_?Sha256\w*", said) == list(POLICIES)
 
 
 def test_verbs_named_in_the_prose_exist() -> None:

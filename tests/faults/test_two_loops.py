@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from twin.cli.lease import Lease
+from tests.twin.cli.test_desk import ANN, Line, desk_of
+from twin.cli.lease import LOCKS, Lease
 from twin.cli.problems import CONFLICT, Problem
+from twin.cycle import Mode
+from twin.store.audit import Audit
 
 REPOSITORY = Path(__file__).parents[2]
 URL = "opc.tcp://127.0.0.1:4840"
@@ -33,7 +37,7 @@ def owner(folder: Path, url: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        env=os.environ | {"XDG_RUNTIME_DIR": str(folder)},
+        env=os.environ | {LOCKS: str(folder), "XDG_RUNTIME_DIR": "/nowhere", "HOME": "/nowhere"},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"
@@ -46,12 +50,10 @@ def owner(folder: Path, url: str) -> Iterator[subprocess.Popen[str]]:
 def test_the_second_process_stays_advisory_until_the_first_gives_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(LOCKS, str(tmp_path))
     with owner(tmp_path, "opc.tcp://localhost:4840/takttwin") as first:
         mine = Lease(URL)
-        with pytest.raises(Problem, match="this one stays advisory") as refused:
-            mine.take()
-        assert refused.value.code == CONFLICT
+        refused(mine)
         Lease("opc.tcp://127.0.0.1:4841").take()  # another line is another loop
         assert first.stdin is not None
         assert first.stdout is not None
@@ -59,21 +61,54 @@ def test_the_second_process_stays_advisory_until_the_first_gives_up(
         first.stdin.flush()
         assert first.stdout.readline() == "given back\n"
         mine.take()
+        refused(Lease(URL))  # and now it is ours, against everybody
         mine.give_back()
+
+
+async def test_a_loop_that_does_not_get_the_line_passes_nothing_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LOCKS, str(tmp_path))
+    line, request = Line(), {"verb": "close", "reason": "trial"}
+    with Audit(tmp_path / "audit.sqlite") as audit, owner(tmp_path, URL) as first:
+        desk = desk_of(line, audit, Lease(URL))
+        with pytest.raises(Problem, match="stays advisory") as told:
+            await desk.answer(request, ANN)
+        assert told.value.code == CONFLICT
+        assert (line.commands, desk.status()["mode"]) == ([], "ADVISORY")
+        first.kill()
+        first.wait()
+        line.next = Mode.INIT
+        asked = asyncio.create_task(desk.answer(request, ANN))
+        while not line.commands:  # noqa: ASYNC110  (it is put there as soon as it is heard)
+            await asyncio.sleep(0)
+        line.turn(desk)
+        assert (await asked)["mode"] == "INIT"
+        refused(Lease(URL))
+        line.next = Mode.ADVISORY
+        line.turn(desk, commands=())
+        Lease(URL).take()  # whoever opens the loop gives the line free
+        assert [row.verb for row in audit.commands()] == ["refused: close", "close"]
+
+
+def refused(lease: Lease) -> None:
+    with pytest.raises(Problem, match="this one stays advisory") as told:
+        lease.take()
+    assert told.value.code == CONFLICT
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_an_owner_that_dies_leaves_nothing_locked(
     how: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(LOCKS, str(tmp_path))
     with owner(tmp_path, URL) as first:
         mine = Lease(URL)
-        with pytest.raises(Problem):
-            mine.take()
+        refused(mine)
         first.send_signal(how)
         first.wait()
         mine.take()
+        refused(Lease(URL))
         mine.give_back()
 
 
@@ -81,9 +116,16 @@ def test_an_owner_that_stands_still_still_owns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may go on at any time: its PLC sheds by the missing heartbeat, and nobody else steps in."""
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(LOCKS, str(tmp_path))
     with owner(tmp_path, URL) as first:
         first.send_signal(signal.SIGSTOP)
-        with pytest.raises(Problem, match="stays advisory"):
-            Lease(URL).take()
+        _, how = os.waitpid(first.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(how)
+        refused(Lease(URL))
         first.send_signal(signal.SIGCONT)
+        assert first.stdin is not None
+        assert first.stdout is not None
+        first.stdin.write("\n")
+        first.stdin.flush()
+        assert first.stdout.readline() == "given back\n"
+        Lease(URL).take()

@@ -154,7 +154,7 @@ async def command(folder: Path, *arguments: object) -> tuple[str, str]:
         *(sys.executable, "-m", "twin.cli", *(str(one) for one in arguments)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"XDG_RUNTIME_DIR": str(folder)},
+        env=os.environ | {"TAKTTWIN_LOCKS": str(folder)},
     )
     out, err = await process.communicate()
     assert process.returncode == 0, err.decode()

@@ -154,14 +154,14 @@ class Desk:
         except Problem as problem:
             with suppress(StoreError):  # what is refused stays refused
                 why = f"{problem.message}; asked: {reason}" if reason else problem.message
-                self._audit.command(f"refused: {verb[:40]}", who.name, why, utc_now())
+                self._audit.command(f"refused: {verb[:40]}", str(who), why, utc_now())
             raise
 
     async def _heard(
         self, verb: str, reason: str, request: Mapping[str, object], who: Peer
     ) -> dict[str, Any]:
         if not who.is_owner:
-            msg = f"{who.name} is not the owner of this loop"
+            msg = f"{who} is not the owner of this loop"
             raise Problem("refused", msg, "its owner and root may ask", code=REFUSED)
         if verb in LOOKING:
             return self._looked(verb)
@@ -170,8 +170,8 @@ class Desk:
         if verb in REASONED and not reason:
             raise Problem("usage", f"{verb} needs a reason")
         if verb == LIMITS:
-            return await self._limit(request, who.name, reason)
-        return await self._commanded(verb, request, who.name, reason)
+            return await self._limit(request, str(who), reason)
+        return await self._commanded(verb, request, str(who), reason)
 
     def _looked(self, verb: str) -> dict[str, Any]:
         """What changes nothing, and so is no command."""

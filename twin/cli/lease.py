@@ -1,16 +1,26 @@
-"""At most one loop of this machine moves a line: a lock beside the user's own files."""
+"""At most one loop of this machine moves a line, whoever's it is: a lock where all accounts may put one.
+
+It spares two loops of one machine the quarrel at the PLC, which has the last word all the same: remote
+control there belongs to one session, of whichever machine.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import ipaddress
+import logging
 import os
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from twin.cli.problems import CONFLICT, Problem
+
+_log = logging.getLogger(__name__)
+LOCKS = "TAKTTWIN_LOCKS"
+"""Environment: another folder of locks than ``EVERYBODYS``, which all who share lines see."""
+EVERYBODYS = Path("/run/lock")
 
 
 class Lease:
@@ -24,7 +34,7 @@ class Lease:
         """Take it, or raise ``Problem`` if another process has it."""
         if self._handle >= 0:
             return
-        handle = os.open(self._path(), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        handle = self._opened()
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -39,11 +49,40 @@ class Lease:
             os.close(self._handle)
             self._handle = -1
 
-    def _path(self) -> Path:
-        folder = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache") / "takttwin"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = hashlib.sha256(self._server.encode()).hexdigest()[:16]
-        return folder / f"{name}.lock"
+    def _opened(self) -> int:
+        """The lock's file, seen by every account if the machine lets us; said if not."""
+        name = f"takttwin-{hashlib.sha256(self._server.encode()).hexdigest()[:16]}.lock"
+        shared = Path(os.environ.get(LOCKS) or EVERYBODYS)
+        try:
+            return _opened(shared / name)
+        except OSError as error:
+            why = f"{shared}: {error.strerror}"
+        own = Path(os.environ.get("XDG_RUNTIME_DIR") or Path.home() / ".cache") / "takttwin"
+        own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _log.warning(
+            "%s: the loop of %s is kept from other loops of this account alone, not from those of others",
+            why,
+            self._endpoint,
+        )
+        return _opened(own / name)
+
+
+def _opened(path: Path) -> int:
+    """A file to lock: one that is there may be another account's, and to look at it is enough.
+
+    Where everybody may write, the kernel refuses to open another's file as if it were to be made.
+    """
+    looking = os.O_RDONLY | os.O_NOFOLLOW
+    try:
+        return os.open(path, looking)
+    except FileNotFoundError:
+        pass
+    try:
+        handle = os.open(path, looking | os.O_CREAT | os.O_EXCL, 0o444)
+    except FileExistsError:  # somebody was faster
+        return os.open(path, looking)
+    os.fchmod(handle, 0o444)  # whatever our mask says
+    return handle
 
 
 def _server_of(endpoint: str) -> str:

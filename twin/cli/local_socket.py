@@ -20,24 +20,51 @@ STATUS_S = 10.0
 _CREDENTIALS = struct.Struct("3i")
 """Process, user and group, as Linux tells them (``unix(7)``, SO_PEERCRED)."""
 
+PROCESSES = Path("/proc")
+_NO_LOGIN = 2**32 - 1
+"""The kernel's word for a process that nobody logged in for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of a local socket, by the kernel's word."""
+    """Who is at the other end of a local socket, by the kernel's word.
+
+    ``name`` is the account that the process runs under, ``login`` the one that a person logged in with: it
+    stays the same through ``sudo`` and ``su``. Empty if there is none, as for a service.
+    """
 
     name: str
     is_owner: bool
+    login: str = ""
+
+    def __str__(self) -> str:
+        """As it goes on record: both accounts, where they differ."""
+        if self.login in ("", self.name):
+            return self.name
+        return f"{self.name} (login {self.login})"
 
 
 def peer_of(connection: socket.socket) -> Peer:
     """Who has opened a connection to us."""
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(told)
+    pid, uid, _ = _CREDENTIALS.unpack(told)
+    return Peer(_account(uid), uid in (0, os.geteuid()), _login(pid))
+
+
+def _login(pid: int) -> str:
+    """The account that somebody logged in with to start a process (``proc(5)``, loginuid)."""
     try:
-        name = pwd.getpwuid(uid).pw_name
+        uid = int((PROCESSES / str(pid) / "loginuid").read_text("ascii"))
+    except (OSError, ValueError):  # a kernel without audit, or a process that is gone
+        return ""
+    return "" if uid == _NO_LOGIN else _account(uid)
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
     except KeyError:  # an account of another machine, or of none
-        name = f"uid {uid}"
-    return Peer(name, uid in (0, os.geteuid()))
+        return f"uid {uid}"
 
 
 def bound(folder: Path) -> socket.socket:

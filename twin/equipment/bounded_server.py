@@ -79,7 +79,7 @@ class _Connection(OPCUAProtocol):
         _log.info("connection from %s ended: %s", host, why)
         gate = self.iserver.gate if isinstance(self.iserver, Lobby) else None
         if gate is not None:
-            gate.tell("refused: connection", str(host), why[:200])
+            gate.junk(self.peer_name, why[:200])
         self._buffer = b""
         if self.transport is not None:
             self.transport.close()

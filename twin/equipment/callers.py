@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,19 +12,30 @@ from typing import Any
 from asyncua import ua
 from asyncua.common.utils import ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server import monitored_item_service
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession, SessionState
 
-from twin.equipment.gate import Gate, KnownUser, who_is
+from twin.equipment.address_space import ALIVE
+from twin.equipment.gate import Gate, KnownUser, Visitor
 from twin.equipment.opcua_types import status
+from twin.equipment.subscribers import Party, Subscriber
 
 _ANONYMOUS = User(role=UserRole.Anonymous)
-_caller: ContextVar[InternalSession | None] = ContextVar("caller", default=None)
+_caller: ContextVar[tuple[InternalSession, list[str]] | None] = ContextVar("caller", default=None)
 
 
 def caller() -> InternalSession | None:
     """The session whose method call or write is being carried out; None outside of both."""
-    return _caller.get()
+    asking = _caller.get()
+    return None if asking is None else asking[0]
+
+
+def changed(text: str) -> None:
+    """Say what the call or write that is being carried out changes: old value and new."""
+    asking = _caller.get()
+    if asking is not None:
+        asking[1].append(text)
 
 
 def lives(session: InternalSession) -> bool:
@@ -48,8 +60,8 @@ class Lobby(InternalServer):
     def __init__(self, gate: Gate | None) -> None:
         super().__init__(user_manager=gate or Anybody())  # type: ignore[arg-type]
         self.gate = gate
-        self.owners: dict[int, str | None] = {}
-        """By subscription: the user whose it is. The library lets every session end every one."""
+        self.makers: dict[int, Party] = {}
+        """By subscription: for whom it was made."""
 
     def create_session(
         self, name: str, user: User = _ANONYMOUS, external: bool = False
@@ -65,6 +77,18 @@ class _Session(InternalSession):
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         with _asking(self):
             return await super().call(params)
+
+    async def create_subscription(
+        self,
+        params: ua.CreateSubscriptionParameters,
+        callback: Callable[..., Any],
+        request_callback: Callable[..., Any] | None = None,
+    ) -> ua.CreateSubscriptionResult:
+        """As the library does, which makes a logger for each number, and logging keeps that for good."""
+        result = await super().create_subscription(params, callback, request_callback)
+        name = f"{monitored_item_service.__name__}.{result.SubscriptionId}"
+        logging.root.manager.loggerDict.pop(name, None)
+        return result
 
     async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
         """Node by node: one without a history spoils nothing for the others."""
@@ -84,11 +108,15 @@ class _Session(InternalSession):
             return await super().write(params)
 
 
-class _Guarded(_Session):
+class _Guarded(Subscriber, _Session):
     """A session behind a gate."""
 
     iserver: Lobby
     _shown: bytes | None = None
+
+    @property
+    def makers(self) -> dict[int, Party]:  # type: ignore[override]
+        return self.iserver.makers
 
     async def create_session(
         self, params: ua.CreateSessionParameters, sockname: tuple[str, int] | None = None
@@ -97,7 +125,7 @@ class _Guarded(_Session):
         try:
             self._gate.admit(params.ClientCertificate, params.ClientDescription)
         except ServiceError as error:
-            self._gate.turned_away(error, self._who(None))
+            self._gate.turned_away(error, self._as(None))
             await self.close_session()
             raise
         return await super().create_session(params, sockname)
@@ -108,75 +136,83 @@ class _Guarded(_Session):
         before = self.user if self.is_activated() else None
         name = getattr(params.UserIdentityToken, "UserName", None)
         try:
+            self._gate.visitor = self._as(name)
             self._gate.same_channel(self._shown, peer_certificate)
             result = super().activate_session(params, peer_certificate)
         except (ServiceError, ua.UaError) as error:
-            self._gate.turned_away(error, self._who(name))
+            self._gate.turned_away(error, self._as(name))
             raise
         if before is None:
-            self._gate.tell("session", self._who(name), f"role {self._role}")
+            self._gate.came_in("session", self._as(name), f"role {self._role}")
         elif before.name != self.user.name:
-            self._gate.tell("session taken over", self._who(name), f"it was that of {before.name}")
+            was = f"it was that of {before.name}"
+            self._gate.came_in("session taken over", self._as(name), was)
         return result
 
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         granted = self._granted([one.MethodId for one in params], "call")
-        answers = iter(
-            await super().call([one for one, may in zip(params, granted, strict=True) if may])
-        )
-        refused = ua.StatusCodes.BadUserAccessDenied
+        refused = ua.CallMethodResult(StatusCode=status(ua.StatusCodes.BadUserAccessDenied))
         return [
-            next(answers) if may else ua.CallMethodResult(StatusCode=status(refused))
-            for may in granted
+            await self._called(one) if may else refused
+            for one, may in zip(params, granted, strict=True)
         ]
+
+    async def _called(self, request: ua.CallMethodRequest) -> ua.CallMethodResult:
+        with _asking(self) as changes:
+            (result,) = await super().call([request])
+        code = result.StatusCode
+        verb = f"call {self._gate.path(request.MethodId)}"
+        if not code.is_good():
+            self._gate.refused(verb, self._visitor, f"{code.name}; {'; '.join(changes)}")
+        elif changes:  # to move the clock, or to show that one is alive, changes nothing
+            self._gate.granted(verb, self._visitor, "; ".join(changes))
+        return result
 
     async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
         items = params.NodesToWrite
         granted = self._granted([one.NodeId for one in items], "write")
         params.NodesToWrite = [one for one, may in zip(items, granted, strict=True) if may]
-        answers = iter(await super().write(params))
+        before = [self._value_of(one.NodeId) for one in params.NodesToWrite]
+        with _asking(self) as changes:
+            codes = await super().write(params)
+        self._wrote(params.NodesToWrite, before, codes, changes)
+        answers = iter(codes)
         refused = ua.StatusCodes.BadUserAccessDenied
         return [next(answers) if may else status(refused) for may in granted]
 
-    async def create_subscription(
+    def _wrote(
         self,
-        params: ua.CreateSubscriptionParameters,
-        callback: Callable[..., Any],
-        request_callback: Callable[..., Any] | None = None,
-    ) -> ua.CreateSubscriptionResult:
-        result = await super().create_subscription(params, callback, request_callback)
-        known, owners = self.subscription_service.subscriptions, self.iserver.owners
-        for number in owners.keys() - known.keys():  # those that have expired
-            del owners[number]
-        owners[result.SubscriptionId] = self.user.name
-        return result
+        items: Sequence[ua.WriteValue],
+        before: Sequence[object],
+        codes: Sequence[ua.StatusCode],
+        changes: list[str],
+    ) -> None:
+        """Tell which values were replaced by which, and what that changed at the line."""
+        told = []
+        for item, old, code in zip(items, before, codes, strict=True):
+            path = self._gate.path(item.NodeId)
+            if not code.is_good():
+                self._gate.refused(f"write {path}", self._visitor, str(code.name))
+            elif path != ALIVE:
+                told.append(f"{path}: {old!r} -> {_inside(item.Value)!r}")
+        if told:
+            what = (
+                f"write {len(told)} values" if len(told) > 1 else f"write {told[0].split(':')[0]}"
+            )
+            self._gate.granted(what, self._visitor, "; ".join([*changes, *told]))
 
-    async def delete_subscriptions(self, ids: list[int]) -> list[ua.StatusCode]:
-        owned = self._owned(ids)
-        mine = [number for number, is_mine in zip(ids, owned, strict=True) if is_mine]
-        answers = iter(await super().delete_subscriptions(mine))
-        for number in mine:
-            self.iserver.owners.pop(number, None)
-        unknown = status(ua.StatusCodes.BadSubscriptionIdInvalid)
-        return [next(answers) if is_mine else unknown for is_mine in owned]
+    def _value_of(self, node: ua.NodeId) -> object:
+        return _inside(self.aspace.read_attribute_value(node, ua.AttributeIds.Value))
 
-    async def transfer_subscriptions(  # type: ignore[override]
-        self, params: ua.TransferSubscriptionsParameters, callback: Callable[..., Any]
-    ) -> list[ua.TransferResult]:
-        ids = params.SubscriptionIds
-        owned = self._owned(ids)
-        params.SubscriptionIds = [n for n, is_mine in zip(ids, owned, strict=True) if is_mine]
-        answers = iter(await super().transfer_subscriptions(params, callback))
-        unknown = ua.TransferResult(status(ua.StatusCodes.BadSubscriptionIdInvalid))
-        return [next(answers) if is_mine else unknown for is_mine in owned]
+    def party(self) -> Party:
+        return self.user.name, self._shown
 
-    def _owned(self, ids: Sequence[int]) -> list[bool]:
-        """Which of these subscriptions the session's user has made; others are not even there."""
-        return [self.iserver.owners.get(number, "") == self.user.name for number in ids]
+    def reached_out(self, verb: str, number: int) -> None:
+        what = f"{verb} of subscription {number}"
+        self._gate.refused(what, self._visitor, "it is not this session's")
 
     def _granted(self, asked: Sequence[ua.NodeId], verb: str) -> list[bool]:
-        who = self._who(self.user.name)
-        return [self._gate.may(self.user, node, verb, who) for node in asked]
+        return [self._gate.may(self.user, node, verb, self._visitor) for node in asked]
 
     @property
     def _gate(self) -> Gate:
@@ -188,14 +224,25 @@ class _Guarded(_Session):
     def _role(self) -> str:
         return self.user.may.name if isinstance(self.user, KnownUser) else "none"
 
-    def _who(self, user: str | None) -> str:
-        return who_is(user, self._shown, self.name)
+    @property
+    def _visitor(self) -> Visitor:
+        return self._as(self.user.name)
+
+    def _as(self, user: str | None) -> Visitor:
+        return Visitor(user or "", self._shown, self.name)
+
+
+def _inside(value: ua.DataValue | None) -> object:
+    return None if value is None or value.Value is None else value.Value.Value
 
 
 @contextmanager
-def _asking(session: InternalSession) -> Iterator[None]:
-    token = _caller.set(session)
+def _asking(session: InternalSession) -> Iterator[list[str]]:
+    """While a session is heard; what is said to have changed meanwhile comes into the list."""
+    outer = _caller.get()
+    changes = [] if outer is None or outer[0] is not session else outer[1]
+    token = _caller.set((session, changes))
     try:
-        yield
+        yield changes
     finally:
         _caller.reset(token)

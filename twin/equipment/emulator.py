@@ -177,6 +177,8 @@ class Emulated:
             due_us = max(due_us + scan_us, clock.now_us())
             await clock.sleep_until(due_us)
             await self._served.scan(clock.now_us())
+            if self._gate is not None:
+                self._gate.look()
             now = datetime.fromisoformat(utc_now())
             await self._server.iserver.current_time_node.write_value(now)
 

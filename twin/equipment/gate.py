@@ -20,12 +20,31 @@ from asyncua.crypto.permission_rules import User, UserRole
 from twin.clock import monotonic_us
 from twin.equipment.opcua_types import name_of
 from twin.equipment.pki import CertificateError, Pki, now, parsed, thumbprint
+from twin.equipment.tally import Kind, Tally, source_of
 from twin.equipment.users import Doorman, Role, UsersError
 
 _log = logging.getLogger(__name__)
-MINUTE_US = 60_000_000
-MOST_A_MINUTE = 60
-"""Refusals a minute that are told one by one: nobody fills the disk of a server by knocking."""
+LONGEST_TEXT = 1_000
+"""Characters of a row: whoever writes ten thousand nodes at once does not fill the disk either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody at the door, as far as is known: the name of the user, the certificate, the address."""
+
+    user: str
+    shown: bytes | None
+    peer: object
+
+    @property
+    def source(self) -> str:
+        """Where he comes from; how one who is not let in is told from others."""
+        return source_of(self.peer)
+
+    def __str__(self) -> str:
+        host = self.peer[0] if isinstance(self.peer, tuple) and self.peer else self.peer
+        shown = f"certificate {thumbprint(self.shown)[:16]}" if self.shown else "no certificate"
+        return f"{self.user or 'unknown'}, {shown}, {host}"
 
 
 class Witness(Protocol):
@@ -56,9 +75,13 @@ class Gate:
     clock: Callable[[], int] = monotonic_us
     rules: Mapping[ua.NodeId, tuple[str, Role]] = field(default_factory=dict)
     """By node: its path, and the role that a change of it needs at least."""
+    visitor: Visitor | None = None
+    """Who shows a name and a password just now: the library does not pass it on."""
     _why: str = ""
-    _since_us: int = 0
-    _told: int = 0
+    _tally: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tally = Tally(self._witness, self.clock)
 
     def admit(self, der: bytes | None, application: ua.ApplicationDescription) -> None:
         """Whether an application may ask for a session. Raises ``ServiceError``."""
@@ -100,52 +123,65 @@ class Gate:
             self._why = "no user is named"
             return None
         try:
-            role, self._why = self.doorman.role(username, password)
+            source = "" if self.visitor is None else self.visitor.source
+            role, self._why = self.doorman.role(username, password, source)
         except UsersError as error:
             role, self._why = None, str(error)
             _log.warning("nobody is let in: %s", error)
         return None if role is None else KnownUser(UserRole.User, username, role)
 
-    def may(self, user: User, node: ua.NodeId, verb: str, who: str) -> bool:
+    def may(self, user: User, node: ua.NodeId, verb: str, who: Visitor) -> bool:
         """Whether a user may write a variable or call a method; if not, it is told."""
         known = self.rules.get(node)
         if known is None:
             if verb == "call" and node.NamespaceIndex == 0:
                 return True  # the standard's own methods, which tell a client of its subscriptions
-            self.tell(
-                f"refused: {verb} {node.to_string()}", who, "nobody may change it from outside"
-            )
+            self.refused(f"{verb} {node.to_string()}", who, "nobody may change it from outside")
             return False
         path, least = known
         role = user.may if isinstance(user, KnownUser) else None
         if role is not None and role >= least:
             return True
-        self.tell(f"refused: {verb} {path}", who, f"needs the role {least.name}")
+        self.refused(f"{verb} {path}", who, f"needs the role {least.name}")
         return False
 
-    def turned_away(self, error: ServiceError | ua.UaError, who: str) -> None:
+    def path(self, node: ua.NodeId) -> str:
+        """A node as it goes on record."""
+        return self.rules[node][0] if node in self.rules else str(node.to_string())
+
+    def junk(self, peer: object, why: str) -> None:
+        """Tell that a connection was ended whose bytes made no sense."""
+        host = source_of(peer)
+        self._tally.take(Kind.JUNK, host, (Kind.JUNK.title, host, why))
+
+    def turned_away(self, error: ServiceError | ua.UaError, who: Visitor) -> None:
         """Tell that a session was refused."""
         code = getattr(error, "code", 0)
         why = self._why or "no user is named"
         self._why = ""
-        self.tell(f"refused: session ({name_of(code)})", who, why)
+        row = (f"{Kind.STRANGER.title} ({name_of(code)})", str(who), why)
+        self._tally.take(Kind.STRANGER, who.source, row)
 
-    def tell(self, what: str, who: str, why: str) -> None:
-        """Tell the witness, but not more than it can bear; how many were not told is told later."""
-        now_us = self.clock()
-        if now_us - self._since_us >= MINUTE_US:
-            untold, self._since_us, self._told = self._told - MOST_A_MINUTE, now_us, 0
-            if untold > 0:
-                self._witness("refused", "several", f"{untold} more within a minute")
-        self._told += 1
-        if self._told <= MOST_A_MINUTE:
-            self._witness(what, who, why)
+    def came_in(self, what: str, who: Visitor, why: str) -> None:
+        """Tell that a session has begun, or that another user has it now."""
+        self._tally.take(Kind.SESSION, _party(who), (what, str(who), why))
+
+    def refused(self, what: str, who: Visitor, why: str) -> None:
+        """Tell what a user asked for and did not get."""
+        self._tally.take(Kind.REFUSED, _party(who), (f"refused: {what}"[:200], str(who), why))
+
+    def granted(self, what: str, who: Visitor, change: str) -> None:
+        """Tell what a user has done, and what it changed."""
+        row = (what[:200], str(who), change[:LONGEST_TEXT])
+        self._tally.take(Kind.GRANTED, _party(who), row)
+
+    def look(self) -> None:
+        """Tell what was counted in a minute that is over."""
+        self._tally.look()
 
     def close(self) -> None:
         """Tell what has not been told."""
-        if self._told > MOST_A_MINUTE:
-            untold, self._told = self._told - MOST_A_MINUTE, 0
-            self._witness("refused", "several", f"{untold} more within a minute")
+        self._tally.settle()
 
     def _witness(self, what: str, who: str, why: str) -> None:
         try:
@@ -158,8 +194,5 @@ class Gate:
         return ServiceError(code)
 
 
-def who_is(user: str | None, der: bytes | None, peer: object) -> str:
-    """A client as it goes on record: user, start of its certificate's thumbprint, address."""
-    host = peer[0] if isinstance(peer, tuple) and peer else peer
-    shown = f"certificate {thumbprint(der)[:16]}" if der else "no certificate"
-    return f"{user or 'unknown'}, {shown}, {host}"
+def _party(who: Visitor) -> str:
+    return f"{who.user}, {who.source}"

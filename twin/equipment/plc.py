@@ -23,6 +23,8 @@ from twin.line.sensors import Sensors
 from twin.line.tags import TagReader
 from twin.signals import Role, Setpoint
 
+KEPT_WRITTEN = 10_000
+
 
 class PlcMode(IntEnum):
     """Who moves the setpoints."""
@@ -70,7 +72,8 @@ class Received:
 class Plc:
     """A true line with its programmable controller.
 
-    All times are plant time. ``written`` is the log of everything that was ever asked.
+    All times are plant time. ``written`` is the log of what was asked: the last ``KEPT_WRITTEN`` setpoints
+    at least, of ``received`` in all.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Plc:
         self._plc_alive = 0
         self._events: list[Event] = []
         self.written: list[Received] = []
+        self.received = 0
         self._simulator.prime(self.state)
         self._measure()
 
@@ -165,12 +169,7 @@ class Plc:
                     result = Result.CLAMPED
                 moved[setpoint.signal] = value
         for setpoint in batch.setpoints:
-            before = self.active.get(setpoint.signal, math.nan)
-            self.written.append(
-                Received(
-                    self.now_us, batch.sequence, setpoint.signal, setpoint.value, before, result
-                )
-            )
+            self._log(batch.sequence, setpoint, result)
         self.result = result
         if result not in (Result.OK, Result.CLAMPED):
             return self._answer(batch, Outcome.REJECTED, result.name)
@@ -188,12 +187,20 @@ class Plc:
         setpoint = Setpoint(f"{station}.standby", value)
         remote = self.mode is PlcMode.REMOTE and not stranger
         result = self._fault(setpoint) if remote else Result.NOT_REMOTE
-        before = self.active.get(setpoint.signal, math.nan)
-        asked = (setpoint.signal, value, before, result)
-        self.written.append(Received(self.now_us, self.echo_sequence, *asked))
+        self._log(self.echo_sequence, setpoint, result)
         if result is Result.OK:
             self._put_in_force({setpoint.signal: value})
         return result
+
+    def _log(self, sequence: int, asked: Setpoint, result: Result) -> None:
+        """A PLC that runs for months keeps the end of its log; a file has the whole of it."""
+        before = self.active.get(asked.signal, math.nan)
+        self.written.append(
+            Received(self.now_us, sequence, asked.signal, asked.value, before, result)
+        )
+        self.received += 1
+        if len(self.written) >= 2 * KEPT_WRITTEN:
+            del self.written[:-KEPT_WRITTEN]
 
     def command(self, verb: str, argument: float = 0.0) -> None:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""

@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 from asyncua import ua
 from asyncua.server.internal_session import InternalSession
 
-from twin.cycle import Batch
+from twin.cycle import Acknowledgement, Batch
 from twin.equipment import address_space as nodes
-from twin.equipment.callers import caller, lives
+from twin.equipment.callers import caller, changed, lives
 from twin.equipment.history import EVERY_US, ServedHistory
 from twin.equipment.image import Image
 from twin.equipment.journal import Journal
@@ -127,7 +127,7 @@ class ServedPlc:
                 self._heartbeat = heartbeat
             # A plain write carries no deadline: what has arrived is in time.
             batch = Batch(commit, self._heartbeat, asked, self.plc.now_us)
-            self.plc.apply(batch, stranger=stranger)
+            self._taken(batch, stranger=stranger)
             await self._changed()
 
     async def _apply(
@@ -146,7 +146,7 @@ class ServedPlc:
             if not stranger:
                 self._heartbeat = heartbeat
             batch = Batch(sequence, heartbeat, setpoints, deadline_us)
-            answer = self.plc.apply(batch, stranger=stranger)
+            answer = self._taken(batch, stranger=stranger)
             for setpoint in setpoints:
                 if setpoint.signal in self.requests:
                     path = self.requests[setpoint.signal]
@@ -158,6 +158,15 @@ class ServedPlc:
             scalar(answer.detail, DataType.STRING),
             array(active, DataType.DOUBLE),
         ]
+
+    def _taken(self, batch: Batch, *, stranger: bool) -> Acknowledgement:
+        """What the PLC makes of a batch, told to whoever keeps the record of the server."""
+        before = dict(self.plc.active)
+        answer = self.plc.apply(batch, stranger=stranger)
+        for one in batch.setpoints:
+            old, new = (of.get(one.signal, math.nan) for of in (before, answer.active))
+            changed(f"{one.signal} {old:g} -> {new:g}, asked {one.value:g}: {answer.detail}")
+        return answer
 
     async def _advance(self, until_us: int) -> list[ua.Variant]:
         if not self._lockstep:
@@ -185,7 +194,9 @@ class ServedPlc:
     async def _pause(self, station: str, value: float, pause_ms: float) -> Result:
         """A station's own standby, by the methods that it has for it."""
         async with self._lock:
+            before = self.plc.active.get(f"{station}.standby", math.nan)
             result = self.plc.pause(station, value, stranger=self._is_stranger(caller()))
+            changed(f"{station}.standby {before:g} -> {value:g}: {result.name}")
             if result is Result.OK:
                 now_us, request = self.plc.now_us, self.requests[f"{station}.standby"]
                 await self._image.put(request, value, now_us)
@@ -202,13 +213,20 @@ class ServedPlc:
                     takes_over = verb == "RequestRemote" and not self._owner_lives()
                     if not takes_over:
                         raise Refused(ua.StatusCodes.BadUserAccessDenied)
+                before = self._authority()
                 self.plc.command(verb, float(any(arguments)))
+                changed(f"{before} -> {self._authority()}")
                 if verb == "RequestRemote" and self.plc.mode is PlcMode.REMOTE:
                     self._owner = session
                 await self._changed()
             return []
 
         return command
+
+    def _authority(self) -> str:
+        plc = self.plc
+        permit = "permit" if plc.permit_remote else "no permit"
+        return f"{plc.mode.name}, {permit}, shed {plc.shed.name}"
 
     def _is_stranger(self, session: InternalSession | None) -> bool:
         """Whether the PLC is in remote control by another session; any end of it forgets whose."""

@@ -29,7 +29,9 @@ SHORTEST = 8
 LONGEST = 1024
 """More than this is no password, but work for the server."""
 TRIES, PAUSE_US = 5, 60_000_000
-"""After so many wrong passwords in a row a name is refused unheard for this long."""
+"""After so many wrong passwords in a row from one place a name is refused there unheard for this long."""
+MOST_GUESSED = 1_024
+"""Pairs of name and place of which wrong passwords are remembered: the newest."""
 _N, _R, _P, _BYTES = 2**14, 8, 5, 32
 _MEMORY = 64 * 2**20
 
@@ -123,32 +125,42 @@ def account(name: str, role: str, password: str) -> Account:
 
 @dataclass(slots=True)
 class Doorman:
-    """Looks names and passwords up for a server, and slows down who guesses."""
+    """Looks names and passwords up for a server, and slows down who guesses.
+
+    It is slowed down by name *and* place: a name that was locked for all would let anybody who guesses lock
+    the operators out.
+    """
 
     path: Path
     clock: Callable[[], int] = monotonic_us
     _key: bytes = field(default_factory=lambda: os.urandom(32))
     _seen: dict[str, bytes] = field(default_factory=dict)
     """Who has been let in already: hashing anew at each reconnect would hold up the server."""
-    _wrong: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By name: wrong passwords in a row, and when the last one came."""
+    _wrong: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """By name and place: wrong passwords in a row, and when the last one came; the oldest first."""
 
-    def role(self, name: str, password: str) -> tuple[Role | None, str]:
+    def role(self, name: str, password: str, source: str = "") -> tuple[Role | None, str]:
         """The role of a user, or None and why not. Raises ``UsersError`` if the file is unusable."""
         known = read_users(self.path).get(name)
         if known is None:
             return None, "no such user"
-        tries, last_us = self._wrong.get(name, (0, 0))
+        tries, last_us = self._wrong.get((name, source), (0, 0))
         if tries >= TRIES and self.clock() - last_us < PAUSE_US:
             return None, f"{tries} wrong passwords in a row: wait a minute"
         token = hmac.digest(self._key, f"{known.hashed}\n{password}".encode(), "sha256")
         if not hmac.compare_digest(self._seen.get(name, b""), token):
             if not matches(password, known.hashed):
-                self._wrong[name] = (tries + 1, self.clock())
+                self._remember((name, source), tries + 1)
                 return None, "wrong password"
             self._seen[name] = token
-        self._wrong.pop(name, None)
+        self._wrong.pop((name, source), None)
         return known.role, ""
+
+    def _remember(self, of: tuple[str, str], tries: int) -> None:
+        self._wrong.pop(of, None)
+        self._wrong[of] = (tries, self.clock())
+        if len(self._wrong) > MOST_GUESSED:
+            del self._wrong[next(iter(self._wrong))]
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:

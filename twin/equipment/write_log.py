@@ -17,15 +17,16 @@ class WriteLog:
 
     def __init__(self, path: Path, plc: Plc) -> None:
         self._plc = plc
-        self._known = len(plc.written)
+        self._known = plc.received
         self._file = path.open("a", encoding="utf-8")
 
     def update(self) -> None:
         """Append the news."""
-        news = self._plc.written[self._known :]
-        if not news:
+        count = self._plc.received - self._known
+        if not count:
             return
-        self._known += len(news)
+        news = self._plc.written[-count:]
+        self._known += count
         for r in news:
             record = {
                 "time_us": r.time_us,

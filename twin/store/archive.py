@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from twin.store.audit import Audit, uri_for_reading
+from twin.store.audit_head import SUFFIX
 from twin.store.closed import ClosedHistorian
 from twin.store.quarantine import StoreError, sync_folder
 from twin.store.run_folder import stable_json
@@ -118,7 +119,8 @@ def _chosen(folder: Path, draft: Path) -> tuple[dict[str, Path], list[str]]:
     """The files of the record by name, the audits as copies; and what is in use."""
     chosen: dict[str, Path] = {}
     missing = []
-    for path in sorted(folder.rglob("*")):
+    # A head is noted after its rows are there: read before them, it is in them.
+    for path in sorted(folder.rglob("*"), key=lambda one: (one.suffix != SUFFIX, one)):
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or path.is_symlink() or name.endswith(_PASSING):
             continue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from twin.store import audit_chain, audit_rows
 from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
+from twin.store.audit_head import SUFFIX, HeadFile, heads
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
@@ -64,21 +65,24 @@ class Audit:
         """What was wrong with the file when it was opened; for the operator."""
         if read_only:
             self._database = _open_for_reading(path)
+            self._head = None
         else:
             self._database, self.warning = _open(path)
+            self._head = HeadFile(path, lambda head: audit_chain.holds(self._database, head))
+            if not self.warning and self._head.missing:
+                self.warning = (
+                    f"{path}: rows are gone: its chain lacks the head {self._head.missing}"
+                )
         if self.warning:
             log.warning("%s", self.warning)
         self.last_sequence = self._newest("select max(sequence) from intents")
         """Number of the last intent, 0 before the first; numbering goes on from here."""
         self.last_cycle = self._newest("select max(number) from cycles")
         """Number of the last recorded cycle, 0 before the first; numbering goes on from here."""
-        rows = self._database.execute("select sequence from outcomes")
-        self._concluded = {int(sequence) for (sequence,) in rows}
-        self._open_intents = {
-            int(sequence)
-            for (sequence,) in self._database.execute("select sequence from intents")
-            if sequence not in self._concluded
-        }
+        self._concluded: set[int] = set()
+        """Numbers whose outcome waits to be committed."""
+        query = "select sequence from intents where sequence not in (select sequence from outcomes)"
+        self._open_intents = {int(sequence) for (sequence,) in self._database.execute(query)}
 
     def intend(self, decision: Decision, utc: str) -> None:
         """Record that the decision's batch is about to be written; returns after the commit.
@@ -133,8 +137,8 @@ class Audit:
         Raises ``ValueError`` for any other number that is not waiting for its outcome.
         """
         sequence = acknowledgement.sequence
-        unsent = acknowledgement.outcome in NOTHING_LEFT and sequence not in self._concluded
-        if sequence not in self._open_intents and not unsent:
+        unsent = acknowledgement.outcome in NOTHING_LEFT
+        if sequence not in self._open_intents and not (unsent and self._is_new(sequence)):
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
         active = {name: _known(value) for name, value in acknowledgement.active.items()}
@@ -142,6 +146,13 @@ class Audit:
         self._open_intents.discard(sequence)
         self._concluded.add(sequence)
         self._wait(INSERT_OUTCOME, row)
+
+    def _is_new(self, sequence: int) -> bool:
+        """Whether no outcome is known by this number, on the disk or on its way there."""
+        if sequence in self._concluded:
+            return False
+        query = "select count(*) from outcomes where sequence = ?"
+        return not self._database.execute(query, (sequence,)).fetchone()[0]
 
     def record_cycle(self, cycle: Cycle) -> None:
         """Keep one turn of the loop for replay; durable with the next commit.
@@ -183,6 +194,8 @@ class Audit:
                 self.flush()
         finally:
             self._database.close()
+            if self._head is not None:
+                self._head.close()
 
     def __enter__(self) -> Self:
         return self
@@ -213,13 +226,14 @@ class Audit:
     def verify(self, expected: str = "") -> list[Finding]:
         """All that is wrong with the audit; see ``audit_check`` and ``audit_chain``.
 
-        ``expected`` is a head of the chain that was noted earlier. Others may write meanwhile: what is
+        ``expected`` is a head of the chain that was noted earlier, elsewhere. Others may write meanwhile: what is
         looked at is the audit at one instant.
         """
         database = self._settled()
+        awaited = [*heads(self._path), expected]  # before the rows: the chain may only be longer
         database.execute("begin")
         try:
-            broken = audit_chain.breaks(database, expected)
+            broken = audit_chain.breaks(database, awaited)
             return [Finding(one.where, one.text) for one in broken] + audit_findings(database)
         finally:
             database.execute("rollback")
@@ -283,7 +297,10 @@ class Audit:
             if database.in_transaction:
                 database.execute("rollback")
             raise
+        if self._head is not None:
+            self._head.note(*audit_chain.newest(database))
         self._waiting.clear()
+        self._concluded.clear()
         self._dropped = 0
         if self.trouble:
             log.warning("%s: recording again", self._path)
@@ -302,7 +319,7 @@ def _open(path: Path) -> tuple[sqlite3.Connection, str]:
         if isinstance(error, sqlite3.OperationalError) and not _malformed(error):
             msg = f"{path}: cannot be opened: {error}"
             raise StoreError(msg) from error
-        warning = set_aside(path, ("-wal", "-shm"), str(error))
+        warning = set_aside(path, ("-wal", "-shm", SUFFIX), str(error))
         return _connect(path), warning
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ select (select bit_xor(hash(s)) from samples s), (select bit_xor(hash(x)) from e
 """
 
 
+MEMORY = "1GB"
+"""What the engine may take while it works."""
+
+
 def open_database(path: Path, threads: int) -> tuple[duckdb.DuckDBPyConnection, str]:
     """Open or create the file; the connection, and a warning if a damaged one was set aside.
 
@@ -64,7 +69,7 @@ def _open(path: Path, threads: int) -> duckdb.DuckDBPyConnection:
         str(path),
         config={
             "threads": threads,
-            "memory_limit": "1GB",
+            "memory_limit": MEMORY,
             # Small checkpoints: the default of 16 MB holds an append up three times as long.
             "checkpoint_threshold": "4MB",
             "autoinstall_known_extensions": "false",
@@ -78,6 +83,20 @@ def _open(path: Path, threads: int) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
+
+
+def let_go(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let go of what the engine keeps of the file in memory.
+
+    It keeps all that it has written or read until it reaches its limit, and so a process that records for
+    weeks would grow by as much; what is asked again comes from the file.
+    """
+    try:
+        # What is in use now cannot go, and is no reason to fail.
+        with suppress(duckdb.OutOfMemoryException):
+            connection.execute("set memory_limit = '1MB'")
+    finally:
+        connection.execute(f"set memory_limit = '{MEMORY}'")
 
 
 def _is_damage(path: Path, error: duckdb.Error, reason: str) -> bool:

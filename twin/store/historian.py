@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 
 from twin.store.columns import event_columns, insert, sample_columns
-from twin.store.database import open_database, register_tags
+from twin.store.database import let_go, open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
 from twin.store.quarantine import StoreError, cause_of
 from twin.store.segments import export_segment, old_segments, remove_segment, span_of
@@ -161,7 +161,9 @@ class Historian:
 
     def export_parquet(self, folder: Path) -> tuple[Path, ...]:
         """Write what was committed since the last export as closed segments; see ``segments``."""
-        return export_segment(self._database(), folder, self.acknowledged_us + 1)
+        written = export_segment(self._database(), folder, self.acknowledged_us + 1)
+        let_go(self._database())
+        return written
 
     def retire(self, folder: Path, keep_us: int) -> None:
         """Let go of samples that are older than ``keep_us``, and keep the live file small.

@@ -29,7 +29,7 @@ def twin(*arguments: object) -> tuple[int, str, str]:
 @contextmanager
 def begin(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The same as a process of its own, in a folder; it does not outlive the block."""
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_RUNTIME_DIR": str(folder)}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "TAKTTWIN_LOCKS": str(folder)}
     environment["TAKTTWIN_KEYS"] = str(folder / "keys")
     command = [sys.executable, "-m", "twin.cli", *(str(a) for a in arguments)]
     with subprocess.Popen(

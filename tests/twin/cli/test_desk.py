@@ -19,7 +19,7 @@ from twin.act.guard import Guard
 from twin.act.memory import GuardMemory
 from twin.cli import local_socket
 from twin.cli.desk import Desk
-from twin.cli.lease import Lease
+from twin.cli.lease import LOCKS, Lease
 from twin.cli.local_socket import SOCKET, Peer, ask, bound, is_served, peer_of
 from twin.cli.loop import _say
 from twin.cli.problems import Problem
@@ -281,7 +281,47 @@ def test_a_loop_that_stands_still_is_not_waited_for(
 def test_who_asks_is_what_the_kernel_says() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        assert peer_of(ours) == Peer(getpass.getuser(), is_owner=True)
+        asks = peer_of(ours)
+    assert (asks.name, asks.is_owner) == (getpass.getuser(), True)
+
+
+@pytest.mark.parametrize(
+    ("told", "login"), [("0", "root"), ("4294967295", ""), ("4000000000", "uid 4000000000")]
+)
+def test_who_has_logged_in_is_seen_through_sudo(
+    told: str, login: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / str(os.getpid())).mkdir()
+    (tmp_path / str(os.getpid()) / "loginuid").write_text(told)
+    monkeypatch.setattr(local_socket, "PROCESSES", tmp_path)
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert peer_of(ours).login == login
+    monkeypatch.setattr(local_socket, "PROCESSES", tmp_path / "none")
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert peer_of(ours).login == ""
+
+
+async def test_the_account_and_the_person_behind_it_are_both_on_record(
+    line: Line, audit: Audit
+) -> None:
+    anna = Peer("takttwin", is_owner=True, login="anna")
+    desk = desk_of(line, audit)
+    asked = asyncio.create_task(desk.answer({"verb": "open", "reason": "tea"}, anna))
+    while not line.commands:  # noqa: ASYNC110  (it is put there as soon as it is heard)
+        await asyncio.sleep(0)
+    line.turn(desk)
+    await asked
+    with pytest.raises(Problem):
+        await desk.answer({"verb": "nonsense"}, anna)
+    with pytest.raises(Problem):
+        await desk.answer({"verb": "open"}, Peer("eve", is_owner=False, login="eve"))
+    assert [(row.verb, row.who) for row in audit.commands()] == [
+        ("open", "takttwin (login anna)"),
+        ("refused: nonsense", "takttwin (login anna)"),
+        ("refused: open", "eve"),
+    ]
 
 
 async def test_a_stranger_is_not_heard_and_that_is_on_record(line: Line, audit: Audit) -> None:
@@ -367,7 +407,7 @@ async def test_limits_that_cannot_be_are_refused(
 
 
 def test_one_lease_for_one_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(LOCKS, str(tmp_path))
     ours, theirs, other = Lease("opc.tcp://a"), Lease("opc.tcp://a"), Lease("opc.tcp://b")
     ours.take()
     ours.take()

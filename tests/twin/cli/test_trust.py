@@ -20,6 +20,7 @@ from twin.cli.screen import line_view
 from twin.cli.trust import OPEN, Trust, client_security, home, pki_of
 from twin.equipment.pki import Pki
 from twin.store.audit import Audit
+from twin.store.audit_head import head_file
 
 
 def certificates(*options: object) -> list[tuple[str, str]]:
@@ -188,7 +189,13 @@ def test_an_audit_is_verified_and_what_was_done_to_it_is_named(tmp_path: Path) -
     assert told["findings"][0]["where"] == "command 1"
     other.execute("drop table chain")
     other.commit()
+    code, out, _ = twin("audit", "verify", path)
+    assert code == 6
+    assert "  chain: removed as a whole: the file says that it had one\n" in out
+    other.execute("pragma user_version = 0")  # as an older version has left it
+    other.commit()
     other.close()
+    head_file(path).unlink()
     code, out, err = twin("audit", "verify", path)
     assert (code, out) == (0, f"{path}: nothing wrong, head none\n")
     assert (

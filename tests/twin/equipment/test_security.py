@@ -1,11 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import stat
-import tempfile
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +10,10 @@ import pytest
 from asyncua import Client, ua
 
 from tests.twin.equipment.certificates import expired
-from tests.twin.equipment.lines import PERIOD_US, batch, plc, signals
+from tests.twin.equipment.lines import PERIOD_US, batch, plc
+from tests.twin.equipment.sides import PASSWORD, Sides, dialled
 from twin.cycle import Outcome
 from twin.equipment.emulator import Emulated
-from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import NoServer
 from twin.equipment.opcua_security import (
     POLICIES,
@@ -27,62 +24,12 @@ from twin.equipment.opcua_security import (
     is_loopback,
 )
 from twin.equipment.pki import CertificateError, Pki, read_certificate
-from twin.equipment.users import Account, Role, UsersError, account, read_users, write_users
-
-PASSWORD = "correct horse"
-FOLDERS: list[Any] = []
-"""Kept until the tests are over."""
-
-
-class Sides:
-    """A server and a client that know each other, and all that the server has told."""
-
-    def __init__(self, folder: Path) -> None:
-        shutil.copytree(known_to_each_other(), folder, dirs_exist_ok=True)
-        self.server, self.client = both(folder)
-        self.told: list[tuple[str, str, str]] = []
-
-    def serving(self, **how: Any) -> Emulated:
-        witness = lambda what, who, why: self.told.append((what, who, why))  # noqa: E731
-        security = ServerSecurity(self.server, self.server.users, witness)
-        return Emulated(plc(), lockstep=True, security=security, **how)
-
-    def as_user(self, user: str = "operator", password: str = PASSWORD) -> ClientSecurity:
-        return ClientSecurity(self.client, user=user, password=password)
-
-    @property
-    def whys(self) -> list[str]:
-        return [why for _, _, why in self.told]
-
-
-def both(folder: Path) -> tuple[Pki, Pki]:
-    return Pki(folder / "server", "server"), Pki(folder / "client", "client")
-
-
-@cache
-def known_to_each_other() -> Path:
-    """Two sides whose keys and users are made once: each test has a copy of its own."""
-    folder = tempfile.TemporaryDirectory(prefix="takttwin-sides-")
-    FOLDERS.append(folder)
-    server, client = both(Path(folder.name))
-    assert introduce(server, client)
-    users = read_users(server.users)
-    hashed = account("viewer", "viewer", PASSWORD).hashed
-    for role in Role:
-        users[role.name] = Account(role.name, role, hashed)
-    write_users(server.users, users)
-    return Path(folder.name)
+from twin.equipment.users import UsersError, account, read_users, write_users
 
 
 @pytest.fixture
 def sides(tmp_path: Path) -> Sides:
     return Sides(tmp_path)
-
-
-def dialled(line: Emulated, security: ClientSecurity) -> Any:
-    return OpcUaEquipment.connect(
-        line.endpoint, signals(), plant_hash=None, security=security, timeout_s=10.0
-    )
 
 
 async def refused(line: Emulated, security: ClientSecurity) -> str:
@@ -213,37 +160,6 @@ async def test_plain_writes_are_granted_one_by_one(sides: Sides) -> None:
         assert await request.read_value() == 71.0
         assert await active.read_value() == 72.0
     assert sides.whys.count("nobody may change it from outside") == 2
-
-
-async def test_nobody_ends_or_takes_the_subscriptions_of_others(sides: Sides) -> None:
-    async with (
-        asyncio.timeout(60),
-        sides.serving() as line,
-        dialled(line, sides.as_user("operator")) as owner,
-        dialled(line, sides.as_user("viewer")) as viewer,
-    ):
-        subscription = await owner._session.client.create_subscription(1000.0)
-        number = subscription.subscription_id
-        client = viewer._session.client
-        (answer,) = await client.delete_subscriptions([number])
-        assert answer.name == "BadSubscriptionIdInvalid"
-        wanted = ua.TransferSubscriptionsParameters([number], SendInitialValues=False)
-        (moved,) = await client.uaclient.session.transfer_subscriptions(wanted)
-        assert moved.StatusCode.name == "BadSubscriptionIdInvalid"
-        (answer,) = await owner._session.client.delete_subscriptions([number])
-        assert answer.is_good()
-
-
-async def test_who_guesses_passwords_is_refused_unheard(sides: Sides) -> None:
-    async with asyncio.timeout(60), sides.serving() as line:
-        for _ in range(5):
-            await refused(line, sides.as_user(password="not it, once more"))
-        await refused(line, sides.as_user())  # right, and too late
-        async with dialled(line, sides.as_user("viewer")):
-            pass  # nobody else suffers
-    assert sides.whys == ["wrong password"] * 5 + ["5 wrong passwords in a row: wait a minute"] + [
-        "role viewer"
-    ]
 
 
 def test_keys_are_their_owners_alone_and_made_once(tmp_path: Path) -> None:

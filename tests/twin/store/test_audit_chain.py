@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.twin.store.records import UTC, accepted, cycle, decision
 from twin.cycle import Mode
 from twin.store.audit import Audit
 from twin.store.audit_chain import Chain
+from twin.store.audit_head import head_file, heads
 
 
 def record(path: Path, first: int = 1, last: int = 4) -> Chain:
@@ -65,7 +67,9 @@ CHANGED = [
     ("delete from cycles where number = 4", "cycle 4", "removed"),
     ("delete from notes where id = 4", "note 4", "removed"),
     ("insert into commands values (9, 'u', 'open', 'eve', '')", "command 9", "inserted"),
-    ("insert into notes values (0, 'u', 0, 'OFF', '[]')", None, ""),
+    ("insert into notes values (0, 'u', 0, 'OFF', '[]')", "note 0", "inserted"),
+    ("insert into commands values (-3, 'u', 'open', 'eve', '')", "command -3", "inserted"),
+    ("insert into cycles values (-1, '{}')", "cycle -1", "inserted"),
     ("update chain set hash = 'f' where number = 7", "intent 2", "changed"),
     ("update chain set kind = '{}' where number = 0", "link 0", "changed"),
 ]
@@ -73,15 +77,12 @@ CHANGED = [
 
 @pytest.mark.parametrize(("statement", "where", "text"), CHANGED, ids=[c[0][:48] for c in CHANGED])
 def test_what_was_done_to_a_row_is_found_and_named(
-    tmp_path: Path, statement: str, where: str | None, text: str
+    tmp_path: Path, statement: str, where: str, text: str
 ) -> None:
     path = tmp_path / "audit.sqlite"
     record(path)
     tampered(path, statement)
     found = wrong(path)
-    if where is None:  # before the first number of all: nothing has ever had it
-        assert found == []
-        return
     assert found[0][0] == where
     assert found[0][1].startswith(text)
 
@@ -103,6 +104,7 @@ def test_a_row_that_was_removed_with_its_link_is_missed(tmp_path: Path) -> None:
     )
     assert wrong(path) == [
         ("link 6", "removed with what they held: after note 1, before intent 2"),
+        ("command 2", "missing: no such row is left"),
     ]
 
 
@@ -111,18 +113,101 @@ def test_a_row_that_was_forged_with_a_link_of_its_own_does_not_fit(tmp_path: Pat
     record(path)
     tampered(
         path,
-        "insert into commands values (9, 'u', 'open', 'eve', '')",
-        "insert into chain values (21, 'commands', 9, 'abc')",
+        "insert into commands values (5, 'u', 'open', 'eve', '')",
+        "insert into chain values (21, 'commands', 5, 'abc')",
     )
-    assert wrong(path) == [("command 9", "changed: link 21 was made of something else")]
+    assert wrong(path) == [("command 5", "changed: link 21 was made of something else")]
 
 
-def test_the_end_that_was_cut_off_is_missed_by_whoever_has_noted_the_head(tmp_path: Path) -> None:
+CUT = ("delete from notes where id = 4", "delete from chain where number = 20")
+
+
+def test_the_end_that_was_cut_off_is_missed_by_the_head_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "audit.sqlite"
     head = record(path).head
-    tampered(path, "delete from notes where id = 4", "delete from chain where number = 20")
+    tampered(path, *CUT)
+    lost = ("chain", f"the head {head} that was expected is not in it")
+    assert wrong(path) == [lost]
+    with Audit(path) as audit:  # and to go on does not hide it
+        assert "rows are gone" in audit.warning
+    record(path, 5, 6)
+    record(path, 7, 8)
+    assert wrong(path) == [lost]
+    tampered(path, "delete from notes where id = 7", "delete from chain where number = 39")
+    assert [where for where, _ in wrong(path)] == ["chain", "chain"]
+
+
+def test_without_the_head_beside_it_whoever_has_noted_one_finds_out(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    head = record(path).head
+    head_file(path).unlink()
+    tampered(path, *CUT)
     assert wrong(path) == []  # a chain cannot know how long it was
     assert wrong(path, head) == [("chain", f"the head {head} that was expected is not in it")]
+
+
+def test_an_older_copy_in_the_place_of_the_audit_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    record(path, 1, 2)
+    older = path.read_bytes()
+    record(path, 3, 4)
+    path.write_bytes(older)
+    assert [where for where, _ in wrong(path)] == ["chain"]
+
+
+@pytest.mark.parametrize("how", ["drop table chain", "delete from chain"])
+def test_a_chain_that_was_removed_as_a_whole_is_missed(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "audit.sqlite"
+    record(path)
+    head_file(path).unlink()  # the file's own word is enough
+    tampered(path, how)
+    assert wrong(path)[0][0] == "chain"
+    assert wrong(path)[0][1].startswith(("removed as a whole", "emptied"))
+    record(path, 5, 6)
+    assert wrong(path) == [("link 0", "a chain that was there before was removed as a whole")]
+
+
+def test_a_row_that_is_in_no_chain_leaves_a_hole_in_the_numbers(tmp_path: Path) -> None:
+    """Somebody removes rows, and has a whole new chain computed over the rest."""
+    path = tmp_path / "audit.sqlite"
+    record(path, 1, 3)
+    head_file(path).unlink()
+    tampered(
+        path, "delete from commands where id < 3", "drop table chain", "pragma user_version = 0"
+    )
+    record(path, 4, 4)
+    assert wrong(path) == [("command 1 to 2", "missing: no such row is left")]
+
+
+def test_the_head_is_kept_up_by_all_who_write_and_never_leads(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    with Audit(path) as one, Audit(path) as other:
+        for k in range(10):
+            (one, other)[k % 2].command("session", "anna", str(k), UTC)
+            (noted,) = heads(path)
+            assert noted == one.chain().head
+    assert wrong(path) == []
+    assert stat.S_IMODE(head_file(path).stat().st_mode) == 0o600
+
+
+def test_a_head_that_was_garbled_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    record(path)
+    head_file(path).write_text("nonsense\n")
+    assert wrong(path) == [("chain", "the head nonsense that was expected is not in it")]
+
+
+def test_a_disk_that_cannot_keep_the_head_keeps_nothing_from_the_audit(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    head_file(path).mkdir()
+    with Audit(path) as audit:
+        audit.command("close", "anna", "trial", UTC)
+        audit.command("open", "anna", "", UTC)
+        assert [row.what for row in audit.rows()] == ["close", "open"]
+    told = [record.message.split(": ")[1] for record in caplog.records]
+    assert told == ["cannot be read", "cannot be written"]
 
 
 def test_a_whole_new_chain_is_told_from_the_one_that_was_noted(tmp_path: Path) -> None:
@@ -136,7 +221,8 @@ def test_a_whole_new_chain_is_told_from_the_one_that_was_noted(tmp_path: Path) -
 
 def without_chain(path: Path) -> None:
     """As an older version has left it."""
-    tampered(path, "drop table chain")
+    tampered(path, "drop table chain", "pragma user_version = 0")
+    head_file(path).unlink()
 
 
 def test_a_file_of_an_older_version_says_that_it_has_no_chain(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Single requests to a foreign server, sent once, with a time-out of their own."""
+"""Values to and from a foreign server, each in a single request with a time-out of its own."""
 
 from __future__ import annotations
 
@@ -11,24 +11,6 @@ from asyncua.ua.ua_binary import struct_from_binary
 from twin.config.mapping import Scalar
 from twin.equipment.foreign.meaning import variant
 from twin.equipment.opcua_link import request
-
-
-async def call_method(
-    client: Client,
-    of: ua.NodeId,
-    method: ua.NodeId,
-    arguments: list[ua.Variant],
-    timeout_s: float,
-) -> list[Any]:
-    """Call a method of an object; plain values. Raises ``UaStatusCodeError`` if refused."""
-    message = ua.CallRequest()
-    message.Parameters.MethodsToCall = [ua.CallMethodRequest(of, method, arguments)]
-    answer = struct_from_binary(ua.CallResponse, await request(client, message, timeout_s))
-    answer.ResponseHeader.ServiceResult.check()
-    result = answer.Results[0]
-    if result.StatusCode.is_bad():  # uncertain: done, and the answer says what is the matter
-        result.StatusCode.check()
-    return [variant.Value for variant in result.OutputArguments]
 
 
 def bare(node: ua.NodeId, raw: Scalar, kind: str) -> ua.WriteValue:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from asyncua import Client, ua
 
 from twin.equipment.foreign.bound import Bound
-from twin.equipment.foreign.calls import call_method
+from twin.equipment.opcua_link import call_method
 from twin.equipment.opcua_types import name_of
 from twin.signals import Setpoint
 

@@ -15,9 +15,10 @@ from twin.config.mapping import ActSpec
 from twin.cycle import Acknowledgement, Batch, Outcome
 from twin.equipment.binding import REFUSALS
 from twin.equipment.foreign.bound import Bound
-from twin.equipment.foreign.calls import bare, call_method, read_values, write_values
+from twin.equipment.foreign.calls import bare, read_values, write_values
 from twin.equipment.foreign.meaning import NotWritable, counted, fitted
 from twin.equipment.foreign.pause import Pause
+from twin.equipment.opcua_link import call_method
 from twin.equipment.opcua_types import name_of, refusal
 from twin.signals import Setpoint
 
