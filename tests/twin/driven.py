@@ -52,6 +52,7 @@ class Stores:
         self.gaps: list[tuple[int, int, str]] = []
         self.cycles: list[Cycle] = []
         self.outcomes: list[Acknowledgement] = []
+        self.intended: list[Batch] = []
 
     def append(self, reading: Reading, received_us: int) -> None:
         assert received_us >= reading.time_us  # plant time, as that of the reading
@@ -64,6 +65,7 @@ class Stores:
     def intend(self, decision: Decision, utc: str) -> None:
         assert decision.batch is not None
         self.line.note(f"intend {decision.batch.sequence}")
+        self.intended.append(decision.batch)
 
     def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
         self.line.note(f"conclude {acknowledgement.sequence}")

@@ -20,11 +20,12 @@ from twin.clock import utc_now
 from twin.cycle import Cycle
 from twin.feedback import Kpis, evaluate
 from twin.loop import ControlLoop
-from twin.runtime import Runtime, Timings
+from twin.runtime import Runtime
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 from twin.store.quarantine import StoreError
 from twin.store.run_folder import RunFolder
+from twin.timings import Timings
 
 if TYPE_CHECKING:
     from pathlib import Path

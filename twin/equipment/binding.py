@@ -5,7 +5,7 @@ Our own address space is one binding (``own_line``), a mapping file another (``f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from asyncua import Client, ua
@@ -31,6 +31,10 @@ class Interpreting(Protocol):
         ...
 
 
+Refusal = Callable[[str], str]
+"""By the name of an MV: why its setpoint must not leave any more, now; empty if it may."""
+
+
 class Binding(Protocol):
     """One server's way to be a line."""
 
@@ -42,9 +46,12 @@ class Binding(Protocol):
         ...
 
     async def write(
-        self, client: Client, found: Found, batch: Batch, timeout_s: float
+        self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
     ) -> Acknowledgement:
-        """Send a batch once and read back. Raises ``UaStatusCodeError`` if refused as a whole."""
+        """Send a batch once and read back. Raises ``UaStatusCodeError`` if refused as a whole.
+
+        Where it takes several requests, ``refusal_of`` is asked before each but the first.
+        """
         ...
 
     async def command(
