@@ -19,6 +19,7 @@ from twin.cycle import (
 
 __all__ = [
     "Clock",
+    "Conditional",
     "Controller",
     "Equipment",
     "Interrupted",
@@ -145,4 +146,14 @@ class Rechecking(Protocol):
 
     def recheck_by(self, refusal: Callable[[Batch, str], str]) -> None:
         """From now on ask this why the setpoint of an MV must not leave any more; empty if it may."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """Equipment that may lack what a loop needs before it may be closed."""
+
+    @property
+    def unclosable(self) -> str:
+        """Why no loop must be closed on it, whatever an operator says; empty if one may."""
         ...

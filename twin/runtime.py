@@ -31,7 +31,7 @@ from twin.cycle import (
 )
 from twin.logs import TURN, facts
 from twin.loop import ControlLoop
-from twin.protocols import Clock, Equipment, Interrupted, Rechecking, Record, Samples
+from twin.protocols import Clock, Conditional, Equipment, Interrupted, Rechecking, Record, Samples
 from twin.signals import Quality, Signal
 from twin.store.quarantine import StoreError
 from twin.timings import Timings
@@ -108,6 +108,9 @@ class Runtime:
             msg = f"{verb} names first an MV of this line, which {reason!r} does not"
             raise ValueError(msg)
         command = f"{verb}: {reason}" if reason else verb
+        if verb == "close" and isinstance(self._equipment, Conditional):
+            why = self._equipment.unclosable
+            self._commands.extend([f"unclosable: {why}"] if why else [])
         self._commands.append(command)
         self._woken.set()
         return command

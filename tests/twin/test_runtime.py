@@ -12,7 +12,7 @@ from tests.twin.driven import PERIOD_US, TAKT, Asking, Noted, Stores, driven, lo
 from twin import runtime as module
 from twin.clock import VirtualClock
 from twin.cycle import TOO_LATE, Action, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
-from twin.runtime import Runtime
+from twin.runtime import EquipmentClock, Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError
 
@@ -191,6 +191,23 @@ class SeveralRequests(Noted):
 
     def recheck_by(self, refusal: Callable[[Batch, str], str]) -> None:
         self.refusal = refusal
+
+
+class Blind(Noted):
+    """A PLC that would not notice if we stopped."""
+
+    unclosable = "the PLC has no heartbeat"
+
+
+async def test_a_line_that_says_so_is_not_closed_on() -> None:
+    line = Blind()
+    runtime = Runtime(loop_of(Asking()), line, EquipmentClock(line))
+    assert runtime.command("close", "trial") == "close: trial"
+    (cycle,) = await turns(runtime, line, 1)
+    assert cycle.commands == ("unclosable: the PLC has no heartbeat", "close: trial")
+    assert cycle.decision.mode is Mode.ADVISORY
+    assert cycle.decision.reasons == ("close refused: the PLC has no heartbeat",)
+    assert line.log == ["read"]
 
 
 async def test_a_word_that_comes_while_remote_is_requested_is_heeded() -> None:

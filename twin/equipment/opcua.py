@@ -145,6 +145,11 @@ class OpcUaEquipment:
         return self._session.found.barred
 
     @property
+    def unclosable(self) -> str:
+        """Why no loop must be closed on this line; empty if one may."""
+        return self._session.found.unclosable
+
+    @property
     def state(self) -> LinkState:
         """The connection now, for those who watch over it."""
         session, counts = self._session, self._counts

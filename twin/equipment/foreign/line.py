@@ -82,6 +82,7 @@ class ForeignLine:
             lockstep=False,
             started=started,
             barred=barred(bound, signals),
+            unclosable=mapping.unclosable(),
         )
         if found == self._found:  # the same line again: who reads it already goes on as it was
             bound = replace(bound, interpretation=self._bound.interpretation)

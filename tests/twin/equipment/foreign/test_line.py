@@ -141,6 +141,18 @@ async def test_what_the_plc_lacks_the_loop_stands_in_for(line, tmp_path):
         assert value(await equipment.read(), "control.mode") == 2.0
 
 
+async def test_a_line_without_a_heartbeat_says_that_it_is_for_advice(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    lacking = re.sub(r"(?m)^  heartbeat: .*$", "  heartbeat: {absent: no watchdog}", text)
+    assert lacking != text
+    async with connected(line.endpoint, lacking, tmp_path) as equipment:
+        assert equipment.unclosable.startswith("the PLC has no heartbeat")
+        cycles = await closed_run(equipment, 0)
+    assert cycles[0].decision.mode is Mode.ADVISORY
+    assert cycles[0].decision.reasons == (f"close refused: {equipment.unclosable}",)
+    assert line.plc.mode.name == "AUTO"
+
+
 async def test_a_value_that_is_not_taken_is_a_mismatch_with_what_is_in_force(line, tmp_path):
     text = confirmed(await drafted(line.endpoint)).replace(
         "  application_uri", "  readback_s: 0.3\n  application_uri"
