@@ -24,6 +24,9 @@ from twin.line.sensors import Sensors
 from twin.line.tags import TagReader
 from twin.signals import Role, Setpoint
 
+MOST_WRITTEN = 50_000
+"""Setpoints that a PLC remembers at least: more than a shift has."""
+
 
 class PlcMode(IntEnum):
     """Who moves the setpoints."""
@@ -71,7 +74,8 @@ class Received:
 class Plc:
     """A true line with its programmable controller.
 
-    All times are plant time. ``written`` is the log of everything that was ever asked.
+    All times are plant time. ``written`` is the log of what was asked: of everything, until it is longer than
+    ``MOST_WRITTEN`` twice over and forgets its older half; ``forgotten`` counts what it has forgotten.
     """
 
     def __init__(
@@ -107,6 +111,7 @@ class Plc:
         self._plc_alive = 0
         self._events: list[Event] = []
         self.written: list[Received] = []
+        self.forgotten = 0
         self._simulator.prime(self.state)
         self._measure()
 
@@ -167,12 +172,7 @@ class Plc:
                     result = Result.CLAMPED
                 moved[setpoint.signal] = value
         for setpoint in batch.setpoints:
-            before = self.active.get(setpoint.signal, math.nan)
-            self.written.append(
-                Received(
-                    self.now_us, batch.sequence, setpoint.signal, setpoint.value, before, result
-                )
-            )
+            self._note(batch.sequence, setpoint, result)
         self.result = result
         if result not in (Result.OK, Result.CLAMPED):
             return self._answer(batch, Outcome.REJECTED, result.name)
@@ -191,9 +191,7 @@ class Plc:
         setpoint = Setpoint(f"{station}.standby", value)
         remote = self.mode is PlcMode.REMOTE and not stranger
         result = self._fault(setpoint) if remote else Result.NOT_REMOTE
-        before = self.active.get(setpoint.signal, math.nan)
-        asked = (setpoint.signal, value, before, result)
-        self.written.append(Received(self.now_us, self.echo_sequence, *asked))
+        self._note(self.echo_sequence, setpoint, result)
         if result is Result.OK:
             self._put_in_force({setpoint.signal: value})
             self._by_remote[setpoint.signal] = value
@@ -262,6 +260,15 @@ class Plc:
         if not math.isfinite(setpoint.value):
             return Result.NOT_FINITE
         return Result.OK if signal.validity.holds(setpoint.value) else Result.OUT_OF_RANGE
+
+    def _note(self, sequence: int, asked: Setpoint, result: Result) -> None:
+        before = self.active.get(asked.signal, math.nan)
+        self.written.append(
+            Received(self.now_us, sequence, asked.signal, asked.value, before, result)
+        )
+        if len(self.written) >= 2 * MOST_WRITTEN:
+            del self.written[:MOST_WRITTEN]
+            self.forgotten += MOST_WRITTEN
 
     def _rate_limited(self, name: str, value: float) -> float:
         signal = self._mvs[name]

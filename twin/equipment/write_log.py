@@ -17,12 +17,12 @@ class WriteLog:
 
     def __init__(self, path: Path, plc: Plc) -> None:
         self._plc = plc
-        self._known = len(plc.written)
+        self._known = plc.forgotten + len(plc.written)
         self._file = path.open("a", encoding="utf-8")
 
     def update(self) -> None:
         """Append the news."""
-        news = self._plc.written[self._known :]
+        news = self._plc.written[max(0, self._known - self._plc.forgotten) :]
         if not news:
             return
         self._known += len(news)

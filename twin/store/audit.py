@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 INSERT_INTENT = "insert into intents values (?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_OUTCOME = "insert into outcomes values (?, ?, ?, ?, ?)"
+OPEN_INTENTS = "select sequence from intents where sequence not in (select sequence from outcomes)"
 INSERT_CYCLE = "insert into cycles values (?, ?)"
 INSERT_COMMAND = "insert into commands (utc, verb, who, reason) values (?, ?, ?, ?)"
 INSERT_NOTE = "insert into notes (utc, time_us, mode, reasons) values (?, ?, ?, ?)"
@@ -72,13 +73,7 @@ class Audit:
         """Number of the last intent, 0 before the first; numbering goes on from here."""
         self.last_cycle = self._newest("select max(number) from cycles")
         """Number of the last recorded cycle, 0 before the first; numbering goes on from here."""
-        rows = self._database.execute("select sequence from outcomes")
-        self._concluded = {int(sequence) for (sequence,) in rows}
-        self._open_intents = {
-            int(sequence)
-            for (sequence,) in self._database.execute("select sequence from intents")
-            if sequence not in self._concluded
-        }
+        self._open_intents = {int(sequence) for (sequence,) in self._database.execute(OPEN_INTENTS)}
 
     def intend(self, decision: Decision, utc: str) -> None:
         """Record that the decision's batch is about to be written; returns after the commit.
@@ -133,14 +128,14 @@ class Audit:
         Raises ``ValueError`` for any other number that is not waiting for its outcome.
         """
         sequence = acknowledgement.sequence
-        unsent = acknowledgement.outcome in NOTHING_LEFT and sequence not in self._concluded
-        if sequence not in self._open_intents and not unsent:
+        if sequence not in self._open_intents and (
+            acknowledgement.outcome not in NOTHING_LEFT or self._is_concluded(sequence)
+        ):
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
         active = {name: _known(value) for name, value in acknowledgement.active.items()}
         row = (sequence, str(acknowledgement.outcome), acknowledgement.detail, _json(active), utc)
         self._open_intents.discard(sequence)
-        self._concluded.add(sequence)
         self._wait(INSERT_OUTCOME, row)
 
     def record_cycle(self, cycle: Cycle) -> None:
@@ -231,6 +226,17 @@ class Audit:
     def rows(self) -> Iterator[audit_rows.Row]:
         """Everything but the turns of the loop, in the order in which it was written."""
         return audit_rows.read_rows(self._settled())
+
+    def _is_concluded(self, sequence: int) -> bool:
+        """Whether a number has its outcome: in the file, or in a row that waits to get there."""
+        if any(made == INSERT_OUTCOME and row[0] == sequence for made, row in self._waiting):
+            return True
+        try:
+            found = self._database.execute("select 1 from outcomes where sequence = ?", (sequence,))
+            return found.fetchone() is not None
+        except sqlite3.Error as error:  # as with waiting rows: a failing disk stops no turn
+            log.warning("%s: cannot be asked: %s", self._path, cause_of(error)[0])
+            return False
 
     def _settled(self) -> sqlite3.Connection:
         if self._waiting:
