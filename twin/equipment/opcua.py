@@ -134,6 +134,11 @@ class OpcUaEquipment:
         return tuple(signal.name for signal, node in pairs if node is None)
 
     @property
+    def refused(self) -> Mapping[str, str]:
+        """Signals that the server has and does not report to us, and why; they read as bad."""
+        return self._session.refused
+
+    @property
     def lost_notifications(self) -> int:
         """Values and events that the server reported to have dropped, in this session."""
         table = self._session.table

@@ -109,6 +109,7 @@ class LineSession:
         )
         self._subscriptions = Subscriptions(self.client, table, fast_ms)
         await self._subscriptions.open(signals)
+        self._counts = self._counts and alive_place not in table.refused
         async with asyncio.timeout(self._timeout_s):
             await unless(self._subscriptions.lost(), table.complete.wait())
         await self._refresh()
@@ -137,6 +138,12 @@ class LineSession:
         if self._counts and now_us - self.table.beat_us > self._timeout_s * 1e6:
             return "the PLC fell silent: its counter stands still"
         return ""
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Signals that the server has and does not report, and why."""
+        refused = {} if self.table is None else self.table.refused
+        return {s.name: refused[n] for n, s in enumerate(self._signals) if n in refused}
 
     @property
     def heard(self) -> Mapping[str, int]:

@@ -10,8 +10,8 @@ from asyncua import ua
 
 from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Event, Outcome
-from twin.equipment import own_line
+from twin.cycle import Action, Event, Mode, Outcome, Situation
+from twin.equipment import own_line, subscriptions
 from twin.equipment.binding import quality
 from twin.equipment.emulator import Emulated
 from twin.equipment.journal import EventInbox
@@ -20,11 +20,14 @@ from twin.equipment.line_clock import LineClock
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import Found
 from twin.equipment.wire import FILETIME_UNIX_US
+from twin.line.model import build_line
+from twin.loop import ControlLoop
 from twin.sense.cleaning import Cleaner
 from twin.signals import FUTURE_US, Quality
 
 FAST = 120.0
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
+"""A busy machine gets there too."""
 
 
 async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
@@ -171,6 +174,69 @@ def test_bad_is_nan_and_uncertain_keeps_its_value():
     np.testing.assert_array_equal(reading.values, [np.nan, 4.5])
     np.testing.assert_array_equal(reading.status, [Quality.BAD, Quality.UNCERTAIN])
     assert quality(ua.StatusCodes.BadNoCommunication) is Quality.BAD
+
+
+@pytest.mark.parametrize("strange", ["broken", [1.0, 2.0], b"7"])
+def test_a_value_of_a_wrong_type_is_bad_and_ends_nothing(strange, caplog):
+    last = table()
+    last.take(0, said(1.0, 10))
+    for time_us in (20, 30):
+        last.take(0, said(strange, time_us))
+    last.take(1, said(2.0, 31))
+    reading = last.reading()
+    np.testing.assert_array_equal(reading.values, [np.nan, 2.0])
+    np.testing.assert_array_equal(reading.status, [Quality.BAD, Quality.GOOD])
+    last.take(0, said(3.0, 40))
+    assert last.reading().values[0] == 3.0
+    told = [record.message for record in caplog.records]
+    assert [("marked bad" in text, "again" in text) for text in told] == [(1, 0), (0, 1)]
+
+
+def test_lists_and_times_that_are_none_are_left_out():
+    last = table()
+    last.take(last.time_place, ua.DataValue(ua.Variant(1_000_000, ua.VariantType.Int64)))
+    last.take(last.time_place, ua.DataValue(ua.Variant("noon")))
+    last.take(last.time_place, ua.DataValue(ua.Variant([5, 6], ua.VariantType.Int64)))
+    last.take(2, ua.DataValue(ua.Variant(["a", "b"])))
+    assert (last.reading().time_us, last.reading().part_ids) == (1_000_000, {"b": ()})
+    for strange in ([4, 1, 0], [4, 1, 9, 3, 4, 9], ["x"]):
+        assert not last.take(last.time_place + 1, ua.DataValue(ua.Variant(strange)))
+    assert last.overflows == 2  # a gap on record: transitions may be missing
+    assert last.reading().events == ()
+
+
+@pytest.mark.parametrize("refused", ["turning.state", "turning.power_kw", "control.plc_alive"])
+async def test_what_the_server_refuses_to_report_is_bad_and_the_rest_goes_on(refused, monkeypatch):
+    place = [signal.name for signal in signals()].index(refused)
+    item = subscriptions._item
+
+    def unknown(at: int, node: ua.NodeId, *more, **named):
+        return item(at, ua.NodeId("no such node") if at == place else node, *more, **named)
+
+    monkeypatch.setattr(subscriptions, "_item", unknown)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
+        OpcUaEquipment.connect(line.endpoint, signals(), plant_hash=None) as equipment,
+    ):
+        assert dict(equipment.refused) == {refused: "BadNodeIdUnknown"}
+        reading = await equipment.read()
+        assert reading.status[place] & Quality.BAD
+        others = np.delete(reading.status, place)
+        assert not (others & (Quality.BAD | Quality.MISSING)).any()
+        loop = ControlLoop(build_line(plant()), Still(), 0)
+        cycle = loop.step(reading, ("close: trial",))
+        is_critical = signals()[place].critical
+        assert cycle.decision.mode is (Mode.ADVISORY if is_critical else Mode.INIT)
+        if is_critical:
+            assert cycle.decision.reasons == (
+                f"close refused: critical input {refused} is not usable",
+            )
+
+
+class Still:
+    def decide(self, situation: Situation) -> Action:
+        return Action({})
 
 
 def test_changes_of_state_between_two_readings_are_events_where_nobody_keeps_a_journal():

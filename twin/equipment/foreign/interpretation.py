@@ -73,10 +73,10 @@ class Interpretation:
             value = wanted if encoding.holds(value, wanted) else value
         return value, mark
 
-    def time_us(self, raw: Any) -> int:
+    def time_us(self, raw: Any) -> int | None:
         """Plant time from the server's clock."""
         if not isinstance(raw, datetime):
-            return 0
+            return None
         return ua.datetime_to_win_epoch(raw) // 10 - self.epoch_us
 
     def completed(self, reading: Reading) -> Reading:
