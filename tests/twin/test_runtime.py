@@ -364,6 +364,20 @@ async def test_a_gap_goes_from_the_last_reading_to_the_next_with_its_first_reaso
     ]
 
 
+async def test_a_line_out_of_sight_is_waited_for_and_one_whose_inputs_are_bad_is_not() -> None:
+    for bad in (False, True):
+        runtime, line, _ = await closed()
+        if bad:
+            line.failing_inputs = Quality.BAD
+        else:
+            line.failing = {"read": ConnectionError("cable cut")}
+        cycles = await turns(runtime, line, 3)
+        assert [c.decision.mode for c in cycles[:2]] == [Mode.HOLD] * 2
+        assert cycles[2].decision.mode is (Mode.SHED if bad else Mode.HOLD)
+        (reason,) = cycles[2].decision.reasons
+        assert reason.endswith("is not usable for 3 readings" if bad else "no reading of the line")
+
+
 async def test_a_line_that_is_never_read_leaves_one_gap_over_the_whole_run() -> None:
     runtime, line, stores = driven()
     line.failing = {"read": ConnectionError("nobody there")}
@@ -515,7 +529,7 @@ async def test_a_paced_line_takes_a_turn_at_once_for_an_operators_word(
         else:
             runtime.stop()
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         await runtime.run(PERIOD_US, 9 * PERIOD_US, speak)
     assert [cycle.commands for cycle in stores.cycles] == [(), ("close",)]
     assert stores.cycles[-1].decision.mode is Mode.INIT

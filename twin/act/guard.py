@@ -45,6 +45,8 @@ class Guard:
         self._mvs = {s.name: s for s in signals if s.role is Role.MV}
         self._limits = {name: limits_of(signal) for name, signal in self._mvs.items()}
         self._critical = tuple(s.name for s in signals if s.critical)
+        of_plc = tuple(s.name for s in signals if s.name.startswith("control."))
+        self._of_the_moment = (*self._critical, *self._mvs, *of_plc)  # never carried over a gap
         self._control = control
         self._period_us = round(control.period_s * 1e6)
 
@@ -184,7 +186,7 @@ class Guard:
         if not bad:
             memory.bad_reads = 0
             return
-        lost = bool((observation.quality & int(Quality.MISSING)).all())
+        lost = self._is_out_of_sight(observation)
         memory.was_lost = memory.was_lost or lost
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
@@ -193,6 +195,11 @@ class Guard:
             events["hard"] = f"{what} for {memory.bad_reads} readings"
         else:
             events["transient"] = what
+
+    def _is_out_of_sight(self, observation: Observation) -> bool:
+        """Whether nothing came at all: who says that a value is bad is there, and says it."""
+        seen = observation.quality[[observation.index[name] for name in self._of_the_moment]]
+        return bool((seen & int(Quality.MISSING | Quality.BAD) == int(Quality.MISSING)).all())
 
     def _equipment(
         self,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from asyncua import ua
 
 from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Action, Event, Mode, Outcome, Situation
+from twin.cycle import Action, Event, Mode, Outcome, Reading, Situation
 from twin.equipment import own_line, subscriptions
 from twin.equipment.binding import quality
 from twin.equipment.emulator import Emulated
@@ -28,6 +29,16 @@ from twin.signals import FUTURE_US, Quality
 FAST = 120.0
 PATIENCE_S = 240.0
 """A busy machine gets there too."""
+SLOW_S = 30.0
+"""An answer may take so long where nothing is to be noticed by its absence."""
+
+
+async def shown(equipment: OpcUaEquipment, wanted: Callable[[Reading], bool]) -> Reading:
+    """The first reading that is as wanted; the test's own patience ends the wait."""
+    clock = equipment.clock()
+    while not wanted(reading := await equipment.read()):
+        await clock.sleep_until(clock.now_us() + 1_000_000)
+    return reading
 
 
 async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
@@ -35,22 +46,20 @@ async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
         OpcUaEquipment.connect(
-            line.endpoint, signals(), plant_hash=plant().config_hash, fast_ms=50.0
+            line.endpoint, signals(), plant_hash=plant().config_hash, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         clock = equipment.clock()
         assert not equipment.lockstep
         first = await equipment.read()
-        await clock.sleep_until(first.time_us + 60_000_000)
-        second = await equipment.read()
+        sampled = [n for n, signal in enumerate(signals()) if signal.sampled_s]
+        # A sampled signal is news by its time, even if its value did not change.
+        second = await shown(equipment, lambda r: r.source_us[sampled].min() > first.time_us)
         assert second.step == 0
         assert first.time_us < second.time_us <= line.plc.now_us
         assert second.time_us <= clock.now_us()
         assert not (second.status & Quality.MISSING).any()
         assert (second.source_us <= second.time_us).all()
-        sampled = [n for n, signal in enumerate(signals()) if signal.sampled_s]
-        # A sampled signal is news by its time, even if its value did not change.
-        assert second.source_us[sampled].min() > first.time_us
         await equipment.command("RequestRemote")
         answer = await equipment.write(batch(1, second.time_us + 10**9, **{SPEED: 230.0}))
         assert answer.outcome is Outcome.ACCEPTED
@@ -75,7 +84,7 @@ async def test_no_transition_is_lost_when_the_wire_is_cut():
         Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
         Wire(line.endpoint) as wire,
         OpcUaEquipment.connect(
-            wire.endpoint, signals(), plant_hash=None, fast_ms=50.0
+            wire.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         journal = line._served._journal
@@ -95,12 +104,15 @@ async def test_no_transition_is_lost_when_the_wire_is_cut():
         (gap,) = equipment.drain_gaps()
         assert gap.reason == "connection lost"
         assert gap.from_us < gap.until_us
-        await clock.sleep_until(clock.now_us() + 240_000_000)
-        received += (await equipment.read()).events
+        until_us = line.plc.now_us + 240_000_000  # all that happened meanwhile, and more
+
+        def is_through(reading: Reading) -> bool:
+            received.extend(reading.events)
+            return len(received) > 10 and received[-1].time_us > until_us
+
+        await shown(equipment, is_through)
         happened = journal._events[begun - journal._first :]
-        assert len(received) > 10
         assert received == happened[: len(received)]
-        assert len(happened) - len(received) < 20  # the newest are still on their way
         assert equipment.lost_notifications == 0
 
 
@@ -217,7 +229,9 @@ async def test_what_the_server_refuses_to_report_is_bad_and_the_rest_goes_on(ref
     async with (
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
-        OpcUaEquipment.connect(line.endpoint, signals(), plant_hash=None) as equipment,
+        OpcUaEquipment.connect(
+            line.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S
+        ) as equipment,
     ):
         assert dict(equipment.refused) == {refused: "BadNodeIdUnknown"}
         reading = await equipment.read()
@@ -268,26 +282,30 @@ async def test_no_change_of_state_is_lost_between_two_readings_without_a_journal
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
         OpcUaEquipment.connect(
-            line.endpoint, signals(), plant_hash=None, fast_ms=50.0
+            line.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         first = await equipment.read()
-        clock = equipment.clock()
-        await clock.sleep_until(first.time_us + 600_000_000)
-        last = await equipment.read()
+        events: list[Event] = []
+
+        def is_enough(reading: Reading) -> bool:
+            events.extend(reading.events)
+            return len(events) > 20
+
+        last = await shown(equipment, is_enough)
         happened = line._served._journal._events
         states = {s.name: value(first, s.name) for s in signals() if s.name.endswith(".state")}
-        for event in last.events:
+        for event in events:
             since_us = [
                 event.time_us - one.time_us
                 for one in happened
                 if (one.entity, one.after) == (event.entity, event.after)
             ]
-            assert any(0 <= late_us < 30_000_000 for late_us in since_us)  # one scan at this speed
+            # One scan: a quarter of this at this speed, more on a busy machine.
+            assert any(0 <= late_us < 120_000_000 for late_us in since_us)
             assert states[f"{event.entity}.state"] == event.before
             states[f"{event.entity}.state"] = event.after
         assert states == {name: value(last, name) for name in states}
-        assert len(last.events) > 20
 
 
 def test_what_was_never_heard_of_is_missing():

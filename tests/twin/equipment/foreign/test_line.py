@@ -65,7 +65,7 @@ async def line() -> AsyncIterator[Emulated]:
 async def connected(url: str, text: str, folder: Path) -> AsyncIterator[OpcUaEquipment]:
     binding = ForeignLine(loaded(text, folder), quick_plant(), quick_signals())
     async with OpcUaEquipment.connect(
-        url, quick_signals(), plant_hash=None, binding=binding, fast_ms=50.0
+        url, quick_signals(), plant_hash=None, binding=binding, timeout_s=30.0, fast_ms=50.0
     ) as equipment:
         yield equipment
 

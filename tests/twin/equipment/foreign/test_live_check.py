@@ -39,7 +39,7 @@ WRONG = [
 
 @pytest.fixture
 async def line() -> AsyncIterator[Emulated]:
-    async with asyncio.timeout(120), Emulated(quick_plc(), lockstep=False, insecure=True) as served:
+    async with asyncio.timeout(240), Emulated(quick_plc(), lockstep=False, insecure=True) as served:
         yield served
 
 
