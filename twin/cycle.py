@@ -97,6 +97,10 @@ class Batch:
     deadline_us: int
 
 
+TOO_LATE = "too late: the deadline has passed"
+"""Why a batch does not leave, or not all of it."""
+
+
 class Outcome(StrEnum):
     """What became of a batch. UNKNOWN is not a failure: the write may have landed."""
 

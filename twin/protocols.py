@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from twin.cycle import Acknowledgement, Action, Batch, Reading, Situation, Twin
+from twin.cycle import (
+    Acknowledgement,
+    Action,
+    Batch,
+    Cycle,
+    Decision,
+    Gap,
+    Reading,
+    Situation,
+    Twin,
+)
 
-__all__ = ["Clock", "Controller", "Equipment", "ProcessModel", "Trainable", "Twin"]
+__all__ = [
+    "Clock",
+    "Conditional",
+    "Controller",
+    "Equipment",
+    "Interrupted",
+    "ProcessModel",
+    "Rechecking",
+    "Record",
+    "Samples",
+    "Trainable",
+    "Twin",
+]
 
 
 @runtime_checkable
@@ -78,4 +100,60 @@ class ProcessModel(Protocol):
 
     def symbols(self) -> object:
         """The function over CasADi vectors."""
+        ...
+
+
+class Samples(Protocol):
+    """Where readings go: the historian."""
+
+    def append(self, reading: Reading, received_us: int) -> object:
+        """Take one reading."""
+        ...
+
+    def record_gap(self, from_us: int, until_us: int, reason: str) -> None:
+        """Nothing was read in this interval, and why."""
+        ...
+
+
+class Record(Protocol):
+    """Where decisions go: the audit. ``intend`` returns when the intent is durable."""
+
+    def intend(self, decision: Decision, utc: str) -> None:
+        """A batch is about to leave."""
+        ...
+
+    def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
+        """What became of it."""
+        ...
+
+    def record_cycle(self, cycle: Cycle) -> None:
+        """A whole turn, for replay."""
+        ...
+
+
+@runtime_checkable
+class Interrupted(Protocol):
+    """Equipment behind a connection, which may break and be back between two turns."""
+
+    def drain_gaps(self) -> Sequence[Gap]:
+        """The gaps that have ended since the last call, oldest first."""
+        ...
+
+
+@runtime_checkable
+class Rechecking(Protocol):
+    """Equipment that may need several requests for one batch, and asks before each whether it may leave."""
+
+    def recheck_by(self, refusal: Callable[[Batch, str], str]) -> None:
+        """From now on ask this why the setpoint of an MV must not leave any more; empty if it may."""
+        ...
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """Equipment that may lack what a loop needs before it may be closed."""
+
+    @property
+    def unclosable(self) -> str:
+        """Why no loop must be closed on it, whatever an operator says; empty if one may."""
         ...

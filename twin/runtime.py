@@ -11,61 +11,34 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
+from twin.act.meanwhile import is_taken_back, withdrawn
+from twin.act.modes import COMMANDS, LIMITS, MV_COMMANDS
 from twin.clock import cpu_s, utc_now, wall_s
-from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
+from twin.cycle import (
+    TOO_LATE,
+    Acknowledgement,
+    Batch,
+    Cycle,
+    Decision,
+    Mode,
+    Outcome,
+    Reading,
+)
 from twin.logs import TURN, facts
 from twin.loop import ControlLoop
-from twin.protocols import Clock, Equipment
+from twin.protocols import Clock, Conditional, Equipment, Interrupted, Rechecking, Record, Samples
 from twin.signals import Quality, Signal
 from twin.store.quarantine import StoreError
+from twin.timings import Timings
 
 _log = logging.getLogger(__name__)
 NEWS_S, NEWS_TRIES = 0.05, 80
 """How often a paced line is asked for news, and how many times: four seconds of wall time."""
-
-
-class Samples(Protocol):
-    """Where readings go: the historian."""
-
-    def append(self, reading: Reading, received_us: int) -> object:
-        """Take one reading."""
-        ...
-
-    def record_gap(self, from_us: int, until_us: int, reason: str) -> None:
-        """Nothing was read in this interval, and why."""
-        ...
-
-
-class Record(Protocol):
-    """Where decisions go: the audit. ``intend`` returns when the intent is durable."""
-
-    def intend(self, decision: Decision, utc: str) -> None:
-        """A batch is about to leave."""
-        ...
-
-    def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
-        """What became of it."""
-        ...
-
-    def record_cycle(self, cycle: Cycle) -> None:
-        """A whole turn, for replay."""
-        ...
-
-
-@runtime_checkable
-class Interrupted(Protocol):
-    """Equipment behind a connection, which may break and be back between two turns."""
-
-    def drain_gaps(self) -> Sequence[Gap]:
-        """The gaps that have ended since the last call, oldest first."""
-        ...
 
 
 class EquipmentClock:
@@ -83,20 +56,6 @@ class EquipmentClock:
         """Advance the plant."""
         await self._equipment.command("Advance", float(time_us))
         self._now_us = time_us
-
-
-@dataclass(slots=True)
-class Timings:
-    """How long the stages took; kept apart from every result. Seconds."""
-
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    wall_s: dict[str, float] = field(default_factory=dict)
-    decisions_s: list[float] = field(default_factory=list)
-
-    def add(self, stage: str, cpu: float, wall: float) -> None:
-        """One more pass through a stage."""
-        self.cpu_s[stage] = self.cpu_s.get(stage, 0.0) + cpu
-        self.wall_s[stage] = self.wall_s.get(stage, 0.0) + wall
 
 
 class Runtime:
@@ -132,6 +91,8 @@ class Runtime:
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
+        if isinstance(equipment, Rechecking):
+            equipment.recheck_by(self._withheld)
 
     def command(self, verb: str, reason: str = "") -> str:
         """An operator's command for the next turn: one of ``twin.act.modes.COMMANDS``.
@@ -147,6 +108,9 @@ class Runtime:
             msg = f"{verb} names first an MV of this line, which {reason!r} does not"
             raise ValueError(msg)
         command = f"{verb}: {reason}" if reason else verb
+        if verb == "close" and isinstance(self._equipment, Conditional):
+            why = self._equipment.unclosable
+            self._commands.extend([f"unclosable: {why}"] if why else [])
         self._commands.append(command)
         self._woken.set()
         return command
@@ -203,7 +167,7 @@ class Runtime:
         else:
             cycle = step(reading, commands, self._acknowledged)
         self.timings.add("loop", cpu_s() - began_cpu, wall_s() - began)
-        self.timings.decisions_s.append(wall_s() - began)
+        self.timings.decisions.add(wall_s() - began)
         self._acknowledged = None
         if self._record is not None:
             record = self._record
@@ -215,20 +179,12 @@ class Runtime:
 
     async def execute(self, decision: Decision) -> None:
         """Carry a decision out: recheck, intent, write, read back, outcome."""
-        if decision.command == "ReleaseRemote" or not self._is_taken_back():
+        if decision.command == "ReleaseRemote" or not is_taken_back(self._commands):
             await self._command(decision.command)
-        batch = decision.batch
-        if batch is None:
+        if decision.batch is None:
             return
-        if batch.setpoints:
-            refused = self._refusal(decision, batch)
-            if refused:
-                self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused))
-            else:
-                refused = self._not_intended(decision)
-            if refused:
-                batch = replace(batch, setpoints=())  # the heartbeat goes on
-        if self._is_taken_back():
+        batch, withheld = self._rechecked(decision, decision.batch)
+        if is_taken_back(self._commands):
             return
         began_cpu, began = cpu_s(), wall_s()
         try:
@@ -237,7 +193,32 @@ class Runtime:
             answer = Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, str(error))
         self.timings.add("write", cpu_s() - began_cpu, wall_s() - began)
         if batch.setpoints:
-            self._answered(replace(answer, answered_us=self._clock.now_us()))
+            detail = "; ".join(filter(None, (answer.detail, withheld)))
+            now_us = self._clock.now_us()
+            self._answered(replace(answer, detail=detail, answered_us=now_us))
+
+    def _rechecked(self, decision: Decision, batch: Batch) -> tuple[Batch, str]:
+        """What of a batch may still leave, its intent on record, and in words what was withheld.
+
+        Without setpoints it is the heartbeat, which goes on. The intent may take long to become durable:
+        the deadline is looked at before and after.
+        """
+        if not batch.setpoints:
+            return batch, ""
+        no = withdrawn(self._commands)
+        left = replace(batch, setpoints=tuple(s for s in batch.setpoints if s.signal not in no))
+        told = [f"{s.signal}: {no[s.signal]}" for s in batch.setpoints if s.signal in no]
+        withheld = "; ".join(told)
+        refused = self._refusal(decision.mode, batch) or ("" if left.setpoints else withheld)
+        if not refused:
+            if why := self._not_intended(replace(decision, batch=left)):
+                self._acknowledged = Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, why)
+                return replace(batch, setpoints=()), why
+            refused = self._refusal(decision.mode, batch)
+        if refused:
+            self._answered(Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, refused))
+            return replace(batch, setpoints=()), refused
+        return left, withheld
 
     def _answered(self, answer: Acknowledgement) -> None:
         """What became of a batch with setpoints: for the next turn, and on record."""
@@ -248,33 +229,29 @@ class Runtime:
             record = self._record
             self._timed("audit", lambda: record.conclude(answer, utc_now()))
 
-    def _is_taken_back(self) -> bool:
-        """Whether the operator has taken authority back since the decision was made."""
-        return any(command.partition(":")[0] in GIVING_UP for command in self._commands)
-
-    def _refusal(self, decision: Decision, batch: Batch) -> str:
+    def _refusal(self, mode: Mode, batch: Batch) -> str:
         """Why granted setpoints must not leave after all; empty if they may.
 
         Their deadline counts from the reading on which they rest, and so limits how old that may be.
         """
-        if self._is_taken_back():
+        if is_taken_back(self._commands):
             return "the operator has taken authority back"
-        if decision.mode is not Mode.CLOSED:
-            return f"the loop is {decision.mode}"
-        if self._clock.now_us() > batch.deadline_us:
-            return "too late: the deadline has passed"
-        return ""
+        if mode is not Mode.CLOSED:
+            return f"the loop is {mode}"
+        return TOO_LATE if self._clock.now_us() > batch.deadline_us else ""
+
+    def _withheld(self, batch: Batch, name: str) -> str:
+        """Why the setpoint of one MV must not leave any more, while its batch is under way."""
+        no = withdrawn(self._commands)
+        return no.get(name, "") or self._refusal(Mode.CLOSED, batch)
 
     def _not_intended(self, decision: Decision) -> str:
         """Make the intent durable; why it could not be, or nothing."""
-        assert decision.batch is not None
         try:
             self._timed("audit", lambda: self._intend(decision))
         except StoreError as error:
             self._commands.append(f"fault: {error}")
-            why = "its intent is not durable"
-            self._acknowledged = Acknowledgement(decision.batch.sequence, Outcome.SKIPPED, {}, why)
-            return why
+            return "its intent is not durable"
         return ""
 
     def _intend(self, decision: Decision) -> None:

@@ -22,7 +22,7 @@ from twin.equipment.opcua_types import refusal
 from twin.equipment.pki import CertificateError
 from twin.signals import Quality
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 CODES = ua.StatusCodes
 
 

@@ -18,7 +18,7 @@ from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_types import refusal
 from twin.equipment.plc import Result
 
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 FAR_US = 10**12
 
 

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ from tests.properties.hostile_line import (
     simulated,
 )
 from tests.twin.equipment.lines import emulator_process
+from twin import runtime
+from twin.act import told
 from twin.act.guard import Guard
 from twin.act.modes import COMMANDS, EVENTS, MV_COMMANDS, OPERATOR_EVENTS
 from twin.cycle import Mode, Outcome
@@ -229,13 +232,13 @@ def test_nobody_orders_what_only_the_line_can_show(verb: str) -> None:
 @pytest.mark.parametrize(
     ("where", "name", "instead", "happenings"),
     [
-        (Guard, "_within", lambda *told: (told[2], ""), {}),
+        (Guard, "_within", lambda *given: (given[2], ""), {}),
         (Guard, "_equipment", lambda *_: None, {8: Happening.NO_PERMIT}),
         (Guard, "_answers", lambda *_: None, dict.fromkeys(range(4, 20), Happening.LANDED)),
-        (Guard, "_switch", lambda *_: None, {}),
+        (told, "_switch", lambda *_: None, {}),
         (
-            Runtime,
-            "_is_taken_back",
+            runtime,
+            "is_taken_back",
             lambda *_: False,
             dict.fromkeys(range(4, 20), Happening.LATE_OPEN),
         ),
@@ -245,7 +248,7 @@ def test_nobody_orders_what_only_the_line_can_show(verb: str) -> None:
 )
 def test_a_guard_with_a_hole_is_found(
     monkeypatch: pytest.MonkeyPatch,
-    where: type,
+    where: type | ModuleType,
     name: str,
     instead: Callable[..., object],
     happenings: dict[int, Happening],

@@ -9,6 +9,7 @@ from twin.cycle import Acknowledgement, Action, Batch, Cycle, Decision, Reading,
 from twin.equipment.simulated import SimulatedEquipment
 from twin.protocols import Clock
 from twin.runtime import EquipmentClock, Runtime
+from twin.signals import Quality
 
 PERIOD_US = 30_000_000
 TAKT = "line.takt_s"
@@ -22,6 +23,7 @@ class Noted(SimulatedEquipment):
         super().__init__(self.plc)
         self.log: list[str] = []
         self.failing: dict[str, Exception] = {}
+        self.failing_inputs = Quality.GOOD
 
     def note(self, what: str) -> None:
         self.log.append(what)
@@ -31,7 +33,9 @@ class Noted(SimulatedEquipment):
 
     async def read(self) -> Reading:
         self.note("read")
-        return await super().read()
+        reading = await super().read()
+        reading.status[[s.critical for s in self.plc.signals]] |= int(self.failing_inputs)
+        return reading
 
     async def write(self, batch: Batch) -> Acknowledgement:
         self.note(f"write {batch.sequence}" if batch.setpoints else "beat")
@@ -52,6 +56,7 @@ class Stores:
         self.gaps: list[tuple[int, int, str]] = []
         self.cycles: list[Cycle] = []
         self.outcomes: list[Acknowledgement] = []
+        self.intended: list[Batch] = []
 
     def append(self, reading: Reading, received_us: int) -> None:
         assert received_us >= reading.time_us  # plant time, as that of the reading
@@ -64,6 +69,7 @@ class Stores:
     def intend(self, decision: Decision, utc: str) -> None:
         assert decision.batch is not None
         self.line.note(f"intend {decision.batch.sequence}")
+        self.intended.append(decision.batch)
 
     def conclude(self, acknowledgement: Acknowledgement, utc: str) -> None:
         self.line.note(f"conclude {acknowledgement.sequence}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from tests.twin.driven import PERIOD_US, TAKT, Noted, Stores, driven
+from tests.twin.driven import PERIOD_US, TAKT, Asking, Noted, Stores, driven, loop_of
 from twin import runtime as module
 from twin.clock import VirtualClock
-from twin.cycle import Action, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
-from twin.runtime import Runtime
+from twin.cycle import TOO_LATE, Action, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
+from twin.runtime import EquipmentClock, Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError
 
@@ -116,6 +118,96 @@ async def test_other_words_of_the_operator_stop_no_write(verb: str) -> None:
     runtime.command(verb, "open off")
     await runtime.execute(granted())
     assert line.log == ["intend 1", "write 1", "conclude 1"]
+
+
+def both(takt_s: float = 75.0) -> Decision:
+    """A decision that moves two MVs."""
+    batch = Batch(1, 1, (Setpoint(TAKT, takt_s), Setpoint("wash.standby", 1.0)), DEADLINE_US)
+    return replace(granted(), batch=batch)
+
+
+@pytest.mark.parametrize(
+    ("verb", "reason", "told"),
+    [
+        ("mv_off", f"{TAKT} trial", f"{TAKT}: switched off by the operator meanwhile"),
+        ("limits", f"{TAKT} 70.0 74.0 1 trial", f"{TAKT}: its limits were changed meanwhile"),
+    ],
+)
+async def test_a_word_on_one_mv_stops_its_setpoint_on_its_way_and_no_other(
+    verb: str, reason: str, told: str
+) -> None:
+    runtime, line, stores = driven()
+    line.plc.command("RequestRemote")
+    before = line.plc.active[TAKT]
+    runtime.command(verb, reason)
+    await runtime.execute(both())
+    assert line.log == ["intend 1", "write 1", "conclude 1"]
+    assert [[s.signal for s in one.setpoints] for one in stores.intended] == [["wash.standby"]]
+    assert (line.plc.active[TAKT], line.plc.active["wash.standby"]) == (before, 1.0)
+    (outcome,) = stores.outcomes
+    assert (outcome.outcome, outcome.detail) == (Outcome.ACCEPTED, f"OK; {told}")
+
+
+async def test_where_nothing_of_a_batch_may_leave_the_heartbeat_goes_on() -> None:
+    runtime, line, stores = driven()
+    runtime.command("mv_off", TAKT)
+    await runtime.execute(granted())
+    assert line.log == ["conclude 1", "beat"]
+    assert stores.outcomes[0].outcome is Outcome.SKIPPED
+
+
+async def test_a_disk_that_takes_until_after_the_deadline_makes_no_late_write() -> None:
+    clock = VirtualClock()
+    runtime, line, stores = driven(clock)
+    line.plc.command("RequestRemote")
+    intend = stores.intend
+
+    def slow(decision: Decision, utc: str) -> None:
+        intend(decision, utc)
+        clock._now_us = DEADLINE_US + 1
+
+    stores.intend = slow  # type: ignore[method-assign]
+    await runtime.execute(granted())
+    assert line.log == ["intend 1", "conclude 1", "beat"]
+    assert stores.outcomes[0].outcome is Outcome.SKIPPED
+    assert line.plc.written == []
+
+
+async def test_equipment_that_needs_several_requests_asks_before_each() -> None:
+    line = SeveralRequests()
+    runtime = Runtime(loop_of(Asking()), line, VirtualClock())
+    batch = Batch(1, 1, (), DEADLINE_US)
+    assert line.refusal(batch, TAKT) == ""
+    runtime.command("mv_off", TAKT)
+    assert line.refusal(batch, TAKT) == "switched off by the operator meanwhile"
+    assert line.refusal(batch, "wash.standby") == ""
+    assert line.refusal(replace(batch, deadline_us=-1), "wash.standby") == TOO_LATE
+    runtime.command("open")
+    assert "authority" in line.refusal(batch, "wash.standby")
+
+
+class SeveralRequests(Noted):
+    refusal: Callable[[Batch, str], str]
+
+    def recheck_by(self, refusal: Callable[[Batch, str], str]) -> None:
+        self.refusal = refusal
+
+
+class Blind(Noted):
+    """A PLC that would not notice if we stopped."""
+
+    unclosable = "the PLC has no heartbeat"
+
+
+async def test_a_line_that_says_so_is_not_closed_on() -> None:
+    line = Blind()
+    runtime = Runtime(loop_of(Asking()), line, EquipmentClock(line))
+    assert runtime.command("close", "trial") == "close: trial"
+    (cycle,) = await turns(runtime, line, 1)
+    assert cycle.commands == ("unclosable: the PLC has no heartbeat", "close: trial")
+    assert cycle.decision.mode is Mode.ADVISORY
+    assert cycle.decision.reasons == ("close refused: the PLC has no heartbeat",)
+    assert line.log == ["read"]
 
 
 async def test_a_word_that_comes_while_remote_is_requested_is_heeded() -> None:
@@ -272,6 +364,20 @@ async def test_a_gap_goes_from_the_last_reading_to_the_next_with_its_first_reaso
     ]
 
 
+async def test_a_line_out_of_sight_is_waited_for_and_one_whose_inputs_are_bad_is_not() -> None:
+    for bad in (False, True):
+        runtime, line, _ = await closed()
+        if bad:
+            line.failing_inputs = Quality.BAD
+        else:
+            line.failing = {"read": ConnectionError("cable cut")}
+        cycles = await turns(runtime, line, 3)
+        assert [c.decision.mode for c in cycles[:2]] == [Mode.HOLD] * 2
+        assert cycles[2].decision.mode is (Mode.SHED if bad else Mode.HOLD)
+        (reason,) = cycles[2].decision.reasons
+        assert reason.endswith("is not usable for 3 readings" if bad else "no reading of the line")
+
+
 async def test_a_line_that_is_never_read_leaves_one_gap_over_the_whole_run() -> None:
     runtime, line, stores = driven()
     line.failing = {"read": ConnectionError("nobody there")}
@@ -423,7 +529,7 @@ async def test_a_paced_line_takes_a_turn_at_once_for_an_operators_word(
         else:
             runtime.stop()
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(240):
         await runtime.run(PERIOD_US, 9 * PERIOD_US, speak)
     assert [cycle.commands for cycle in stores.cycles] == [(), ("close",)]
     assert stores.cycles[-1].decision.mode is Mode.INIT

@@ -17,9 +17,9 @@ import numpy as np
 from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
 from twin.act.by_hand import answered, left_bands, widened
-from twin.act.limit_change import LimitChange
 from twin.act.memory import GuardMemory
-from twin.act.modes import LIMITS, MV_COMMANDS, OPERATOR_EVENTS, next_mode
+from twin.act.modes import next_mode
+from twin.act.told import hear
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
 from twin.kernels.limits import granted
@@ -45,6 +45,8 @@ class Guard:
         self._mvs = {s.name: s for s in signals if s.role is Role.MV}
         self._limits = {name: limits_of(signal) for name, signal in self._mvs.items()}
         self._critical = tuple(s.name for s in signals if s.critical)
+        of_plc = tuple(s.name for s in signals if s.name.startswith("control."))
+        self._of_the_moment = (*self._critical, *self._mvs, *of_plc)  # never carried over a gap
         self._control = control
         self._period_us = round(control.period_s * 1e6)
 
@@ -59,9 +61,7 @@ class Guard:
         """One cycle: settle the mode, then clip what was asked, or refuse it.
 
         ``acknowledged`` is the equipment's answer to the batch of the cycle before; ``commands``
-        are the operator's, and what else is reported: by the runtime ``fault: …``, ``gap: …`` if the line
-        was out of sight since the last reading, and ``refused: …`` if it did not take our request for
-        remote control; by the loop's monitor ``drift: …``.
+        are the operator's, and what else is reported: see ``twin.act.told``.
         """
         asked = in_numbers(action)
         self._settle(action, observation, commands, acknowledged, memory)
@@ -99,7 +99,7 @@ class Guard:
     ) -> None:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
-        self._told(commands, memory, events, conditions)
+        hear(commands, self._mvs, memory, events, conditions)
         self._controller(action, events, conditions)
         self._inputs(observation, memory, events, conditions)
         self._equipment(observation, memory, events, conditions)
@@ -126,33 +126,6 @@ class Guard:
         shed = observation["control.shed"] > 0.0
         memory.may_reset = shed and mode is Mode.ADVISORY and (memory.may_reset or "ack" in events)
 
-    def _told(
-        self,
-        commands: tuple[str, ...],
-        memory: GuardMemory,
-        events: dict[str, str],
-        conditions: dict[str, str],
-    ) -> None:
-        """What operators order, and what else was reported since the last turn."""
-        for command in commands:
-            verb, _, reason = command.partition(":")
-            if verb == "fault":
-                conditions["audit"] = reason.strip()
-                events["hard"] = reason.strip()
-            elif verb == "gap":
-                memory.was_lost = True
-                events["transient"] = reason.strip()
-            elif verb == "refused":
-                memory.has_asked = False
-            elif verb == "drift":
-                events["drift"] = f"the model is in doubt: {reason.strip()}"
-            elif verb in MV_COMMANDS:
-                self._switch(verb, reason, memory)
-            elif verb == LIMITS:
-                self._limit(reason, memory)
-            elif verb in OPERATOR_EVENTS:  # nobody orders what only the line can show
-                events[verb] = f"operator: {verb}" + (f" ({reason.strip()})" if reason else "")
-
     def _controller(
         self, action: Action, events: dict[str, str], conditions: dict[str, str]
     ) -> None:
@@ -161,22 +134,6 @@ class Guard:
             events["transient"] = conditions["controller"] = action.reason
         elif action.status.startswith(ADVICE):
             conditions["authority"] = f"the controller only advises: {action.reason}"
-
-    def _switch(self, verb: str, reason: str, memory: GuardMemory) -> None:
-        """An operator's word on the MV that it names first; without one of ours it means nothing."""
-        named = self._mvs.keys() & set(reason.split()[:1])
-        memory.off_mvs = memory.off_mvs | named if verb == "mv_off" else memory.off_mvs - named
-
-    def _limit(self, reason: str, memory: GuardMemory) -> None:
-        """An operator's new limits for the MV that is named; what cannot be is passed over."""
-        try:
-            change = LimitChange.parse(reason.strip())
-        except ValueError:
-            return
-        signal = self._mvs.get(change.signal)
-        if signal is not None and not change.refusal(signal, memory.limits_version):
-            memory.limits = memory.limits | {change.signal: change.limits}
-            memory.limits_version += 1
 
     def _waiting(
         self,
@@ -199,7 +156,7 @@ class Guard:
             if waited_us > self._control.hold_s * 1e6:
                 why = "; ".join(conditions.values()) or "; ".join(memory.reasons)
                 events["expired"] = f"hold time of {self._control.hold_s:g} s over: {why}"
-            elif remote and not conditions and "transient" not in events:
+            elif remote and memory.has_asked and not conditions and "transient" not in events:
                 events["recovered"] = "inputs good again"
 
     def _flapping(self, time_us: int, memory: GuardMemory, events: dict[str, str]) -> None:
@@ -220,6 +177,7 @@ class Guard:
         events: dict[str, str],
         conditions: dict[str, str],
     ) -> None:
+        """Critical inputs that are not usable: waited for if nothing at all came, else a few readings long."""
         bad = [
             name
             for name in self._critical
@@ -228,7 +186,7 @@ class Guard:
         if not bad:
             memory.bad_reads = 0
             return
-        lost = len(bad) == len(self._critical)
+        lost = self._is_out_of_sight(observation)
         memory.was_lost = memory.was_lost or lost
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
@@ -237,6 +195,11 @@ class Guard:
             events["hard"] = f"{what} for {memory.bad_reads} readings"
         else:
             events["transient"] = what
+
+    def _is_out_of_sight(self, observation: Observation) -> bool:
+        """Whether nothing came at all: who says that a value is bad is there, and says it."""
+        seen = observation.quality[[observation.index[name] for name in self._of_the_moment]]
+        return bool((seen & int(Quality.MISSING | Quality.BAD) == int(Quality.MISSING)).all())
 
     def _equipment(
         self,
@@ -330,9 +293,9 @@ class Guard:
     def _request(self, memory: GuardMemory, observation: Observation) -> str:
         """What the equipment must be asked for so that its mode follows ours."""
         mode, plc = memory.mode, observation["control.mode"]
-        unasked = mode is Mode.INIT and plc == REMOTE and not memory.has_asked
-        waits = mode in (Mode.INIT, Mode.HOLD) and plc == AUTO and not memory.is_frozen
-        if unasked or waits:
+        unasked = plc == REMOTE and not memory.has_asked
+        waiting = mode in (Mode.INIT, Mode.HOLD) and not memory.is_frozen
+        if waiting and (unasked or plc == AUTO):
             memory.has_asked = True
             return "RequestRemote"
         if mode in (Mode.OFF, Mode.ADVISORY, Mode.SHED) and plc == REMOTE:

@@ -41,7 +41,7 @@ class GuardMemory:
     was_lost: bool = False
     """Whether the line was out of sight since it was last in remote control."""
     has_asked: bool = False
-    """Whether we have asked for remote control in this INIT, and were not refused."""
+    """Whether we have asked for remote control since the loop was closed, or the line lost, and were not refused."""
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)

@@ -80,7 +80,7 @@ TABLE = (
     Transition(Mode.CLOSED, "hard", Mode.SHED),
     Transition(Mode.CLOSED, "freeze", Mode.HOLD),
     Transition(Mode.CLOSED, "flapping", Mode.SHED),
-    # A model that is no longer believed gives advice, not orders; the line goes on by its recipe.
+    # A model that is no longer believed gives advice, not orders; the PLC runs the line.
     Transition(Mode.CLOSED, "drift", Mode.ADVISORY),
     Transition(Mode.CLOSED, "transient", Mode.HOLD),
     Transition(Mode.HOLD, "off", Mode.OFF),

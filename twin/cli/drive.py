@@ -20,11 +20,13 @@ from twin.clock import utc_now
 from twin.cycle import Cycle
 from twin.feedback import Kpis, evaluate
 from twin.loop import ControlLoop
-from twin.runtime import Runtime, Timings
+from twin.protocols import Conditional
+from twin.runtime import Runtime
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 from twin.store.quarantine import StoreError
 from twin.store.run_folder import RunFolder
+from twin.timings import Timings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +136,8 @@ async def drive(
         for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
             typer.echo(f"note: {name} is switched off: {why}", err=True)
             desk.command("mv_off", "twin run", f"{name} {why}")
+        if isinstance(equipment, Conditional) and equipment.unclosable:
+            typer.echo(f"note: the loop can only advise here: {equipment.unclosable}", err=True)
         if job.close_reason:
             desk.command("close", "twin run", job.close_reason)
         period_s = loop.line.plant.control.period_s / window.speed

@@ -143,7 +143,7 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     timing = timing_file({"it": runtime.timings})["it"]
     taken = {name: float(timing[name] or 0.0) for name in timing if name.startswith("decision")}
     patience_s = shift.plant.control.deadline_s
-    taken["deadlines_missed"] = sum(one > patience_s for one in runtime.timings.decisions_s)
+    taken["deadlines_missed"] = runtime.timings.decisions.longer_than(patience_s)
     return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record())
 
 

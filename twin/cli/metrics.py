@@ -69,7 +69,7 @@ class Metrics(Collector):
         self._clips.inc(len(cycle.decision.clips))
         if cycle.acknowledged is not None:
             self._writes.labels(str(cycle.acknowledged.outcome)).inc()
-        self._decisions.observe(self._runtime.timings.decisions_s[-1])
+        self._decisions.observe(self._runtime.timings.decisions.latest_s)
 
     def text(self) -> bytes:
         """All figures now."""

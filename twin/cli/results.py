@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from twin.config import Plant
-    from twin.runtime import Timings
+    from twin.timings import Timings
 
 SCHEMA = 1
 PACKAGES = ("takttwin", "casadi", "highspy", "numba", "numpy", "simpy")
@@ -100,18 +100,13 @@ def timing_file(timings: Mapping[str, Timings]) -> dict[str, Any]:
         name: {
             "cpu_s": taken.cpu_s,
             "wall_s": taken.wall_s,
-            "decisions": len(taken.decisions_s),
-            "decision_median_s": _share(taken.decisions_s, 0.5),
-            "decision_p99_s": _share(taken.decisions_s, 0.99),
-            "decision_longest_s": max(taken.decisions_s, default=None),
+            "decisions": taken.decisions.count,
+            "decision_median_s": taken.decisions.within(0.5),
+            "decision_p99_s": taken.decisions.within(0.99),
+            "decision_longest_s": taken.decisions.longest_s,
         }
         for name, taken in timings.items()
     }
-
-
-def _share(values: Sequence[float], share: float) -> float | None:
-    ordered = sorted(values)
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
 
 def orders_note(plant: Plant, hours: float) -> str:

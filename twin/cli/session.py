@@ -252,6 +252,8 @@ class Session:
                 if self._mapping is not None:
                     names = f"{len(found.missing)} signals; {self._mapping} says which and why"
                 typer.echo(f"note: the line does not show {names}", err=True)
+            for name, why in found.refused.items():
+                typer.echo(f"note: the server refuses to report {name}: {why}", err=True)
             yield found
 
     def _clock(self, found: OpcUaEquipment) -> Clock:

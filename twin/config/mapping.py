@@ -22,6 +22,11 @@ ADDRESS = re.compile(r"(?:(?P<word>\w+):)?(?P<kind>[isgb])=(?P<name>.+)")
 """``plc:s=Line1.Power``: the word of a namespace, then the identifier; no word is namespace 0."""
 ANSWERED_FOR = ("mode", "permit_remote", "shed", "echo_seq", "result")
 """Tags of ``control`` that the loop's own side stands in for where the PLC has none."""
+CLOSING_NEEDS = {
+    "heartbeat": "by which it would notice that the loop has died",
+    "request_remote": "by which it would let itself be controlled, and refuse to be",
+}
+"""Parts of the handshake without which a loop is for advice alone, unless the file accepts it; and why."""
 
 
 def _address(text: str) -> str:
@@ -125,7 +130,10 @@ class ListSpec(NodeSpec):
 
 
 class ActSpec(Spec):
-    """A part of the handshake: a value written to a node, a method called, or its absence and why."""
+    """A part of the handshake: a value written to a node, a method called, or its absence and why.
+
+    ``accepted`` says why a loop may be closed without a part that it should not be closed without.
+    """
 
     node: Address | None = None
     path: BrowsePath | None = None
@@ -134,6 +142,7 @@ class ActSpec(Spec):
     call: NodeSpec | None = None
     of: NodeSpec | None = None
     absent: Annotated[str, Field(min_length=1)] | None = None
+    accepted: Annotated[str, Field(min_length=1)] | None = None
     guess: Annotated[float, Field(ge=0, le=1)] | None = None
 
     @model_validator(mode="after")
@@ -144,6 +153,9 @@ class ActSpec(Spec):
             raise ValueError(msg)
         if (self.call is None) != (self.of is None):
             msg = "call names the method and of its object: give both"
+            raise ValueError(msg)
+        if self.accepted is not None and self.absent is None:
+            msg = "only what is absent can be accepted"
             raise ValueError(msg)
         return self
 
@@ -222,6 +234,11 @@ class Mapping(Document):
             if not any(fnmatchcase(name, entry.signals) for name in known):
                 message = f"no signal of the plant is called {entry.signals!r}"
                 raise PlantError(("absent", at, "signals"), message, "twin check PLANT counts them")
+        for name, act in self.acts().items():
+            if act.accepted is not None and name not in CLOSING_NEEDS:
+                hint = f"of these alone: {', '.join(CLOSING_NEEDS)}"
+                message = f"a loop is closed without {name} anyway: nothing is to be accepted"
+                raise PlantError(("handshake", name, "accepted"), message, hint)
         for path, node in self.nodes():
             for word in _words(node):
                 if word not in self.server.namespaces:
@@ -253,6 +270,16 @@ class Mapping(Document):
         """Whether a state or the mode is bound without saying what its codes mean."""
         is_code = name.endswith(".state") or name == "control.mode"
         return is_code and name in self.signals and not self.signals[name].words
+
+    def unclosable(self) -> str:
+        """Why no loop must be closed on this line; empty if one may, or if the file accepts it."""
+        acts = self.acts()
+        lacking = [
+            f"the PLC has no {name}, {lack}"
+            for name, lack in CLOSING_NEEDS.items()
+            if (act := acts.get(name)) is None or (act.absent is not None and not act.accepted)
+        ]
+        return "; ".join(lacking)
 
     def why_absent(self, name: str) -> str:
         """Why the server does not have a signal; empty if the file does not say that."""

@@ -5,7 +5,7 @@ Our own address space is one binding (``own_line``), a mapping file another (``f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from asyncua import Client, ua
@@ -22,13 +22,17 @@ class Interpreting(Protocol):
         """The value of the signal at a place and its quality, from raw value and status code."""
         ...
 
-    def time_us(self, raw: Any) -> int:
-        """Plant time, microseconds, from the value of the node that tells it."""
+    def time_us(self, raw: Any) -> int | None:
+        """Plant time, microseconds, from the value of the node that tells it; None if it tells none."""
         ...
 
     def completed(self, reading: Reading) -> Reading:
         """The reading as the loop is to see it."""
         ...
+
+
+Refusal = Callable[[str], str]
+"""By the name of an MV: why its setpoint must not leave any more, now; empty if it may."""
 
 
 class Binding(Protocol):
@@ -42,9 +46,12 @@ class Binding(Protocol):
         ...
 
     async def write(
-        self, client: Client, found: Found, batch: Batch, timeout_s: float
+        self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
     ) -> Acknowledgement:
-        """Send a batch once and read back. Raises ``UaStatusCodeError`` if refused as a whole."""
+        """Send a batch once and read back. Raises ``UaStatusCodeError`` if refused as a whole.
+
+        Where it takes several requests, ``refusal_of`` is asked before each but the first.
+        """
         ...
 
     async def command(
@@ -58,14 +65,15 @@ class AsServed:
     """Values of a server that has our own address space: they are what they say."""
 
     def value(self, place: int, raw: Any, code: int) -> tuple[float, Quality]:
-        """The value itself; NaN where there is none."""
+        """The value itself; NaN where there is none, and bad where it is no single number."""
         mark = quality(code)
-        empty = raw is None or mark is Quality.BAD
-        return float("nan") if empty else float(raw or 0.0), mark
+        if raw is None or mark is Quality.BAD:
+            return float("nan"), mark
+        return (float(raw), mark) if isinstance(raw, int | float) else (float("nan"), Quality.BAD)
 
-    def time_us(self, raw: Any) -> int:
+    def time_us(self, raw: Any) -> int | None:
         """Plant time as the server counts it."""
-        return int(raw or 0)
+        return raw if isinstance(raw, int) else None
 
     def completed(self, reading: Reading) -> Reading:
         """The reading itself."""

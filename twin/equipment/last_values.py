@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,11 +13,12 @@ from asyncua import ua
 
 from twin.clock import monotonic_us
 from twin.cycle import Event, Reading
-from twin.equipment.binding import AsServed, Interpreting
+from twin.equipment.binding import AsServed, Interpreting, quality
 from twin.equipment.journal import EventInbox
 from twin.equipment.opcua_link import Found
 from twin.signals import FUTURE_US, Quality
 
+_log = logging.getLogger(__name__)
 _OVERFLOW = 0x0480
 """InfoType DataValue with the bit Overflow (OPC UA Part 4, 7.39.1): the server dropped values."""
 
@@ -58,6 +60,9 @@ class LastValues:
         self._holders = tuple(found.part_ids)
         self._alive_place = alive_place
         self._begun = False
+        self.refused: dict[int, str] = {}
+        """By place, why the server does not report what belongs there."""
+        self._quarantined: set[int] = set()
         self._awaited: set[int] = set()
 
     @property
@@ -79,15 +84,35 @@ class LastValues:
         if at < 0:
             self._signal(place, held, code, value)
         elif at < len(self._holders):
-            self.part_ids[self._holders[at]] = tuple(held) if isinstance(held, list) else ()
+            self.part_ids[self._holders[at]] = _whole_numbers(held)
         elif place == self.time_place:
             self._tell(self._interpretation.time_us(held))
-        hole = place > self.time_place and self._journal(held or ())
+        hole = place > self.time_place and self._journal(self.records(held))
+        self._heard_of(place)
+        return hole
+
+    def refuse(self, place: int, why: str) -> None:
+        """The server does not report what belongs here: it is bad as long as this session lasts."""
+        self.refused[place] = why
+        if place < len(self.values):
+            self.status[place] = int(Quality.BAD | Quality.MISSING)
+        self._heard_of(place)
+
+    def records(self, held: Any) -> tuple[int, ...]:
+        """Records of the journal as they came; what is none counts as dropped."""
+        numbers = _whole_numbers(held)
+        entities = numbers[2::5]
+        is_whole = not numbers or len(numbers) % 5 == 1
+        if is_whole and all(0 <= entity < len(self.found.entities) for entity in entities):
+            return numbers
+        self.overflows += 1
+        return ()
+
+    def _heard_of(self, place: int) -> None:
         if self._awaited:
             self._awaited.discard(place)
             if not self._awaited:
                 self.complete.set()
-        return hole
 
     def reading(self) -> Reading:
         """A snapshot, with the events since the last one."""
@@ -112,6 +137,7 @@ class LastValues:
             return
         before = self.values[place]
         self.values[place], mark = self._interpretation.value(place, held, code)
+        self._quarantine(place, held, is_strange=mark is Quality.BAD and quality(code) is not mark)
         if place == self._alive_place and abs(self.values[place] - before) > 0.0:
             self.beat_us = monotonic_us()
             self.beat.set()
@@ -123,8 +149,22 @@ class LastValues:
         if source_us <= self._latest_us():
             self._passed(source_us)
 
-    def _tell(self, time_us: int) -> None:
-        """The server says what time it is."""
+    def _quarantine(self, place: int, held: Any, *, is_strange: bool) -> None:
+        """Tell once that the server calls good what means nothing here, and once that it is over."""
+        if is_strange is (place in self._quarantined):
+            return
+        node = self.found.values[place]
+        if is_strange:
+            self._quarantined.add(place)
+            _log.warning("%s shows %.80r, which means nothing: marked bad", node, held)
+        else:
+            self._quarantined.discard(place)
+            _log.warning("%s is understood again", node)
+
+    def _tell(self, time_us: int | None) -> None:
+        """The server says what time it is; what is no time says nothing."""
+        if time_us is None:
+            return
         if self._told_at_us < 0:
             self.time_us = 0  # whatever a stamp has claimed before
         self._told_us, self._told_at_us = time_us, monotonic_us()
@@ -157,3 +197,9 @@ class LastValues:
         else:
             self.inbox.take(numbers)
         return False
+
+
+def _whole_numbers(held: Any) -> tuple[int, ...]:
+    """A list of whole numbers; empty if it is anything else."""
+    is_list = isinstance(held, list) and all(isinstance(one, int) for one in held)
+    return tuple(held) if is_list else ()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Self
 
 from twin.clock import VirtualClock
-from twin.cycle import Acknowledgement, Batch, Gap, Reading
+from twin.cycle import TOO_LATE, Acknowledgement, Batch, Gap, Reading
 from twin.equipment.asyncua_log import quiet_asyncua
 from twin.equipment.binding import Binding
 from twin.equipment.ending import end
@@ -72,6 +73,7 @@ class OpcUaEquipment:
         self._change = asyncio.Condition()
         self._gaps: list[Gap] = []
         self._drained_us = self._dropped = 0
+        self._recheck: Callable[[Batch, str], str] = self._late
 
     @classmethod
     @asynccontextmanager
@@ -132,6 +134,11 @@ class OpcUaEquipment:
         return tuple(signal.name for signal, node in pairs if node is None)
 
     @property
+    def refused(self) -> Mapping[str, str]:
+        """Signals that the server has and does not report to us, and why; they read as bad."""
+        return self._session.refused
+
+    @property
     def lost_notifications(self) -> int:
         """Values and events that the server reported to have dropped, in this session."""
         table = self._session.table
@@ -141,6 +148,11 @@ class OpcUaEquipment:
     def barred(self) -> Mapping[str, str]:
         """MVs that the server does not let us write, and why."""
         return self._session.found.barred
+
+    @property
+    def unclosable(self) -> str:
+        """Why no loop must be closed on this line; empty if one may."""
+        return self._session.found.unclosable
 
     @property
     def state(self) -> LinkState:
@@ -188,7 +200,17 @@ class OpcUaEquipment:
 
     async def write(self, batch: Batch) -> Acknowledgement:
         """Send setpoints and heartbeat; read back what is then in force."""
-        return await self._reach().write(batch)
+        return await self._reach().write(batch, partial(self._recheck, batch))
+
+    def recheck_by(self, refusal: Callable[[Batch, str], str]) -> None:
+        """Ask this before each further request of one batch: why an MV's setpoint must not leave any more.
+
+        Until then the deadline alone is kept.
+        """
+        self._recheck = refusal
+
+    def _late(self, batch: Batch, _: str) -> str:
+        return TOO_LATE if self._clock.now_us() > batch.deadline_us else ""
 
     async def command(self, verb: str, argument: float = 0.0) -> None:
         """Call a method of the line; ``Advance`` takes the plant time to reach, microseconds."""

@@ -79,6 +79,8 @@ class Found:
     started: datetime | None
     barred: Mapping[str, str] = field(default_factory=dict)
     """MVs that cannot be written here, and why: as far as the server tells it without a write."""
+    unclosable: str = ""
+    """Why no loop must be closed on this line, whatever an operator says; empty if one may."""
 
 
 async def dial(url: str, timeout_s: float, security: ClientSecurity | None) -> Client:

@@ -14,7 +14,7 @@ from asyncua.client.ua_client import StateSubscription, UaClientState
 from twin.clock import monotonic_us
 from twin.cycle import Acknowledgement, Batch, Event, Outcome, Reading
 from twin.equipment import address_space as nodes
-from twin.equipment.binding import REFUSALS, Binding, Interpreting
+from twin.equipment.binding import REFUSALS, Binding, Interpreting, Refusal
 from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.equipment.line_clock import later
@@ -109,6 +109,7 @@ class LineSession:
         )
         self._subscriptions = Subscriptions(self.client, table, fast_ms)
         await self._subscriptions.open(signals)
+        self._counts = self._counts and alive_place not in table.refused
         async with asyncio.timeout(self._timeout_s):
             await unless(self._subscriptions.lost(), table.complete.wait())
         await self._refresh()
@@ -137,6 +138,12 @@ class LineSession:
         if self._counts and now_us - self.table.beat_us > self._timeout_s * 1e6:
             return "the PLC fell silent: its counter stands still"
         return ""
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Signals that the server has and does not report, and why."""
+        refused = {} if self.table is None else self.table.refused
+        return {s.name: refused[n] for n, s in enumerate(self._signals) if n in refused}
 
     @property
     def heard(self) -> Mapping[str, int]:
@@ -231,7 +238,7 @@ class LineSession:
             raise ConnectionError(msg) from error
         return later(reading, self._began_us, self._instants)
 
-    async def write(self, batch: Batch) -> Acknowledgement:
+    async def write(self, batch: Batch, refusal_of: Refusal) -> Acknowledgement:
         """Send a batch once. No answer, or a doubtful one, is ``UNKNOWN``; it is not sent again.
 
         A refusal counts as one only in a session that stands: while it is renewed, a server denies
@@ -239,7 +246,8 @@ class LineSession:
         """
         theirs = replace(batch, deadline_us=batch.deadline_us - self._began_us)
         try:
-            return await self._binding.write(self.client, self.found, theirs, self._timeout_s)
+            line = (self.client, self.found)
+            return await self._binding.write(*line, theirs, self._timeout_s, refusal_of)
         except ua.UaStatusCodeError as error:
             stands = self.client.state is UaClientState.CONNECTED
             refused = stands and error.code in REFUSALS

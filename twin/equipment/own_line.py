@@ -10,7 +10,7 @@ from asyncua import Client
 
 from twin.cycle import Acknowledgement, Batch, Outcome
 from twin.equipment import address_space as nodes
-from twin.equipment.binding import AsServed
+from twin.equipment.binding import AsServed, Refusal
 from twin.equipment.node_types import DataType
 from twin.equipment.opcua_link import Found, call, find_line
 from twin.equipment.opcua_types import array, scalar
@@ -33,9 +33,9 @@ class OwnLine:
         return found, AsServed()
 
     async def write(
-        self, client: Client, found: Found, batch: Batch, timeout_s: float
+        self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
     ) -> Acknowledgement:
-        """Apply the batch as a whole."""
+        """Apply the batch as a whole: it is one request, and the PLC keeps its deadline."""
         names = [setpoint.signal for setpoint in batch.setpoints]
         arguments = [
             scalar(batch.sequence, DataType.INT64),

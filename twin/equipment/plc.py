@@ -1,8 +1,9 @@
 """The programmable controller of an emulated line, without any network.
 
 It does what a PLC must do whoever asks: it validates each setpoint, limits its rate, tells what is
-active, watches the heartbeat of the remote controller on plant time, and falls back to its local
-recipe when the heartbeat stops. That fall is latched: remote control returns by request only.
+active, watches the heartbeat of the remote controller on plant time, and takes over when the heartbeat stops.
+That fall is latched: remote control returns by request only. However remote control ends, the line goes on by
+the local recipe if the plant file says so.
 Simulated equipment and the OPC UA emulator are two ways to reach this one object, so both show the
 same plant.
 """
@@ -94,6 +95,7 @@ class Plc:
         self._mvs = {s.name: s for s in self.signals if s.role is Role.MV}
         self.recipe = {name: self._start(name) for name in self._mvs}
         self.active = dict(self.recipe)
+        self._by_remote: dict[str, float] = {}
         self._changed_us = dict.fromkeys(self._mvs, -(10**15))
         self.mode = PlcMode.AUTO
         self.permit_remote = True
@@ -175,6 +177,7 @@ class Plc:
             return self._answer(batch, Outcome.REJECTED, result.name)
         self.echo_sequence = batch.sequence
         self._put_in_force(moved)
+        self._by_remote |= moved
         outcome = Outcome.ACCEPTED if result is Result.OK else Outcome.MISMATCH
         return self._answer(batch, outcome, result.name)
 
@@ -190,6 +193,7 @@ class Plc:
         self._log(self.echo_sequence, setpoint, result)
         if result is Result.OK:
             self._put_in_force({setpoint.signal: value})
+            self._by_remote[setpoint.signal] = value
         return result
 
     def _log(self, sequence: int, asked: Setpoint, result: Result) -> None:
@@ -211,7 +215,7 @@ class Plc:
                 self.mode, self._heard_us = PlcMode.REMOTE, self.now_us
         elif verb == "ReleaseRemote":
             if self.mode is PlcMode.REMOTE:
-                self.mode = PlcMode.AUTO
+                self._take_over()
         elif verb == "ResetShed":
             self.shed = ShedReason.NONE
         elif verb == "PermitRemote":
@@ -234,10 +238,20 @@ class Plc:
         self._events += self._simulator.advance(self.state, {}, until_us / 1e6)
 
     def _fall_back(self, reason: ShedReason) -> None:
-        """Take over: latched, at the local recipe if the plant file says so."""
-        self.mode, self.shed = PlcMode.AUTO, reason
+        """Take over without having been asked to: that is latched."""
+        self.shed = reason
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Run the line by itself: at the local recipe if the plant file says so.
+
+        What remote control has put in force goes back; what a person has moved since then is his.
+        """
+        self.mode = PlcMode.AUTO
         if self.line.plant.control.on_shed == "recipe":
-            self._put_in_force(self.recipe)
+            left = {name: v for name, v in self._by_remote.items() if v == self.active[name]}
+            self._put_in_force({name: self.recipe[name] for name in left})
+        self._by_remote.clear()
 
     def _verdict(self, batch: Batch) -> Result:
         if self.mode is not PlcMode.REMOTE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from twin.equipment.ending import end
 from twin.equipment.last_values import LastValues
 from twin.signals import Signal
 
+_log = logging.getLogger(__name__)
 _PENDING = 100_000
 """Notifications that may wait for us; beyond that we connect anew, and the gap is on record."""
 _KEEP_ALIVE_MS = 5_000
@@ -60,7 +62,10 @@ class Subscriptions:
         self._ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, signals: Sequence[Signal]) -> None:
-        """Subscribe to all that the server has. Raises ``ConnectionError`` if it refuses."""
+        """Subscribe to all that the server has; what it refuses to report is bad, and the rest goes on.
+
+        Raises ``ConnectionError`` if it refuses the plant time or the journal.
+        """
         found, n_signals = self._table.found, len(signals)
         items: dict[str, list[tuple[int, ua.NodeId, bool]]] = {name: [] for name in self._classes}
         for place, (signal, node) in enumerate(zip(signals, found.values, strict=True)):
@@ -127,10 +132,13 @@ class Subscriptions:
         created = await subscription.create_monitored_items(
             [_item(place, node, kind, sampled=sampled) for place, node, sampled in wanted]
         )
-        for (_, node, _), answer in zip(wanted, created, strict=True):
+        for (place, node, _), answer in zip(wanted, created, strict=True):
             if isinstance(answer, ua.StatusCode):
                 msg = f"the server refuses to report {node.Identifier!s}: {answer.name}"
-                raise ConnectionRefusedError(msg)
+                if place >= self._table.time_place:
+                    raise ConnectionRefusedError(msg)
+                _log.warning("%s", msg)
+                self._table.refuse(place, answer.name)
 
     def _has_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -155,8 +163,8 @@ class Subscriptions:
         recent = self._table.found.others.get(nodes.RECENT)
         if recent is not None:
             kept = await self._client.get_node(recent).read_value()
-            if kept:
-                self._table.inbox.take(kept)
+            if records := self._table.records(kept):
+                self._table.inbox.take(records)
         self._table.inbox.take(numbers)
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 INSERT_INTENT = "insert into intents values (?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_OUTCOME = "insert into outcomes values (?, ?, ?, ?, ?)"
+OPEN_INTENTS = "select sequence from intents where sequence not in (select sequence from outcomes)"
 INSERT_CYCLE = "insert into cycles values (?, ?)"
 INSERT_COMMAND = "insert into commands (utc, verb, who, reason) values (?, ?, ?, ?)"
 INSERT_NOTE = "insert into notes (utc, time_us, mode, reasons) values (?, ?, ?, ?)"
@@ -79,10 +80,7 @@ class Audit:
         """Number of the last intent, 0 before the first; numbering goes on from here."""
         self.last_cycle = self._newest("select max(number) from cycles")
         """Number of the last recorded cycle, 0 before the first; numbering goes on from here."""
-        self._concluded: set[int] = set()
-        """Numbers whose outcome waits to be committed."""
-        query = "select sequence from intents where sequence not in (select sequence from outcomes)"
-        self._open_intents = {int(sequence) for (sequence,) in self._database.execute(query)}
+        self._open_intents = {int(sequence) for (sequence,) in self._database.execute(OPEN_INTENTS)}
 
     def intend(self, decision: Decision, utc: str) -> None:
         """Record that the decision's batch is about to be written; returns after the commit.
@@ -137,22 +135,15 @@ class Audit:
         Raises ``ValueError`` for any other number that is not waiting for its outcome.
         """
         sequence = acknowledgement.sequence
-        unsent = acknowledgement.outcome in NOTHING_LEFT
-        if sequence not in self._open_intents and not (unsent and self._is_new(sequence)):
+        if sequence not in self._open_intents and (
+            acknowledgement.outcome not in NOTHING_LEFT or self._is_concluded(sequence)
+        ):
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
         active = {name: _known(value) for name, value in acknowledgement.active.items()}
         row = (sequence, str(acknowledgement.outcome), acknowledgement.detail, _json(active), utc)
         self._open_intents.discard(sequence)
-        self._concluded.add(sequence)
         self._wait(INSERT_OUTCOME, row)
-
-    def _is_new(self, sequence: int) -> bool:
-        """Whether no outcome is known by this number, on the disk or on its way there."""
-        if sequence in self._concluded:
-            return False
-        query = "select count(*) from outcomes where sequence = ?"
-        return not self._database.execute(query, (sequence,)).fetchone()[0]
 
     def record_cycle(self, cycle: Cycle) -> None:
         """Keep one turn of the loop for replay; durable with the next commit.
@@ -246,6 +237,17 @@ class Audit:
         """Everything but the turns of the loop, in the order in which it was written."""
         return audit_rows.read_rows(self._settled())
 
+    def _is_concluded(self, sequence: int) -> bool:
+        """Whether a number has its outcome: in the file, or in a row that waits to get there."""
+        if any(made == INSERT_OUTCOME and row[0] == sequence for made, row in self._waiting):
+            return True
+        try:
+            found = self._database.execute("select 1 from outcomes where sequence = ?", (sequence,))
+            return found.fetchone() is not None
+        except sqlite3.Error as error:  # as with waiting rows: a failing disk stops no turn
+            log.warning("%s: cannot be asked: %s", self._path, cause_of(error)[0])
+            return False
+
     def _settled(self) -> sqlite3.Connection:
         if self._waiting:
             self.flush()
@@ -300,7 +302,6 @@ class Audit:
         if self._head is not None:
             self._head.note(*audit_chain.newest(database))
         self._waiting.clear()
-        self._concluded.clear()
         self._dropped = 0
         if self.trouble:
             log.warning("%s: recording again", self._path)

@@ -35,7 +35,7 @@ class Turns:
     """A guard under way; starts CLOSED, long after its last write."""
 
     def __init__(self, mode: Mode = Mode.CLOSED) -> None:
-        self.memory = GuardMemory(mode=mode)
+        self.memory = GuardMemory(mode=mode, has_asked=mode in (Mode.CLOSED, Mode.HOLD))
 
     def grant(
         self,
@@ -330,6 +330,20 @@ def test_a_doubtful_critical_input_holds_and_then_sheds(mark: Quality) -> None:
     assert all(d.batch is None or not d.batch.setpoints for d in bad)
 
 
+@pytest.mark.parametrize("mark", [Quality.BAD, Quality.STALE, Quality.MISSING])
+def test_critical_inputs_that_are_all_bad_are_no_line_out_of_sight(mark: Quality) -> None:
+    turns = Turns()
+    seen = [observation(600.0 + 30 * n, [STATE, TEMP], mark) for n in range(3)]
+    bad = [turns.grant({TAKT: 80.0}, each) for each in seen]
+    assert [d.mode for d in bad] == [Mode.HOLD, Mode.HOLD, Mode.SHED]
+    assert bad[2].reasons == (f"critical input {STATE} is not usable for 3 readings",)
+    assert not turns.memory.was_lost
+    by_hand = Turns()  # and so whoever takes the PLC meanwhile is not asked to give it back
+    by_hand.grant({}, seen[0])
+    taken = observation(630.0, [STATE, TEMP], mark, control__mode=2.0)
+    assert (by_hand.grant({}, taken).mode, by_hand.memory.mode) == (Mode.SHED, Mode.SHED)
+
+
 def test_a_replaced_jump_of_a_critical_input_is_no_reason_to_hold() -> None:
     seen = observation(600.0)
     seen.quality[seen.index[TEMP]] = int(Quality.JUMP)
@@ -544,6 +558,32 @@ def test_a_plc_that_was_out_of_sight_is_asked_again() -> None:
     assert (unseen.mode, unseen.command) == (Mode.HOLD, "RequestRemote")
     again = turns.grant({TAKT: 80.0}, observation(630.0, control__mode=3.0))
     assert (again.mode, written(again)) == (Mode.CLOSED, {TAKT: 80.0})
+
+
+def test_a_plc_that_still_obeys_after_a_cut_is_asked_again_too() -> None:
+    """Whom it obeys may be the session that was cut off, not the one that came after it."""
+    turns = Turns()
+    cut = turns.grant({TAKT: 80.0}, observation(600.0), "gap: connection lost, new session")
+    assert (cut.mode, cut.command) == (Mode.HOLD, "RequestRemote")
+    again = turns.grant({TAKT: 80.0}, observation(630.0))
+    assert (again.mode, again.command, written(again)) == (Mode.CLOSED, "", {TAKT: 80.0})
+
+
+def test_a_plc_that_obeys_another_after_a_cut_is_not_taken_back() -> None:
+    turns = Turns()
+    turns.grant({}, observation(600.0), "gap: connection lost, new session")
+    for n in range(1, 5):
+        held = turns.grant({TAKT: 80.0}, observation(600.0 + 30.0 * n), "refused: another's")
+        assert (held.mode, held.command) == (Mode.HOLD, "RequestRemote")
+        assert written(held) == {}
+    assert turns.grant({}, observation(750.0), "refused: another's").mode is Mode.SHED
+
+
+def test_a_line_that_must_not_be_closed_on_is_not_closed() -> None:
+    turns = Turns(Mode.ADVISORY)
+    why = "the PLC would not notice if we stopped"
+    refused = turns.grant({}, observation(600.0), f"unclosable: {why}", "close: trial")
+    assert (refused.mode, refused.reasons) == (Mode.ADVISORY, (f"close refused: {why}",))
 
 
 def test_a_frozen_loop_holds_everything_until_somebody_opens_it() -> None:

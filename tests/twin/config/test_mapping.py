@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_good_one_says_what_it_binds_and_what_not(tmp_path):
     assert mapping.guesses() == {}
 
 
+@pytest.mark.parametrize("part", ["heartbeat", "request_remote"])
+def test_no_loop_is_closed_without_what_it_needs_unless_that_is_accepted(part, tmp_path):
+    assert load(GOOD, tmp_path).unclosable() == ""
+    bound = re.search(rf"(?m)^  {part}: .*\n", GOOD)[0]
+    for lacking in ("", f"  {part}: {{absent: no such tag}}\n"):
+        told = load(GOOD.replace(bound, lacking), tmp_path).unclosable()
+        assert told.startswith(f"the PLC has no {part}, by which it would")
+    accepted = f"  {part}: {{absent: no such tag, accepted: somebody stands by}}\n"
+    assert load(GOOD.replace(bound, accepted), tmp_path).unclosable() == ""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
@@ -78,6 +90,8 @@ def test_a_good_one_says_what_it_binds_and_what_not(tmp_path):
         ('"*.gas_kwh"', '"*.steam"', 25, "no signal of the plant"),
         ('"*.gas_kwh"', "turning.state", 6, "bound and absent"),
         ("heartbeat: {node", "heartbeat: {absent: none, node", 20, "say one of"),
+        ("heartbeat: {node", "heartbeat: {accepted: all well, node", 20, "only what is absent"),
+        ("as they come}", "as they come, accepted: all well}", 21, "nothing is to be accepted"),
     ],
 )
 def test_a_fault_has_its_place_and_a_hint(old, new, line, words, tmp_path):

@@ -90,7 +90,7 @@ async def emulator_process(*options: str) -> AsyncIterator[tuple[asyncio.subproc
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             line = await process.stdout.readline()
         assert line, (await process.communicate())[1].decode()
         yield process, json.loads(line)

@@ -19,7 +19,7 @@ HOUR_MS = 3_600_000.0
 
 @pytest.fixture
 async def line() -> AsyncIterator[Emulated]:
-    async with asyncio.timeout(60), Emulated(plc(), lockstep=True, insecure=True) as served:
+    async with asyncio.timeout(240), Emulated(plc(), lockstep=True, insecure=True) as served:
         yield served
 
 

@@ -25,7 +25,7 @@ STEPS = 20
 async def line(tmp_path: Path) -> AsyncIterator[Emulated]:
     with Historian(tmp_path / "past.duckdb", signals()) as past:
         async with (
-            asyncio.timeout(60),
+            asyncio.timeout(240),
             Emulated(plc(), lockstep=True, insecure=True, past=past) as served,
         ):
             yield served
@@ -95,7 +95,7 @@ async def test_a_node_without_a_history_says_so_and_spoils_nothing(line):
 
 async def test_without_a_record_there_is_no_history():
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(240),
         Emulated(plc(), lockstep=True, insecure=True) as line,
         Client(line.endpoint) as client,
     ):

@@ -15,7 +15,7 @@ from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_session import LineSession
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 @pytest_asyncio.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ from asyncua import ua
 
 from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Event, Outcome
-from twin.equipment import own_line
+from twin.cycle import Action, Event, Mode, Outcome, Reading, Situation
+from twin.equipment import own_line, subscriptions
 from twin.equipment.binding import quality
 from twin.equipment.emulator import Emulated
 from twin.equipment.journal import EventInbox
@@ -20,11 +21,24 @@ from twin.equipment.line_clock import LineClock
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import Found
 from twin.equipment.wire import FILETIME_UNIX_US
+from twin.line.model import build_line
+from twin.loop import ControlLoop
 from twin.sense.cleaning import Cleaner
 from twin.signals import FUTURE_US, Quality
 
 FAST = 120.0
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
+"""A busy machine gets there too."""
+SLOW_S = 30.0
+"""An answer may take so long where nothing is to be noticed by its absence."""
+
+
+async def shown(equipment: OpcUaEquipment, wanted: Callable[[Reading], bool]) -> Reading:
+    """The first reading that is as wanted; the test's own patience ends the wait."""
+    clock = equipment.clock()
+    while not wanted(reading := await equipment.read()):
+        await clock.sleep_until(clock.now_us() + 1_000_000)
+    return reading
 
 
 async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
@@ -32,22 +46,20 @@ async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
         OpcUaEquipment.connect(
-            line.endpoint, signals(), plant_hash=plant().config_hash, fast_ms=50.0
+            line.endpoint, signals(), plant_hash=plant().config_hash, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         clock = equipment.clock()
         assert not equipment.lockstep
         first = await equipment.read()
-        await clock.sleep_until(first.time_us + 60_000_000)
-        second = await equipment.read()
+        sampled = [n for n, signal in enumerate(signals()) if signal.sampled_s]
+        # A sampled signal is news by its time, even if its value did not change.
+        second = await shown(equipment, lambda r: r.source_us[sampled].min() > first.time_us)
         assert second.step == 0
         assert first.time_us < second.time_us <= line.plc.now_us
         assert second.time_us <= clock.now_us()
         assert not (second.status & Quality.MISSING).any()
         assert (second.source_us <= second.time_us).all()
-        sampled = [n for n, signal in enumerate(signals()) if signal.sampled_s]
-        # A sampled signal is news by its time, even if its value did not change.
-        assert second.source_us[sampled].min() > first.time_us
         await equipment.command("RequestRemote")
         answer = await equipment.write(batch(1, second.time_us + 10**9, **{SPEED: 230.0}))
         assert answer.outcome is Outcome.ACCEPTED
@@ -72,7 +84,7 @@ async def test_no_transition_is_lost_when_the_wire_is_cut():
         Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
         Wire(line.endpoint) as wire,
         OpcUaEquipment.connect(
-            wire.endpoint, signals(), plant_hash=None, fast_ms=50.0
+            wire.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         journal = line._served._journal
@@ -92,12 +104,15 @@ async def test_no_transition_is_lost_when_the_wire_is_cut():
         (gap,) = equipment.drain_gaps()
         assert gap.reason == "connection lost"
         assert gap.from_us < gap.until_us
-        await clock.sleep_until(clock.now_us() + 240_000_000)
-        received += (await equipment.read()).events
+        until_us = line.plc.now_us + 240_000_000  # all that happened meanwhile, and more
+
+        def is_through(reading: Reading) -> bool:
+            received.extend(reading.events)
+            return len(received) > 10 and received[-1].time_us > until_us
+
+        await shown(equipment, is_through)
         happened = journal._events[begun - journal._first :]
-        assert len(received) > 10
         assert received == happened[: len(received)]
-        assert len(happened) - len(received) < 20  # the newest are still on their way
         assert equipment.lost_notifications == 0
 
 
@@ -173,6 +188,71 @@ def test_bad_is_nan_and_uncertain_keeps_its_value():
     assert quality(ua.StatusCodes.BadNoCommunication) is Quality.BAD
 
 
+@pytest.mark.parametrize("strange", ["broken", [1.0, 2.0], b"7"])
+def test_a_value_of_a_wrong_type_is_bad_and_ends_nothing(strange, caplog):
+    last = table()
+    last.take(0, said(1.0, 10))
+    for time_us in (20, 30):
+        last.take(0, said(strange, time_us))
+    last.take(1, said(2.0, 31))
+    reading = last.reading()
+    np.testing.assert_array_equal(reading.values, [np.nan, 2.0])
+    np.testing.assert_array_equal(reading.status, [Quality.BAD, Quality.GOOD])
+    last.take(0, said(3.0, 40))
+    assert last.reading().values[0] == 3.0
+    told = [record.message for record in caplog.records]
+    assert [("marked bad" in text, "again" in text) for text in told] == [(1, 0), (0, 1)]
+
+
+def test_lists_and_times_that_are_none_are_left_out():
+    last = table()
+    last.take(last.time_place, ua.DataValue(ua.Variant(1_000_000, ua.VariantType.Int64)))
+    last.take(last.time_place, ua.DataValue(ua.Variant("noon")))
+    last.take(last.time_place, ua.DataValue(ua.Variant([5, 6], ua.VariantType.Int64)))
+    last.take(2, ua.DataValue(ua.Variant(["a", "b"])))
+    assert (last.reading().time_us, last.reading().part_ids) == (1_000_000, {"b": ()})
+    for strange in ([4, 1, 0], [4, 1, 9, 3, 4, 9], ["x"]):
+        assert not last.take(last.time_place + 1, ua.DataValue(ua.Variant(strange)))
+    assert last.overflows == 2  # a gap on record: transitions may be missing
+    assert last.reading().events == ()
+
+
+@pytest.mark.parametrize("refused", ["turning.state", "turning.power_kw", "control.plc_alive"])
+async def test_what_the_server_refuses_to_report_is_bad_and_the_rest_goes_on(refused, monkeypatch):
+    place = [signal.name for signal in signals()].index(refused)
+    item = subscriptions._item
+
+    def unknown(at: int, node: ua.NodeId, *more, **named):
+        return item(at, ua.NodeId("no such node") if at == place else node, *more, **named)
+
+    monkeypatch.setattr(subscriptions, "_item", unknown)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Emulated(plc(), lockstep=False, speed=30.0, insecure=True) as line,
+        OpcUaEquipment.connect(
+            line.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S
+        ) as equipment,
+    ):
+        assert dict(equipment.refused) == {refused: "BadNodeIdUnknown"}
+        reading = await equipment.read()
+        assert reading.status[place] & Quality.BAD
+        others = np.delete(reading.status, place)
+        assert not (others & (Quality.BAD | Quality.MISSING)).any()
+        loop = ControlLoop(build_line(plant()), Still(), 0)
+        cycle = loop.step(reading, ("close: trial",))
+        is_critical = signals()[place].critical
+        assert cycle.decision.mode is (Mode.ADVISORY if is_critical else Mode.INIT)
+        if is_critical:
+            assert cycle.decision.reasons == (
+                f"close refused: critical input {refused} is not usable",
+            )
+
+
+class Still:
+    def decide(self, situation: Situation) -> Action:
+        return Action({})
+
+
 def test_changes_of_state_between_two_readings_are_events_where_nobody_keeps_a_journal():
     last = LastValues(table().found, 2, states={1: "turning"})
     for state, time_us in ((3, 10), (4, 20), (4, 25), (3, 30)):
@@ -202,26 +282,30 @@ async def test_no_change_of_state_is_lost_between_two_readings_without_a_journal
         asyncio.timeout(PATIENCE_S),
         Emulated(plc(), lockstep=False, speed=FAST, insecure=True) as line,
         OpcUaEquipment.connect(
-            line.endpoint, signals(), plant_hash=None, fast_ms=50.0
+            line.endpoint, signals(), plant_hash=None, timeout_s=SLOW_S, fast_ms=50.0
         ) as equipment,
     ):
         first = await equipment.read()
-        clock = equipment.clock()
-        await clock.sleep_until(first.time_us + 600_000_000)
-        last = await equipment.read()
+        events: list[Event] = []
+
+        def is_enough(reading: Reading) -> bool:
+            events.extend(reading.events)
+            return len(events) > 20
+
+        last = await shown(equipment, is_enough)
         happened = line._served._journal._events
         states = {s.name: value(first, s.name) for s in signals() if s.name.endswith(".state")}
-        for event in last.events:
+        for event in events:
             since_us = [
                 event.time_us - one.time_us
                 for one in happened
                 if (one.entity, one.after) == (event.entity, event.after)
             ]
-            assert any(0 <= late_us < 30_000_000 for late_us in since_us)  # one scan at this speed
+            # One scan: a quarter of this at this speed, more on a busy machine.
+            assert any(0 <= late_us < 120_000_000 for late_us in since_us)
             assert states[f"{event.entity}.state"] == event.before
             states[f"{event.entity}.state"] = event.after
         assert states == {name: value(last, name) for name in states}
-        assert len(last.events) > 20
 
 
 def test_what_was_never_heard_of_is_missing():

@@ -24,7 +24,7 @@ from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.simulated import SimulatedEquipment
 
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 
 
 async def test_a_process_of_its_own_shows_the_same_line(tmp_path):

@@ -40,7 +40,7 @@ async def refused(line: Emulated, security: ClientSecurity) -> str:
 
 
 async def test_two_that_were_introduced_talk_in_secret_by_each_policy(sides: Sides) -> None:
-    async with asyncio.timeout(60), sides.serving() as line:
+    async with asyncio.timeout(240), sides.serving() as line:
         for policy in POLICIES:
             security = ClientSecurity(sides.client, policy=policy)
             async with dialled(line, security) as equipment:
@@ -58,7 +58,7 @@ async def test_trust_and_users_are_looked_up_at_each_connection(
     stranger = Pki(tmp_path / "other", "client")
     shown = stranger.own()
     visitor = ClientSecurity(stranger, sides.server.certificate, "guest", PASSWORD)
-    async with asyncio.timeout(60), sides.serving() as line:
+    async with asyncio.timeout(240), sides.serving() as line:
         assert "BadCertificateUntrusted" in await refused(line, visitor)
         assert [known.der for known in sides.server.rejected()] == [shown.der]
         path = sides.server.trust(shown)
@@ -83,7 +83,7 @@ async def test_a_server_must_show_the_certificate_that_was_pinned(
 ) -> None:
     client = Pki(tmp_path / "new", "client")
     sides.server.trust(client.own())
-    async with asyncio.timeout(60), sides.serving() as line:
+    async with asyncio.timeout(240), sides.serving() as line:
         security = ClientSecurity(client, user="viewer", password=PASSWORD)
         with pytest.raises(Unknown, match="certificate is not trusted") as caught:
             async with dialled(line, security):
@@ -102,7 +102,7 @@ async def test_a_server_must_show_the_certificate_that_was_pinned(
 
 
 async def test_a_client_that_wants_encryption_takes_no_other(sides: Sides) -> None:
-    async with asyncio.timeout(60), Emulated(plc(), lockstep=True, insecure=True) as line:
+    async with asyncio.timeout(240), Emulated(plc(), lockstep=True, insecure=True) as line:
         with pytest.raises(Unknown, match="no encryption that is taken here is offered, but None"):
             async with dialled(line, sides.as_user()):
                 pass
@@ -110,7 +110,7 @@ async def test_a_client_that_wants_encryption_takes_no_other(sides: Sides) -> No
 
 async def test_what_a_user_may_do_is_a_matter_of_role_and_node(sides: Sides) -> None:
     asked = batch(1, 0, line__takt_s=73.0)
-    async with asyncio.timeout(60), sides.serving() as line:
+    async with asyncio.timeout(240), sides.serving() as line:
         async with dialled(line, sides.as_user("viewer")) as equipment:
             assert (await equipment.read()).time_us == 0
             for verb in ("RequestRemote", "Advance", "PermitRemote"):
@@ -139,7 +139,7 @@ async def test_what_a_user_may_do_is_a_matter_of_role_and_node(sides: Sides) -> 
 async def test_plain_writes_are_granted_one_by_one(sides: Sides) -> None:
     """Nodes that nobody may write are refused to an engineer too, and the others of the batch pass."""
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(240),
         sides.serving() as line,
         dialled(line, sides.as_user("engineer")) as equipment,
     ):

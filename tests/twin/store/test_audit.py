@@ -260,3 +260,24 @@ def test_a_heartbeat_may_take_a_number_without_an_intent(tmp_path: Path) -> None
         audit.record_cycle(dataclasses.replace(cycle(3), acknowledged=accepted(2)))
         audit.intend(decision(3, line__takt_s=60.0), UTC)
         assert audit.verify() == []
+
+
+def test_what_was_not_sent_is_concluded_once_before_and_after_its_commit(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    skipped = Acknowledgement(1, Outcome.SKIPPED, {}, "too late")
+    with Audit(path) as audit:
+        audit.conclude(skipped, UTC)
+        with pytest.raises(ValueError, match="no intent waits"):
+            audit.conclude(skipped, UTC)
+    with Audit(path) as audit, pytest.raises(ValueError, match="no intent waits"):
+        audit.conclude(skipped, UTC)
+
+
+def test_nothing_in_memory_grows_with_the_run(tmp_path: Path) -> None:
+    with Audit(tmp_path / "audit.sqlite") as audit:
+        for number in range(1, 101):
+            audit.intend(decision(number, line__takt_s=60.0), UTC)
+            audit.conclude(accepted(number), UTC)
+        held = [len(one) for one in vars(audit).values() if isinstance(one, list | set | dict)]
+        assert held
+        assert max(held) <= 32

@@ -12,17 +12,19 @@ from asyncua import Client, ua
 
 from twin.config import Mapping as MappingFile
 from twin.config.errors import KeyPath
-from twin.config.mapping import NodeSpec
+from twin.config.mapping import ActSpec, NodeSpec
 from twin.equipment.foreign import translation
 from twin.equipment.foreign.addresses import Live, look, resolve
-from twin.equipment.foreign.interpretation import Interpretation
-from twin.equipment.foreign.meaning import Encoding
+from twin.equipment.foreign.interpretation import Echo, Interpretation
+from twin.equipment.foreign.meaning import Encoding, width_of
 from twin.equipment.opcua_types import node_id
 from twin.equipment.plc import PlcMode
 from twin.signals import Signal
 
 ASKED_FOR_TIME, ASKED_AGAIN_S = 6, 0.5
 """How often a server is asked what time it is before it counts as one that does not know."""
+ECHO, COUNTER = "control.echo_seq", "UInt32"
+"""The signal that echoes our sequence number, and the type of a counter where nobody names another."""
 _OWN_WORD = {
     "control.mode": float(PlcMode.AUTO),
     "control.permit_remote": 1.0,
@@ -43,6 +45,11 @@ class Located:
     def at(self, spec: NodeSpec | None) -> Live | None:
         """The node that an entry names, if the server has it."""
         return None if spec is None else self.live.get(self.ids.get(spec.where, ua.NodeId()))
+
+    def type_of(self, part: ActSpec, otherwise: str) -> str:
+        """The type that a part of the handshake is written as: the file's, else the node's own."""
+        live = self.at(part.target)
+        return part.type or ("" if live is None else live.type) or otherwise
 
     def missing(self, mapping: MappingFile) -> list[tuple[KeyPath, NodeSpec]]:
         """The entries whose node the server does not have."""
@@ -82,6 +89,7 @@ def bind(mapping: MappingFile, signals: Sequence[Signal], located: Located, epoc
             kind = "" if live is None else live.type
             encodings[signal.name] = translation.encoding(mapping, signal, kind)
     interpretation = _interpretation(mapping, signals, place, epoch_us)
+    interpretation.echo = _echo(mapping, place, located)
     return Bound(mapping, located, place, encodings, interpretation)
 
 
@@ -123,6 +131,17 @@ async def _times(client: Client) -> tuple[datetime | None, datetime | None]:
 
 def _utc(told: object) -> datetime | None:
     return told.replace(tzinfo=UTC) if isinstance(told, datetime) else None
+
+
+def _echo(mapping: MappingFile, place: Mapping[str, int], located: Located) -> Echo:
+    """How far the PLC's echo counts: as far as our counter, or less where its own node holds less."""
+    sequence, shown = mapping.handshake.sequence, mapping.signals.get(ECHO)
+    if sequence is None or sequence.target is None or shown is None:
+        return Echo()
+    live = located.at(shown)
+    kinds = [located.type_of(sequence, COUNTER), "" if live is None else live.type]
+    widths = [width for kind in kinds if (width := width_of(kind)) is not None]
+    return Echo(place[ECHO], min(widths, default=None))
 
 
 def _interpretation(

@@ -15,6 +15,7 @@ from asyncua import Client, ua
 from twin.config import Mapping, Plant
 from twin.cycle import Acknowledgement, Batch
 from twin.equipment import address_space as nodes
+from twin.equipment.binding import Refusal
 from twin.equipment.foreign import translation, writing
 from twin.equipment.foreign.bound import Bound, bind, epoch_before, locate, server_times
 from twin.equipment.foreign.capability import barred
@@ -81,17 +82,20 @@ class ForeignLine:
             lockstep=False,
             started=started,
             barred=barred(bound, signals),
+            unclosable=mapping.unclosable(),
         )
         if found == self._found:  # the same line again: who reads it already goes on as it was
             bound = replace(bound, interpretation=self._bound.interpretation)
+        elif self._found is not None:
+            bound.interpretation.echo.sent = self._bound.interpretation.echo.sent
         self._found, self._bound = found, bound
         return found, bound.interpretation
 
     async def write(
-        self, client: Client, found: Found, batch: Batch, timeout_s: float
+        self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
     ) -> Acknowledgement:
         """Write a batch once, then read until the PLC shows it, or long enough."""
-        return await writing.write(self._bound, client, batch, timeout_s)
+        return await writing.write(self._bound, client, batch, timeout_s, refusal_of)
 
     async def command(
         self, client: Client, found: Found, verb: str, argument: float, timeout_s: float

@@ -22,6 +22,7 @@ from twin.equipment.foreign import translation
 from twin.equipment.foreign.addresses import Live
 from twin.equipment.foreign.bound import Located, epoch_before, locate, server_times
 from twin.equipment.foreign.inventory import Item, take_inventory
+from twin.equipment.foreign.meaning import bits_of
 from twin.equipment.node_types import Variable
 from twin.equipment.opcua_link import find_line
 from twin.equipment.units import conversion
@@ -198,6 +199,12 @@ class _Look:
         if live.is_method or live.is_array or live.type not in _KINDS:
             kind = live.type or "of no known type"
             yield Verdict.TYPE, f"the node is {kind}, no single value: bind another"
+        if spec.bit is not None and spec.bit >= bits_of(live.type):
+            kind = live.type or "of no known type"
+            yield (
+                Verdict.TYPE,
+                f"the node is {kind}, which has no bit {spec.bit}: bind a status word",
+            )
         if live.type == "String" and not spec.words:
             yield Verdict.TYPE, "texts need words: say what each of them means"
         if self.mapping.is_wordless(signal.name):

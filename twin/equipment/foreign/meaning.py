@@ -9,10 +9,11 @@ from datetime import datetime
 from struct import Struct
 from typing import Any
 
+import numpy as np
 from asyncua import ua
 
 from twin.config.mapping import Scalar
-from twin.signals import Quality
+from twin.signals import Limits, Quality
 
 _INTEGERS = {
     "SByte": (-(2**7), 2**7 - 1),
@@ -62,8 +63,9 @@ class StatusRules:
 class Meaning:
     """Signal = gain · raw + offset, in the signal's own unit; or what ``words`` say of the raw value.
 
-    A raw value that is no number, has no word or is among ``bad_values`` is bad. A time of day becomes
-    seconds of plant time, which began ``epoch_us`` microseconds after 1601.
+    A raw value that is no number, has no word or is among ``bad_values`` is bad, and so is one of which a
+    bit is wanted and that is no integer. A time of day becomes seconds of plant time, which began
+    ``epoch_us`` microseconds after 1601.
     """
 
     gain: float = 1.0
@@ -75,10 +77,12 @@ class Meaning:
 
     def value(self, raw: Any) -> float:
         """The signal's value; NaN for none."""
+        if self.bit is not None:
+            if not isinstance(raw, int) or isinstance(raw, bool):
+                return math.nan
+            raw = bool(raw >> self.bit & 1)
         if isinstance(raw, datetime):
             return (ua.datetime_to_win_epoch(raw) // 10 - self.epoch_us) / 1e6
-        if self.bit is not None and isinstance(raw, int):
-            raw = bool(raw >> self.bit & 1)
         if self.words:
             return self.words.get(_as_key(raw), math.nan)
         if isinstance(raw, str):
@@ -93,21 +97,44 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a setpoint goes into a node of a type: raw = (value - offset) / gain, rounded for integers."""
+    """How a setpoint goes into a node of a type: raw = (value - offset) / gain, rounded to what it holds.
+
+    Rounded to the nearest, unless that lies outside ``validity``: then to the next one inside.
+    """
 
     type: str
     gain: float = 1.0
     offset: float = 0.0
     words: Mapping[float, Scalar] = field(default_factory=dict)
+    validity: Limits | None = None
 
     def raw(self, value: float) -> Scalar:
-        """What is written. Raises ``NotWritable`` for what the type cannot hold."""
+        """What is written. Raises ``NotWritable`` for what the type cannot hold inside validity."""
         if self.words:
             if value not in self.words:
                 msg = f"there is no word for {value:g}"
                 raise NotWritable(msg)
             return fitted(self.words[value], self.type)
-        return fitted((value - self.offset) / self.gain, self.type)
+        nearest = fitted((value - self.offset) / self.gain, self.type)
+        if self.validity is None or isinstance(nearest, str) or self._is_valid(nearest):
+            return nearest
+        is_high = self._value(nearest) > self.validity.hi
+        inward = neighbour(nearest, self.type, up=is_high is (self.gain < 0.0))
+        if inward is None or not self._is_valid(inward):
+            limits = f"[{self.validity.lo:g}, {self.validity.hi:g}]"
+            msg = f"no {self.type} near {value:g} lies inside {limits}"
+            raise NotWritable(msg)
+        return inward
+
+    def _value(self, raw: float) -> float:
+        return self.gain * raw + self.offset
+
+    def _is_valid(self, raw: float) -> bool:
+        """Whether what is written means a value inside validity, but for the rounding of this sum."""
+        assert self.validity is not None
+        value, lo, hi = self._value(raw), self.validity.lo, self.validity.hi
+        slack = 1e-12 * max(abs(value), abs(self.offset))
+        return lo - slack <= value <= hi + slack
 
     @property
     def step(self) -> float:
@@ -118,7 +145,17 @@ class Encoding:
         """Whether what is shown is what was asked, as closely as the type can say it."""
         share = 2.0 * 10.0**-_FLOAT_DIGITS if self.type == "Float" else 1e-12
         rounding = share * max(abs(asked), abs(self.offset))
-        return abs(shown - asked) <= max(0.5 * self.step * (1.0 + 1e-9), rounding)
+        is_near = abs(shown - asked) <= max(0.5 * self.step * (1.0 + 1e-9), rounding)
+        return is_near or (self.step > 0.0 and self._is_rounded_inward(shown, asked))
+
+    def _is_rounded_inward(self, shown: float, asked: float) -> bool:
+        if self.validity is None or self.words:
+            return False
+        try:
+            written = self.raw(asked)
+        except NotWritable:
+            return False
+        return abs(shown - self._value(float(written))) <= 1e-9 * self.step
 
 
 def fitted(value: Scalar, kind: str) -> Scalar:
@@ -146,11 +183,34 @@ def fitted(value: Scalar, kind: str) -> Scalar:
     return float(value)
 
 
+def neighbour(raw: float, kind: str, *, up: bool) -> float | None:
+    """The next value that a type holds above or below another; None where it is at its end."""
+    if kind in _INTEGERS:
+        lo, hi = _INTEGERS[kind]
+        beside = int(raw) + (1 if up else -1)
+        return beside if lo <= beside <= hi else None
+    if kind == "Float":
+        return float(np.nextafter(np.float32(raw), np.float32(math.inf if up else -math.inf)))
+    return None
+
+
 def counted(number: int, kind: str) -> Scalar:
     """A counter as one of this type: it begins again where the type ends."""
+    width = width_of(kind)
+    return fitted(number, kind) if width is None else number % width
+
+
+def width_of(kind: str) -> int | None:
+    """How many numbers a counter of this type has before it begins again; None if it is no integer."""
+    return _INTEGERS[kind][1] + 1 if kind in _INTEGERS else None
+
+
+def bits_of(kind: str) -> int:
+    """How many bits a value of this type has; 0 if it is no integer."""
     if kind not in _INTEGERS:
-        return fitted(number, kind)
-    return number % (_INTEGERS[kind][1] + 1)
+        return 0
+    lo, hi = _INTEGERS[kind]
+    return (hi - lo).bit_length()
 
 
 def variant(value: Scalar, kind: str) -> ua.Variant:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from asyncua import Client, ua
 
+from twin.equipment.binding import REFUSALS
 from twin.equipment.foreign.bound import Bound
 from twin.equipment.opcua_link import call_method
 from twin.equipment.opcua_types import name_of
@@ -22,6 +23,8 @@ RETURN_CODES = {
     0x53: "it is in operation",
     0x54: "not available now",
 }
+_NOT_NOW = {ua.StatusCodes.BadInvalidState, ua.StatusCodes.BadStateNotActive}
+"""What a method answers that does nothing in the state in which its machine is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +48,18 @@ class Pause:
         )
 
     async def move(self, client: Client, setpoint: Setpoint, timeout_s: float) -> str:
-        """Begin a pause for 1, end it for 0; what the machine has against it, empty if nothing."""
+        """Begin a pause for 1, end it for 0; what the machine has against it, empty if nothing.
+
+        Raises ``UaStatusCodeError`` for an answer that leaves open whether it has begun or ended.
+        """
         begins = setpoint.value >= 0.5
         method = self.start if begins else self.end
         takes = [ua.Variant(1000.0 * self.pause_s, ua.VariantType.Double)] if begins else []
         try:
             answer = await call_method(client, self.of, method, takes, timeout_s)
         except ua.UaStatusCodeError as error:
+            if error.code not in REFUSALS | _NOT_NOW:
+                raise
             return f"{setpoint.signal}: {name_of(error.code)}"
         code = int(answer[-1]) if answer and isinstance(answer[-1], int) else 0
         if code == 0:

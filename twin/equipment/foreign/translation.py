@@ -62,7 +62,7 @@ def encoding(mapping: MappingFile, signal: Signal, live_type: str) -> Encoding:
         except NotWritable as error:
             hint = f"write a value that {kind} can hold"
             raise mapping.located(PlantError(at, str(error), hint)) from error
-    return Encoding(kind, gain, offset, words)
+    return Encoding(kind, gain, offset, words, signal.validity)
 
 
 def status_rules(mapping: MappingFile) -> StatusRules:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 
 from asyncua import Client, ua
 
 from twin.config.mapping import ActSpec
 from twin.cycle import Acknowledgement, Batch, Outcome
-from twin.equipment.binding import REFUSALS
-from twin.equipment.foreign.bound import Bound
+from twin.equipment.binding import REFUSALS, Refusal
+from twin.equipment.foreign.bound import COUNTER, ECHO, Bound
 from twin.equipment.foreign.calls import bare, read_values, write_values
 from twin.equipment.foreign.meaning import NotWritable, counted, fitted
 from twin.equipment.foreign.pause import Pause
@@ -24,11 +25,16 @@ from twin.signals import Setpoint
 
 ECHO_S = 0.05
 """How often what is in force is read while the PLC has not shown a write."""
-ECHO = "control.echo_seq"
 
 
-async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) -> Acknowledgement:
-    """Send a batch. Raises ``UaStatusCodeError`` for an answer that leaves open what was taken."""
+async def write(
+    bound: Bound, client: Client, batch: Batch, timeout_s: float, refusal_of: Refusal
+) -> Acknowledgement:
+    """Send a batch. Raises ``UaStatusCodeError`` for an answer that leaves open what was taken.
+
+    Machines that are paused by methods are called after the values are written, one after the other; before
+    each call ``refusal_of`` is asked why it must not be made any more.
+    """
     written = [s for s in batch.setpoints if s.signal in bound.encodings]
     pauses = [(s, pause) for s in batch.setpoints if (pause := Pause.of_signal(bound, s.signal))]
     moved = {s.signal for s in written} | {s.signal for s, _ in pauses}
@@ -37,13 +43,11 @@ async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) ->
         what = f"the mapping has nothing to write for {', '.join(unbound)}"
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, what)
     try:
-        sent = [_encoded(bound, setpoint) for setpoint in written]
+        sent = [_encoded(bound, setpoint) for setpoint in written] + _counters(bound, batch)
     except NotWritable as error:
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, str(error))
-    for counter, number in _counters(bound, batch):
-        if counter is not None and counter.target is not None:
-            kind = _kind(bound, counter, "UInt32")
-            sent.append(bare(bound.node(counter.target), counted(number, kind), kind))
+    if batch.setpoints:
+        bound.interpretation.echo.sent = batch.sequence
     bad = await write_values(client, sent, timeout_s)
     told = [setpoint.signal for setpoint in written] + ["a counter"] * len(sent)
     said = [f"{told[at]}: {name_of(code)}" for at, code in bad.items()]
@@ -55,10 +59,13 @@ async def write(bound: Bound, client: Client, batch: Batch, timeout_s: float) ->
         return Acknowledgement(batch.sequence, outcome, {}, "; ".join(said) or "heartbeat")
     if written and not pauses and all(at in bad for at in range(len(written))):
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, "; ".join(said))
-    said += [no for s, pause in pauses if (no := await pause.move(client, s, timeout_s))]
     taken = {s.signal: (s.value, bound.encodings[s.signal]) for s in written}
     bound.interpretation.asked.update({bound.place[name]: each for name, each in taken.items()})
-    return await _read_back(bound, client, batch, said)
+    withheld = await _paused(client, pauses, timeout_s, refusal_of, said)
+    left = tuple(s for s in batch.setpoints if s.signal not in withheld)
+    if not left:
+        return Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, "; ".join(said))
+    return await _read_back(bound, client, replace(batch, setpoints=left), said)
 
 
 async def act(bound: Bound, client: Client, part: ActSpec | None, timeout_s: float) -> None:
@@ -68,11 +75,29 @@ async def act(bound: Bound, client: Client, part: ActSpec | None, timeout_s: flo
     if part.call is not None and part.of is not None:
         await call_method(client, bound.node(part.of), bound.node(part.call), [], timeout_s)
     elif part.target is not None:
-        kind = _kind(bound, part, "Boolean")
+        kind = bound.located.type_of(part, "Boolean")
         raw = fitted(True if part.value is None else part.value, kind)
         values = [bare(bound.node(part.target), raw, kind)]
         for code in (await write_values(client, values, timeout_s)).values():
             raise refusal(code)
+
+
+async def _paused(
+    client: Client,
+    pauses: list[tuple[Setpoint, Pause]],
+    timeout_s: float,
+    refusal_of: Refusal,
+    said: list[str],
+) -> set[str]:
+    """Call what pauses machines; the MVs that were not called for any more. ``said`` gets all objections."""
+    withheld = set()
+    for setpoint, pause in pauses:
+        if why := refusal_of(setpoint.signal):
+            withheld.add(setpoint.signal)
+            said.append(f"{setpoint.signal} was not called: {why}")
+        elif no := await pause.move(client, setpoint, timeout_s):
+            said.append(no)
+    return withheld
 
 
 async def _read_back(
@@ -80,7 +105,7 @@ async def _read_back(
 ) -> Acknowledgement:
     """What is in force: read until it is what was asked and the echo has come, or long enough."""
     asked = {setpoint.signal: setpoint.value for setpoint in batch.setpoints}
-    echoes = ECHO in bound.mapping.signals
+    echoes = ECHO in bound.mapping.signals and any(name in bound.encodings for name in asked)
     names = [*asked, *([ECHO] if echoes else [])]
     patience_s = 0.0 if refused else bound.mapping.server.readback_s
     while True:
@@ -114,13 +139,15 @@ def _encoded(bound: Bound, setpoint: Setpoint) -> ua.WriteValue:
     return bare(bound.node(spec), encoding.raw(setpoint.value), encoding.type)
 
 
-def _counters(bound: Bound, batch: Batch) -> list[tuple[ActSpec | None, int]]:
+def _counters(bound: Bound, batch: Batch) -> list[ua.WriteValue]:
+    """The heartbeat, and behind it the number that commits the setpoints."""
     shake = bound.mapping.handshake
-    beat = (shake.heartbeat, batch.heartbeat)
-    return [beat, (shake.sequence, batch.sequence)] if batch.setpoints else [beat]
-
-
-def _kind(bound: Bound, part: ActSpec, otherwise: str) -> str:
-    """The type to write: the file's, else the node's own."""
-    live = bound.located.at(part.target)
-    return part.type or ("" if live is None else live.type) or otherwise
+    counters = [(shake.heartbeat, batch.heartbeat)]
+    if batch.setpoints:
+        counters.append((shake.sequence, batch.sequence))
+    sent = []
+    for counter, number in counters:
+        if counter is not None and counter.target is not None:
+            kind = bound.located.type_of(counter, COUNTER)
+            sent.append(bare(bound.node(counter.target), counted(number, kind), kind))
+    return sent

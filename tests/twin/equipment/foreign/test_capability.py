@@ -42,7 +42,7 @@ async def test_a_node_that_is_read_only_bars_its_mv_and_no_other(
 
     locked = False
     monkeypatch.setattr(server, "_attributes", without_feed)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(240):
         async with Emulated(quick_plc(), lockstep=False, insecure=True) as line:
             text = confirmed(await drafted(line.endpoint))
             assert await barred(line.endpoint, text, tmp_path) == {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asyncua import ua
 
 from tests.twin.equipment.foreign.mapped_lines import (
     SPEED,
@@ -20,16 +21,20 @@ from tests.twin.equipment.foreign.mapped_lines import (
     quick_signals,
 )
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Action, Batch, Cycle, Mode, Outcome, Situation
+from twin.cycle import TOO_LATE, Action, Batch, Cycle, Mode, Outcome, Situation
 from twin.equipment.emulator import Emulated
 from twin.equipment.foreign.line import ForeignLine, LackingNodes
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import WrongServer
+from twin.equipment.opcua_types import refusal
 from twin.equipment.plc import Result
+from twin.line.tags import CONTROL_TAGS
 from twin.loop import ControlLoop
 from twin.runtime import Runtime
 from twin.signals import Quality, Setpoint
 
+PATIENCE_S = 150.0
+"""A busy machine gets there, and an idle one in a few seconds."""
 TOLD = re.compile(r"^  turning\.state:.*$", re.MULTILINE)
 
 
@@ -50,7 +55,7 @@ class UpAndDown:
 @pytest.fixture
 async def line() -> AsyncIterator[Emulated]:
     async with (
-        asyncio.timeout(120),
+        asyncio.timeout(2 * PATIENCE_S),
         Emulated(quick_plc(), lockstep=False, insecure=True) as served,
     ):
         yield served
@@ -60,12 +65,13 @@ async def line() -> AsyncIterator[Emulated]:
 async def connected(url: str, text: str, folder: Path) -> AsyncIterator[OpcUaEquipment]:
     binding = ForeignLine(loaded(text, folder), quick_plant(), quick_signals())
     async with OpcUaEquipment.connect(
-        url, quick_signals(), plant_hash=None, binding=binding, fast_ms=50.0
+        url, quick_signals(), plant_hash=None, binding=binding, timeout_s=30.0, fast_ms=50.0
     ) as equipment:
         yield equipment
 
 
-async def closed_run(equipment: OpcUaEquipment, turns: int) -> list[Cycle]:
+async def closed_run(equipment: OpcUaEquipment, accepted: int) -> list[Cycle]:
+    """Turns of a closed loop until so many of its batches were accepted, however slow the machine is."""
     loop = ControlLoop(quick_line(), UpAndDown(), 0)
     runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
     runtime.command("close", "test")
@@ -73,11 +79,12 @@ async def closed_run(equipment: OpcUaEquipment, turns: int) -> list[Cycle]:
 
     def take(cycle: Cycle) -> None:
         cycles.append(cycle)
-        if len(cycles) >= turns:
+        answers = [c.acknowledged for c in cycles if c.acknowledged is not None]
+        if sum(a.outcome is Outcome.ACCEPTED for a in answers) >= accepted:
             runtime.stop()
 
     now_us = equipment.clock().now_us()
-    await runtime.run(now_us, now_us + 60_000_000, take)
+    await runtime.run(now_us, now_us + round(PATIENCE_S * 1e6), take)
     return cycles
 
 
@@ -88,18 +95,21 @@ def value(reading, name: str) -> float:
 async def test_the_loop_closes_by_a_draft_that_somebody_confirmed(line, tmp_path):
     text = confirmed(await drafted(line.endpoint))
     async with connected(line.endpoint, text, tmp_path) as equipment:
-        cycles = await closed_run(equipment, 10)
+        cycles = await closed_run(equipment, 6)
         modes = [cycle.decision.mode for cycle in cycles]
-        assert modes == sorted(modes, key=[Mode.INIT, Mode.CLOSED].index)
-        assert modes[-1] is Mode.CLOSED
+        assert modes[0] is Mode.INIT
+        assert set(modes) <= {Mode.INIT, Mode.CLOSED, Mode.HOLD}  # it may hold on a busy machine
         answers = [c.acknowledged for c in cycles if c.acknowledged is not None]
-        assert len(answers) >= 5
-        assert {a.outcome for a in answers} == {Outcome.ACCEPTED}
+        assert sum(a.outcome is Outcome.ACCEPTED for a in answers) == 6
+        # A machine that has other things to do makes batches late, never wrong.
+        others = [a for a in answers if a.outcome is not Outcome.ACCEPTED]
+        assert {(a.outcome, a.detail) for a in others} <= {(Outcome.SKIPPED, TOO_LATE)}
         received = line.plc.written
         assert {r.signal for r in received} == {SPEED, "wash.standby"}
         assert {r.result for r in received} == {Result.OK}
-        assert line.plc.active["wash.standby"] == 1.0
+        assert ("wash.standby", 1.0) in {(r.signal, r.value) for r in received}
         assert line.plc.mode.name == "AUTO"  # released at the end
+        assert line.plc.active == line.plc.recipe
 
 
 def without(text: str, *words: str) -> str:
@@ -131,6 +141,18 @@ async def test_what_the_plc_lacks_the_loop_stands_in_for(line, tmp_path):
         assert value(await equipment.read(), "control.mode") == 2.0
 
 
+async def test_a_line_without_a_heartbeat_says_that_it_is_for_advice(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    lacking = re.sub(r"(?m)^  heartbeat: .*$", "  heartbeat: {absent: no watchdog}", text)
+    assert lacking != text
+    async with connected(line.endpoint, lacking, tmp_path) as equipment:
+        assert equipment.unclosable.startswith("the PLC has no heartbeat")
+        cycles = await closed_run(equipment, 0)
+    assert cycles[0].decision.mode is Mode.ADVISORY
+    assert cycles[0].decision.reasons == (f"close refused: {equipment.unclosable}",)
+    assert line.plc.mode.name == "AUTO"
+
+
 async def test_a_value_that_is_not_taken_is_a_mismatch_with_what_is_in_force(line, tmp_path):
     text = confirmed(await drafted(line.endpoint)).replace(
         "  application_uri", "  readback_s: 0.3\n  application_uri"
@@ -156,6 +178,77 @@ async def test_a_node_that_may_not_be_written_refuses_for_certain(line, tmp_path
         unbound = await equipment.write(Batch(2, 2, (Setpoint("line.wip", 1.0),), 10**15))
         assert unbound.outcome is Outcome.REJECTED
         assert line.plc.written == []
+
+
+PAUSED = """  wash.standby:
+    node: "ns2:s={at}/Setpoints/standby/Active"
+    pause:
+      of: {{node: "ns2:s={at}/EnergyManagement"}}
+      start: {{node: "ns2:s={at}/EnergyManagement/StartPause"}}
+      end: {{node: "ns2:s={at}/EnergyManagement/EndPause"}}
+"""
+
+
+async def test_a_machine_is_not_called_for_what_may_not_leave_any_more(line, tmp_path):
+    text = paused(confirmed(await drafted(line.endpoint)))
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        await equipment.command("RequestRemote")
+        speed = value(await equipment.read(), SPEED)
+        moves = (Setpoint(SPEED, speed + 0.25), Setpoint("wash.standby", 1.0))
+        late = await equipment.write(Batch(1, 1, moves, equipment.clock().now_us() - 1))
+        assert late.outcome is Outcome.MISMATCH
+        assert "wash.standby was not called: too late" in late.detail
+        told = {"wash.standby": "switched off"}
+        equipment.recheck_by(lambda _, name: told.get(name, ""))
+        off = await equipment.write(Batch(2, 2, moves[1:], 10**15))
+        assert off.outcome is Outcome.SKIPPED
+        assert off.detail == "wash.standby was not called: switched off"
+        assert {r.signal for r in line.plc.written} == {SPEED}
+        told.clear()
+        taken = await equipment.write(Batch(3, 3, moves[1:], 10**15))
+        assert taken.outcome is Outcome.ACCEPTED
+        assert line.plc.active["wash.standby"] == 1.0
+
+
+async def test_a_call_whose_answer_leaves_open_what_it_did_is_unknown(line, tmp_path, monkeypatch):
+    text = paused(confirmed(await drafted(line.endpoint)))
+
+    async def vague(*_: object) -> list[object]:
+        raise refusal(ua.StatusCodes.BadUnexpectedError)
+
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        monkeypatch.setattr("twin.equipment.foreign.pause.call_method", vague)
+        answer = await equipment.write(Batch(1, 1, (Setpoint("wash.standby", 1.0),), 10**15))
+    assert (answer.outcome, answer.detail) == (Outcome.UNKNOWN, "BadUnexpectedError")
+
+
+def paused(text: str) -> str:
+    """The mapping with the wash put to sleep by the methods of its energy management."""
+    at = re.search(r"(?m)^  wash\.state: .*?s=(.*?)/Status", text)[1]
+    changed, count = re.subn(r"(?m)^  wash\.standby: .*\n", PAUSED.format(at=at), text)
+    assert count == 1
+    return changed
+
+
+async def test_an_echo_goes_on_where_a_counter_begins_again(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    tags = line.plc._control_tags
+    at = [name for name, _ in CONTROL_TAGS].index("control.echo_seq")
+
+    def narrow() -> tuple[float, ...]:
+        shown = list(tags())
+        shown[at] %= 4.0
+        return tuple(shown)
+
+    line.plc._control_tags = narrow
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        await equipment.command("RequestRemote")
+        echo = equipment._session._binding._bound.interpretation.echo
+        assert echo.width == 2**63  # of an Int64
+        echo.width = 4  # as if its node held no more
+        for n in range(1, 7):
+            batch = Batch(n, n, (Setpoint("wash.standby", float(n % 2)),), 10**15)
+            assert (await equipment.write(batch)).outcome is Outcome.ACCEPTED, n
 
 
 async def test_units_words_and_bad_values(line, tmp_path):

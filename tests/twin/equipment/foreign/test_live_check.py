@@ -31,6 +31,7 @@ WRONG = [
     (r"(feed_mm/Active\")", r"\1, gain: 1000", FEED, "value", "outside"),
     (r"(feed_mm/Active\")", r"\1, gain: 1.1", FEED, "range", "narrow the plant file"),
     (r"infeed/Level\"", 'infeed/Level", bad_values: [0]', "infeed.level", "value", "see why"),
+    (r"(Process/power_kw\")", r"\1, bit: 2", "turning.power_kw", "type", "no bit 2"),
     (r"Control/ControllerAlive", "Control/PlcAlive", "handshake.heartbeat", "access", "right"),
     (r"b_turned/PartIds", "b_turned/Level", "b_turned", "type", "array"),
 ]  # fmt: skip
@@ -38,7 +39,7 @@ WRONG = [
 
 @pytest.fixture
 async def line() -> AsyncIterator[Emulated]:
-    async with asyncio.timeout(120), Emulated(quick_plc(), lockstep=False, insecure=True) as served:
+    async with asyncio.timeout(240), Emulated(quick_plc(), lockstep=False, insecure=True) as served:
         yield served
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin.equipment.foreign.bound import epoch_before
+from twin.equipment.foreign.interpretation import Echo
 from twin.equipment.foreign.meaning import (
     Encoding,
     Meaning,
@@ -18,7 +19,7 @@ from twin.equipment.foreign.meaning import (
     fitted,
 )
 from twin.equipment.units import conversion, unece_id, unit_of
-from twin.signals import Quality
+from twin.signals import Limits, Quality
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,10 @@ def test_what_raw_values_mean(meaning, raw, value):
         (Meaning(), "broken"),
         (Meaning(), None),
         (Meaning(), [1.0]),
+        (Meaning(bit=2), 4.0),
+        (Meaning(bit=0), True),
+        (Meaning(bit=0), "1"),
+        (Meaning(bit=0), datetime(2026, 1, 5, tzinfo=UTC)),
     ],
 )
 def test_what_means_nothing_is_no_number(meaning, raw):
@@ -102,6 +107,48 @@ def test_an_integer_node_holds_the_nearest_step(asked):
 def test_what_a_type_cannot_hold_is_refused(value, kind):
     with pytest.raises(NotWritable):
         fitted(value, kind)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "asked", "raw"),
+    [
+        (Encoding("Int16", validity=Limits(0.4, 10.6)), 10.6, 10),  # the nearest is 11
+        (Encoding("Int16", validity=Limits(0.6, 10.6)), 0.6, 1),
+        (Encoding("Int16", validity=Limits(0.4, 10.6)), 0.4, 1),
+        (Encoding("Int16", -0.1, validity=Limits(0.16, 1.06)), 1.06, -10),
+        (Encoding("Int16", -0.1, validity=Limits(0.14, 1.06)), 0.14, -2),
+        (Encoding("Int16", 0.1, 5.0, validity=Limits(5.0, 6.0)), 6.0, 10),
+    ],
+)
+def test_a_value_is_rounded_into_validity_never_out_of_it(encoding, asked, raw):
+    assert encoding.raw(asked) == raw
+    assert encoding.holds(encoding.gain * raw + encoding.offset, asked)
+
+
+def test_where_no_integer_lies_inside_validity_nothing_is_written():
+    with pytest.raises(NotWritable, match=r"no Int16 near 0\.5 lies inside \[0\.4, 0\.6\]"):
+        Encoding("Int16", validity=Limits(0.4, 0.6)).raw(0.5)
+    with pytest.raises(NotWritable, match="Byte"):
+        Encoding("Byte", validity=Limits(255.4, 256.0)).raw(255.45)
+
+
+@given(st.integers(-3000, 3000), st.floats(0.3, 50.0), st.integers(0, 1000))
+def test_what_leaves_lies_inside_validity_whatever_the_type(lo, width, share):
+    limits = Limits(lo, lo + width)
+    asked = limits.clip(lo + share / 1000.0 * width)
+    for kind, gain in (("Int16", 0.1), ("Int32", -0.25), ("Float", 1.0)):
+        raw = Encoding(kind, gain, validity=limits).raw(asked)
+        assert lo - 1e-8 <= gain * raw <= limits.hi + 1e-8
+        assert Encoding(kind, gain, validity=limits).holds(gain * raw, asked)
+
+
+def test_an_echo_is_the_latest_number_sent_that_looks_like_it():
+    early = Echo(3, 256, 200)
+    assert [early.unwound(n) for n in (199.0, 250.0)] == [199.0, 250.0]  # another's is left
+    late = Echo(3, 256, 515)  # written as 3
+    assert [late.unwound(n) for n in (3.0, 2.0, 255.0)] == [515.0, 514.0, 511.0]
+    assert math.isnan(late.unwound(math.nan))
+    assert Echo(3, None, 515).unwound(3.0) == 3.0
 
 
 def test_counters_begin_again_where_their_type_ends():
