@@ -10,6 +10,7 @@ same plant.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -113,6 +114,11 @@ class Plc:
         """Plant time, microseconds."""
         return round(self.state.now_s * 1e6)
 
+    @property
+    def counter(self) -> int:
+        """The number by which the PLC shows that it lives."""
+        return self._plc_alive
+
     def advance(self, until_us: int) -> int:
         """Run the line to a plant time; returns the number of this step.
 
@@ -194,6 +200,11 @@ class Plc:
         if result is Result.OK:
             self._put_in_force({setpoint.signal: value})
         return result
+
+    def move_by_hand(self, setpoints: Mapping[str, float]) -> None:
+        """Put setpoints in force that somebody moves at the machine, whoever is in control."""
+        self._touched = True
+        self._put_in_force(dict(setpoints))
 
     def command(self, verb: str, argument: float = 0.0) -> None:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""
