@@ -31,6 +31,8 @@ FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
 ADVICE = "advice"
 """How the status of an action begins that only a person may carry out: nothing of it is written."""
+LATE = "LATE"
+"""The PLC's word for a batch beyond its deadline: it was refused, and nothing is wrong but the time."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
@@ -141,6 +143,7 @@ class Guard:
                 events["hard"] = reason.strip()
             elif verb == "gap":
                 memory.was_lost = True
+                memory.read_back.clear()  # the PLC may be another one by now, or as new
                 events["transient"] = reason.strip()
             elif verb == "refused":
                 memory.has_asked = False
@@ -229,7 +232,9 @@ class Guard:
             memory.bad_reads = 0
             return
         lost = len(bad) == len(self._critical)
-        memory.was_lost = memory.was_lost or lost
+        if lost:
+            memory.was_lost = True
+            memory.read_back.clear()
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
         memory.bad_reads += 1
@@ -309,6 +314,8 @@ class Guard:
         if outcome is Outcome.UNKNOWN:
             # The reading of this cycle tells what is active; nothing is sent again.
             events["transient"] = f"write {acknowledged.sequence} has no answer: read back first"
+        elif outcome is Outcome.REJECTED and acknowledged.detail == LATE:
+            events["transient"] = f"write {acknowledged.sequence} came too late for the PLC"
         elif outcome is Outcome.REJECTED:
             events["hard"] = f"write {acknowledged.sequence} rejected: {acknowledged.detail}"
         elif outcome is Outcome.MISMATCH:

@@ -17,6 +17,9 @@ from twin.chaos.rig import Ask, Missed, Rig, now_s
 from twin.line.model import build_line
 from twin.line.tags import line_signals
 
+PLANT = "paint_cure_line"
+"""The shipped line with critical inputs that are measured, and the shortest period."""
+
 
 class Verdict(StrEnum):
     """How a case came out."""
@@ -35,6 +38,8 @@ class Result:
     why: Mapping[str, Sequence[str]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     took_s: float = 0.0
+    memory_kb: tuple[int, int] = (0, 0)
+    """Of the loop's process before the faults and after them."""
 
     @property
     def in_words(self) -> str:
@@ -57,6 +62,7 @@ class Result:
             "samples_lost": counts.lost,
             "to_shed_s": _rounded(counts.shed_s),
             "to_recover_s": _rounded(counts.recover_s),
+            "memory_kb": list(self.memory_kb),
             "took_s": round(self.took_s, 1),
         }
 
@@ -73,11 +79,11 @@ async def play(case: Case, folder: Path, ask: Ask, seed: int) -> Result:
         verdict = Verdict.FAILED if found else Verdict.SURVIVED
         return Result(case, verdict, why, took_s=now_s() - began_s)
     assert case.play is not None
-    rig = Rig(folder, case.plant, case.speed, ask, seed)
+    rig = Rig(folder, PLANT, case.speed, ask, seed)
     try:
         async with rig:
             try:
-                await case.play(rig, case)
+                await case.play(rig)
             except Missed as missed:
                 rig.story.notes.append(str(missed))
     except NotStarted as error:
@@ -88,7 +94,8 @@ async def play(case: Case, folder: Path, ask: Ask, seed: int) -> Result:
     findings, counts = judged(case, evidence)
     why = {name: _few(texts) for name, texts in findings.items() if texts}
     verdict = Verdict.FAILED if why else Verdict.SURVIVED
-    return Result(case, verdict, why, counts, now_s() - began_s)
+    held = tuple(0 if one is None else one.memory_kb for one in (rig.story.before, rig.story.after))
+    return Result(case, verdict, why, counts, now_s() - began_s, (held[0], held[1]))
 
 
 @dataclass(frozen=True, slots=True)

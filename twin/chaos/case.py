@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from twin.chaos.evidence import Evidence
     from twin.chaos.rig import Rig
 
 SLACK_S = 0.5
@@ -32,18 +33,20 @@ class Step:
         return self.periods * period_s + self.wall_s + SLACK_S
 
 
-Play = Callable[["Rig", "Case"], Awaitable[None]]
+Play = Callable[["Rig"], Awaitable[None]]
 Alone = Callable[[Path, int], list[str]]
 """A case that is a property of the loop: played in one process, with a seed; its findings."""
+Proof = Callable[["Evidence"], list[str]]
+"""What a case has to leave on record beside what all have to; what is missing, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One row of the fault table.
 
-    ``steps`` are the modes that have to come, in their order; without any the loop has to stay
-    CLOSED. ``is_blind``: the fault takes a critical input, so from the first step's limit until its
-    end nothing may be put in force. ``needs`` says why this machine cannot play it, or nothing.
+    ``is_blind``: the fault takes a critical input, so from its first step's limit until its end
+    nothing may be put in force. ``holds`` and ``sheds`` are how often the loop may do so for each
+    fault; more is a loop that flaps. ``needs`` says why this machine cannot play it, or nothing.
     """
 
     number: int
@@ -51,16 +54,10 @@ class Case:
     title: str
     injected: str
     play: Play | None = None
-    steps: tuple[Step, ...] = ()
     alone: Alone | None = None
-    speed: float = 10.0
-    plant: str = "paint_cure_line"
+    speed: float = 5.0
     is_blind: bool = False
     holds: int = 1
-    """How often it may hold: more is a loop that flaps."""
     sheds: int = 1
-    more: tuple[str, ...] = field(default=())
-    """More arguments of the loop's command line."""
+    proof: Proof = lambda _: []
     needs: Callable[[], str] = lambda: ""
-    reads: str = "whole"
-    """``whole``: all samples are looked for."""

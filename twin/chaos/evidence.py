@@ -126,7 +126,8 @@ def _with_samples(record: Record, folder: Path) -> Record:
 
 
 def _rows(folder: Path, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for life, path in enumerate(sorted(folder.glob(f"{name}-*.jsonl")), 1):
+    paths = {int(path.stem.rpartition("-")[2]): path for path in folder.glob(f"{name}-*.jsonl")}
+    for life, path in sorted(paths.items()):
         for row in _lines(path):
             yield life, row
 

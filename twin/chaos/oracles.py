@@ -43,7 +43,7 @@ def judged(case: Case, evidence: Evidence) -> tuple[Mapping[str, list[str]], Cou
     found = {
         "O1": invariants(case, evidence, counts),
         "O2": nothing_lost(evidence, counts),
-        "O3": right_mode(case, evidence, counts),
+        "O3": [*right_mode(evidence, counts), *case.proof(evidence)],
         "O4": one_alarm(case, evidence),
         "O5": recovered(evidence, counts),
     }
@@ -59,14 +59,14 @@ def invariants(case: Case, evidence: Evidence, counts: Counts) -> list[str]:
     found = list(broken(evidence))
     counts.out_of_range = sum(text.startswith("I1:") for text in found)
     counts.unlogged = sum(text.startswith("I7: unlogged") for text in found)
-    if case.is_blind and case.steps:
-        found += _while_blind(case, evidence)
+    if case.is_blind:
+        found += _while_blind(evidence)
     return found
 
 
-def _while_blind(case: Case, evidence: Evidence) -> Iterator[str]:
-    grace_s = case.steps[0].limit_s(evidence.period_s)
+def _while_blind(evidence: Evidence) -> Iterator[str]:
     for fault in evidence.story.faults:
+        grace_s = fault.steps[0].limit_s(evidence.period_s)
         for one in evidence.received:
             if fault.from_s + grace_s < one.at_s < fault.until_s:
                 after_s = one.at_s - fault.from_s
@@ -133,27 +133,25 @@ def _covered(before: int, after: int, gaps: Sequence[tuple[int, int]]) -> bool:
 # --- O3 ----------------------------------------------------------------------------------------
 
 
-def right_mode(case: Case, evidence: Evidence, counts: Counts) -> list[str]:
+def right_mode(evidence: Evidence, counts: Counts) -> list[str]:
     """The modes that are expected come in their order, in time, and for the reason expected."""
     found = list(evidence.story.notes)
     notes = all_notes(evidence)
-    for fault in evidence.story.faults[:1]:
-        found += _steps_after(case, notes, fault, evidence.period_s)
     for fault in evidence.story.faults:
-        sheds = [at_s for at_s, note in notes if note.mode == "SHED" and at_s >= fault.from_s]
-        if sheds and sheds[0] < fault.until_s + 60.0:
+        found += _steps_after(notes, fault, evidence.period_s)
+        sheds = [s for s, note in notes if note.mode == "SHED" and fault.from_s <= s]
+        if sheds and "SHED" in {step.mode for step in fault.steps}:
             counts.shed_s.append(sheds[0] - fault.from_s)
-            break
     return found
 
 
 def _steps_after(
-    case: Case, notes: Sequence[tuple[float, Note]], fault: Fault, period_s: float
+    notes: Sequence[tuple[float, Note]], fault: Fault, period_s: float
 ) -> Iterator[str]:
     at = 0
     while at < len(notes) and notes[at][0] < fault.from_s:
         at += 1
-    for step in case.steps:
+    for step in (one for one in fault.steps if one.mode):
         limit_s = step.limit_s(period_s)
         while at < len(notes) and notes[at][1].mode != step.mode:
             at += 1
@@ -174,18 +172,20 @@ def _steps_after(
 
 def one_alarm(case: Case, evidence: Evidence) -> list[str]:
     """What is shown to an operator is raised once and cleared once; a loop that stays, stays silent."""
-    if not evidence.story.faults:
+    faults = evidence.story.faults
+    if not faults:
         return []
     found = []
-    from_s = evidence.story.faults[0].from_s
+    from_s = faults[0].from_s
     notes = [(at_s, note) for at_s, note in all_notes(evidence) if at_s >= from_s]
     count = Counter(note.mode for _, note in notes)
-    holds, sheds = (case.holds, case.sheds) if case.steps else (0, 0)
+    felt = sum(bool(fault.steps) for fault in faults)
+    holds, sheds = case.holds * felt, case.sheds * felt
     if count["HOLD"] > holds:
         found.append(f"held {count['HOLD']} times, not {holds} at most")
     if count["SHED"] > sheds:
         found.append(f"shed {count['SHED']} times, not {sheds} at most")
-    if notes and notes[-1][1].mode in AWAY and evidence.story.recovered_s is not None:
+    if notes and notes[-1][1].mode in AWAY:
         found.append(f"the last word on record is {notes[-1][1].mode}: never cleared")
     for record in evidence.records:
         found += _pairs(record)
@@ -217,9 +217,10 @@ def recovered(evidence: Evidence, counts: Counts) -> list[str]:
     """The same process is closed again after the fault, and holds no more than before."""
     story = evidence.story
     found = []
-    if story.recovered_s is not None:
-        counts.recover_s.append(story.recovered_s)
-    elif story.faults:
+    felt = [bool(fault.steps) for fault in story.faults]
+    pairs = zip(felt, story.recovered_s, strict=False)
+    counts.recover_s += [took_s for was_felt, took_s in pairs if was_felt]
+    if len(story.recovered_s) < len(felt):
         found.append("the loop was not closed again")
     if story.before is None or story.after is None:
         return found

@@ -28,11 +28,17 @@ class Child:
         self._process, self.said = process, said
 
     @classmethod
-    async def start(cls, arguments: Sequence[str], said: Path, more: Mapping[str, str]) -> Child:
-        """``twin`` with these arguments, in a session of its own."""
+    async def start(
+        cls,
+        arguments: Sequence[str],
+        said: Path,
+        more: Mapping[str, str],
+        before: Sequence[str] = (),
+    ) -> Child:
+        """``twin`` with these arguments, in a session of its own; ``before`` runs it."""
         with said.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "twin.cli", *arguments),
+                *(*before, sys.executable, "-m", "twin.cli", *arguments),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=file,

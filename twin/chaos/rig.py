@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from twin.chaos import restless
+from twin.chaos.case import Step
 from twin.chaos.processes import (
     LOOK_S,
     START_S,
@@ -36,6 +37,8 @@ from twin.config import Plant, load_plant
 Ask = Callable[[Path, Mapping[str, object]], dict[str, Any]]
 """One request to the loop of a run folder: the operator's word, or a look."""
 
+NOTHING: Mapping[str, str] = {}
+
 
 class Missed(Exception):  # noqa: N818  (what happened)
     """Something that was waited for has not come: the case fails, and says what."""
@@ -51,9 +54,10 @@ class Footprint:
 
 @dataclass(slots=True)
 class Fault:
-    """When a fault was in force, seconds of the calendar."""
+    """When a fault was in force, seconds of the calendar, and what has to come of it."""
 
     from_s: float
+    steps: tuple[Step, ...] = ()
     until_s: float = float("inf")
 
 
@@ -64,8 +68,8 @@ class Story:
     faults: list[Fault] = field(default_factory=list)
     before: Footprint | None = None
     after: Footprint | None = None
-    recovered_s: float | None = None
-    """From the end of the fault until the loop was closed again; None if it never was."""
+    recovered_s: list[float] = field(default_factory=list)
+    """From the end of each fault until the loop was closed again."""
     notes: list[str] = field(default_factory=list)
     """What went wrong while the case was played, in words: each is a finding."""
 
@@ -83,15 +87,19 @@ def seconds(utc: str) -> float:
 class Loop:
     """One loop of the rig: its process and its run folder."""
 
-    def __init__(self, child: Child, runs: Path, ask: Ask) -> None:
-        self.child, self.runs, self._ask = child, runs, ask
+    def __init__(self, child: Child, runs: Path, ask: Ask, known: Collection[Path]) -> None:
+        self.child, self.runs, self._ask, self._known = child, runs, ask, known
         self.folder = runs
 
     async def up(self) -> float:
         """Wait until it takes commands; how long that took, seconds."""
         began_s = now_s()
         while True:
-            found = [path.parent for path in self.runs.glob("*/loop.sock")]
+            found = [
+                path.parent
+                for path in self.runs.glob("*/loop.sock")
+                if path.parent not in self._known
+            ]
             if found:
                 self.folder = found[0]
                 with suppress(Missed):
@@ -168,14 +176,15 @@ class Rig:
         self.loops: list[Loop] = []
         self.line: Child
         self.wire: Proxy
+        self._endpoint = ""
         self._faults, self._switch = folder / "faults.json", folder / "switch.json"
 
     async def __aenter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         restless.install(self.folder / "plugins")
         self.show()
-        self.line, endpoint = await self._begin_line(0)
-        self.wire = Proxy(endpoint, self.seed)
+        self.line, self._endpoint = await self._begin_line(0)
+        self.wire = Proxy(self._endpoint, self.seed)
         await self.wire.__aenter__()
         return self
 
@@ -195,9 +204,14 @@ class Rig:
         """The newest loop."""
         return self.loops[-1]
 
+    @property
+    def direct(self) -> str:
+        """The line's own address, past the wire."""
+        return self._endpoint
+
     # --- processes -----------------------------------------------------------------------------
 
-    async def _begin_line(self, port: int) -> tuple[Child, str]:
+    async def _begin_line(self, port: int, plant: str = "") -> tuple[Child, str]:
         self.lives += 1
         number, folder = self.lives, self.folder
         files = {
@@ -205,20 +219,35 @@ class Rig:
             "shown-log": folder / f"shown-{number}.jsonl",
             "faults": self._faults,
         }
-        return await emulate(self.place, self.speed, port, files, folder / f"line-{number}.log")
+        return await emulate(
+            plant or self.place, self.speed, port, files, folder / f"line-{number}.log"
+        )
 
-    async def restart_line(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """End the server in one way or another, and start another one in its place."""
-        await self.line.end(number)
-        self.line, endpoint = await self._begin_line(0)
-        self.wire.lead_to(endpoint)
+    async def restart_line(self, *, down_s: float = 0.0, plant: str = "") -> None:
+        """Kill the server, and start another one in its place: of another plant, if one is named."""
+        await self.line.end(signal.SIGKILL)
+        await asyncio.sleep(down_s)
+        self.line, self._endpoint = await self._begin_line(0, plant)
+        self.wire.lead_to(self._endpoint)
 
-    async def begin_loop(self, *more: str, endpoint: str = "") -> Loop:
-        """One more loop at the line, up and advisory."""
+    async def begin_loop(
+        self,
+        *,
+        endpoint: str = "",
+        runs: Path | None = None,
+        before: Sequence[str] = (),
+        more: Mapping[str, str] = NOTHING,
+    ) -> Loop:
+        """One more loop at the line, up and advisory.
+
+        By another endpoint, in another folder of runs, run by another program, with more in its
+        environment, if they are given.
+        """
         number = len(self.loops) + 1
-        runs = self.folder / f"runs-{number}"
+        runs = self.folder / f"runs-{number:03}" if runs is None else runs
+        known = frozenset(runs.glob("*")) if runs.is_dir() else frozenset()
         arguments = ["run", "--plant", self.place, "--endpoint", endpoint or self.wire.endpoint]
-        arguments += ["--insecure", "--controller", restless.NAME, "--out", str(runs), *more]
+        arguments += ["--insecure", "--controller", restless.NAME, "--out", str(runs)]
         path = os.pathsep.join(
             [str(self.folder / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
@@ -228,9 +257,11 @@ class Rig:
             "PYTHONPATH": path,
             restless.SWITCH: str(self._switch),
             "XDG_RUNTIME_DIR": str(leases),
+            **more,
         }
-        child = await Child.start(arguments, self.folder / f"loop-{number}.log", environment)
-        loop = Loop(child, runs, self._ask)
+        said = self.folder / f"loop-{number}.log"
+        child = await Child.start(arguments, said, environment, before)
+        loop = Loop(child, runs, self._ask, known)
         self.loops.append(loop)
         await loop.up()
         return loop
@@ -263,9 +294,9 @@ class Rig:
         """What the controller does from its next decision on: see ``restless``."""
         _replace(self._switch, {"does": does})
 
-    def begin_fault(self) -> None:
-        """A fault begins now."""
-        self.story.faults.append(Fault(now_s()))
+    def begin_fault(self, *steps: Step) -> None:
+        """A fault begins now; the modes that have to follow."""
+        self.story.faults.append(Fault(now_s(), steps))
 
     def end_fault(self) -> None:
         """It has ended."""
@@ -290,7 +321,7 @@ class Rig:
                 seen = {}
             mode = seen.get("mode")
             if mode == "CLOSED":
-                self.story.recovered_s = now_s() - ended_s
+                self.story.recovered_s.append(now_s() - ended_s)
                 return
             if mode == "SHED":
                 await self._try(loop, "ack")
