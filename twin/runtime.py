@@ -19,7 +19,7 @@ import numpy as np
 
 from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
 from twin.clock import cpu_s, utc_now, wall_s
-from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
+from twin.cycle import Acknowledgement, Batch, Cycle, Decision, Event, Gap, Mode, Outcome, Reading
 from twin.logs import TURN, facts
 from twin.loop import ControlLoop
 from twin.protocols import Clock, Equipment
@@ -129,6 +129,7 @@ class Runtime:
         self._last_us = -1
         self._lost_since_us: int | None = None
         self._lost_reason = ""
+        self._untold: tuple[Event, ...] = ()
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
@@ -318,8 +319,11 @@ class Runtime:
         """A reading later than the last one. A paced line tells its news in its own rhythm."""
         for _ in range(NEWS_TRIES if self._paced else 1):
             reading = await self._equipment.read()
+            events = (*self._untold, *reading.events)
             if reading.time_us > self._last_us or not self._paced:
-                return reading
+                self._untold = ()
+                return replace(reading, events=events)
+            self._untold = events  # told once: they go with the next reading that counts
             await asyncio.sleep(NEWS_S)
         raise ConnectionError("the line has no news")
 

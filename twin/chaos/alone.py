@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 PLANT = "paint_cure_line"
 HOUR_US = 3_600_000_000
-DRIFT_PER_H, MOST_DRIFT = 0.05, 0.25
-STEPS = 100_000
+QUALITY, DRIFT_PER_H, DRIFT_H = "oven.exit_cured_min", 0.05, 14.0
+PARTS, STEPS = 10, 100_000
 Change = Callable[[Reading], Reading]
 
 
@@ -86,23 +87,41 @@ def _course(seed: int, hours: float, change: Change) -> tuple[Plc, list[Cycle]]:
 
 
 def drifting(folder: Path, seed: int) -> list[str]:
-    """The meter of the booth drifts from the second hour on: the model must be doubted in time."""
-    place = _place("booth.last_energy_kwh")
+    """A quality's instrument drifts from the second hour on: the model must be doubted in time.
+
+    In time is before the mean of ten parts, as the instrument shows it, has left its band.
+    """
+    place, band = _place(QUALITY), _band(QUALITY)
+    seen: list[tuple[int, float]] = []
 
     def change(reading: Reading) -> Reading:
         hours = max(0.0, reading.time_us / HOUR_US - 1.0)
         values = reading.values.copy()
         values[place] *= 1.0 + DRIFT_PER_H * hours
+        if not seen or seen[-1][1] != values[place]:
+            seen.append((reading.time_us, float(values[place])))
         return replace(reading, values=values)
 
-    hours = 1.0 + MOST_DRIFT / DRIFT_PER_H
-    plc, cycles = _course(seed, hours, change)
+    plc, cycles = _course(seed, DRIFT_H, change)
     last = cycles[-1].decision
     found = _refusals(plc)
+    means = zip(seen, seen[PARTS:], strict=False)
+    outside_us = next(
+        (
+            at
+            for n, (_, (at, _)) in enumerate(means)
+            if at > HOUR_US and fmean(value for _, value in seen[n + 1 : n + 1 + PARTS]) > band[1]
+        ),
+        None,
+    )
+    doubted = last.mode is Mode.ADVISORY and "model is in doubt" in "; ".join(last.reasons)
+    when = f"{last.time_us / HOUR_US:.2f} h"
     if last.time_us < HOUR_US:
         found.append(f"{last.mode} before anything drifted: {'; '.join(last.reasons)}")
-    elif last.mode is not Mode.ADVISORY or "model is in doubt" not in "; ".join(last.reasons):
-        found.append(f"{last.mode}, and no doubt in the model, at a drift of {MOST_DRIFT:.0%}")
+    elif not doubted:
+        found.append(f"{last.mode} at {when}, and no doubt in the model")
+    elif outside_us is not None and outside_us < last.time_us:
+        found.append(f"doubted at {when}, outside its band at {outside_us / HOUR_US:.2f} h")
     return found
 
 
@@ -173,3 +192,10 @@ def _refusals(plc: Plc) -> list[str]:
 
 def _place(name: str) -> int:
     return next(n for n, s in enumerate(plc_of(1, 1.0).signals) if s.name == name)
+
+
+def _band(name: str) -> tuple[float, float]:
+    station, _, sensor = name.partition(".")
+    band = load_plant(PLANT).station(station).sensors[sensor].band
+    assert band is not None
+    return band

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,8 +74,7 @@ async def play(case: Case, folder: Path, ask: Ask, seed: int) -> Result:
         return Result(case, Verdict.SKIPPED, {"needs": [missing]})
     began_s = now_s()
     if case.alone is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        found = case.alone(folder, seed)
+        found = await asyncio.to_thread(case.alone, folder, seed)
         why: Mapping[str, Sequence[str]] = {"O1": found} if found else {}
         verdict = Verdict.FAILED if found else Verdict.SURVIVED
         return Result(case, verdict, why, took_s=now_s() - began_s)

@@ -124,12 +124,14 @@ def _of_rate(
     """I2: from the value in force; where somebody else has moved that, from what was read."""
     if signal.discrete or one.active_before is None:
         return
-    base, period_us = one.active_before, round(evidence.control.period_s * 1e6)
+    base, period_s = one.active_before, evidence.control.period_s
     moved_by_others = before is not None and before.value != base
     if moved_by_others and seen is not None:
         base = seen
-    elapsed_us = period_us if before is None else min(one.time_us - before.time_us, period_us)
-    most = signal.rate_per_s * elapsed_us / 1e6 * (1.0 + 1e-6) + 1e-9
+    elapsed_s = period_s
+    if before is not None:  # by the wall: a PLC's own time moves by scans
+        elapsed_s = min((one.at_s - before.at_s + CLOCK_S) * evidence.speed, period_s)
+    most = signal.rate_per_s * elapsed_s * (1.0 + 1e-6) + 1e-9
     if abs(one.value - base) > most:
         yield f"I2: {one.signal} moved by {abs(one.value - base):.4g}, and {most:.4g} is allowed"
 

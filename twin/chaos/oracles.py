@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from twin.chaos.case import Case
 from twin.chaos.evidence import Evidence, Record
@@ -23,6 +24,8 @@ HOLE_PERIODS = 3.0
 GROWTH, MORE_FILES = 0.05, 4
 STANDING = ("CLOSED",)
 AWAY = ("HOLD", "SHED")
+
+Event = tuple[int, str, int, int, int]
 
 
 @dataclass(slots=True)
@@ -65,7 +68,7 @@ def invariants(case: Case, evidence: Evidence, counts: Counts) -> list[str]:
 
 
 def _while_blind(evidence: Evidence) -> Iterator[str]:
-    for fault in evidence.story.faults:
+    for fault in (one for one in evidence.story.faults if one.steps):
         grace_s = fault.steps[0].limit_s(evidence.period_s)
         for one in evidence.received:
             if fault.from_s + grace_s < one.at_s < fault.until_s:
@@ -93,30 +96,28 @@ def _lost_of(record: Record, evidence: Evidence) -> Iterator[str]:
         yield "nothing was recorded at all"
         return
     gaps = [(low - period_us, high + period_us) for low, high, _ in record.gaps]
-    for before, after in zip(times, times[1:], strict=False):
+    for before, after in pairwise(times):
         if after - before > HOLE_PERIODS * period_us and not _covered(before, after, gaps):
             yield f"no reading from {before / 1e6:.1f} to {after / 1e6:.1f} s, and no gap on record"
     known = Counter(record.events)
     for life, offset_us in offsets_us(record, evidence.shown).items():
         for scan in evidence.shown:
-            for time_us, *what in scan.events if scan.life == life else ():
-                at_us = time_us + offset_us
+            for what in scan.events if scan.life == life else ():
+                at_us = what[0] + offset_us
                 if not times[0] < at_us <= times[-1] - period_us:
                     continue
                 if any(low <= at_us <= high for low, high in gaps):
                     continue
                 if not _has(known, at_us, what):
-                    yield f"{what[0]} {what[1]}→{what[2]} at {at_us / 1e6:.3f} s is not on record"
+                    yield f"{what[1]} {what[2]}→{what[3]} at {at_us / 1e6:.3f} s is not on record"
 
 
-def _has(
-    known: Counter[tuple[int, str, int, int, int]], at_us: int, what: Sequence[object]
-) -> bool:
+def _has(known: Counter[Event], at_us: int, what: Event) -> bool:
     """Whether an event is on record; times of two clocks differ by what rounding makes of them."""
     for shift in (0, -1, 1):
-        key = (at_us + shift, *what)
-        if known.get(key, 0) > 0:  # type: ignore[call-overload]
-            known[key] -= 1  # type: ignore[index]
+        key = (at_us + shift, *what[1:])
+        if known[key] > 0:
+            known[key] -= 1
             return True
     return False
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from twin.chaos.case import RECOVER_S, Play, Step
+from twin.chaos.processes import LOOK_S
 from twin.chaos.proxy import Weather
 from twin.chaos.rig import Missed, Rig, now_s
 
@@ -44,10 +45,9 @@ def broken(*harms: Harm) -> Play:
         for harm in harms:
             rig.begin_fault(*harm.steps)
             began_s = now_s()
-            await harm.act(rig)
-            for step in harm.steps:
-                wait_s = 2.0 * step.limit_s(rig.period_s) + 10.0
-                await noting(rig, loop.until({step.mode}, wait_s))
+            async with loop.watched() as modes:
+                await harm.act(rig)
+                await _came(rig, modes, harm.steps)
             await asyncio.sleep(max(0.0, began_s + harm.for_s - now_s()))
             await harm.mend(rig)
             rig.calm()
@@ -56,6 +56,17 @@ def broken(*harms: Harm) -> Play:
         rig.story.after = loop.footprint
 
     return play
+
+
+async def _came(rig: Rig, modes: Sequence[str], steps: Sequence[Step]) -> None:
+    """Wait until the modes have come, for twice as long as they may take; the judge is the record."""
+    wait_s = max((2.0 * step.limit_s(rig.period_s) + 10.0 for step in steps), default=0.0)
+    deadline_s = now_s() + wait_s
+    while now_s() < deadline_s:
+        left = iter(modes)
+        if all(step.mode in left for step in steps):
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 def shown(*steps: Step, for_s: float = 0.0, **plan: object) -> Harm:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -54,6 +55,9 @@ class Proxy:
         self._server: asyncio.Server
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trap: tuple[bytes, Callable[[], None]] | None = None
+        self.sprung = asyncio.Event()
+        """Set once the trap has been walked into."""
         self.accepted = 0
         """Connections that were let in so far."""
         self.weather = Weather()
@@ -97,6 +101,11 @@ class Proxy:
         """Carry new connections to another server."""
         url = urlsplit(endpoint)
         self._host, self._port = url.hostname, url.port
+
+    def set_trap(self, marker: bytes, act: Callable[[], None]) -> None:
+        """Act once, just before something with these bytes in it is handed to the server."""
+        self.sprung.clear()
+        self._trap = (marker, act)
 
     def reset(self) -> None:
         """Break all connections by a TCP reset."""
@@ -173,6 +182,10 @@ class Proxy:
                 continue
             if not data:
                 break
+            if self._trap is not None and not to_client and self._trap[0] in data:
+                act, self._trap = self._trap[1], None
+                act()
+                self.sprung.set()
             try:
                 writer.write(data)
                 await writer.drain()

@@ -9,8 +9,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,6 +133,26 @@ class Loop:
             await asyncio.sleep(LOOK_S)
         where = f"it is {seen.get('mode')}: {'; '.join(seen.get('reasons', ()))}"
         raise Missed(f"not {' or '.join(sorted(modes))} within {within_s:.0f} s; {where}")
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[list[str]]:
+        """The modes that it shows from here on, each change once, as long as the context is open."""
+        modes: list[str] = []
+
+        async def watch() -> None:
+            while True:
+                with suppress(Missed):
+                    mode = str((await self.ask("status")).get("mode"))
+                    if modes[-1:] != [mode]:
+                        modes.append(mode)
+                await asyncio.sleep(LOOK_S)
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield modes
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def turns(self, count: int, within_s: float) -> dict[str, Any]:
         """Wait for so many turns more."""
@@ -313,7 +333,7 @@ class Rig:
     async def recover(self, within_s: float) -> None:
         """Bring the loop back to CLOSED without a restart, as an operator would."""
         ended_s, loop = now_s(), self.loop
-        deadline_s = ended_s + within_s
+        deadline_s, seen = ended_s + within_s, dict[str, Any]()
         while now_s() < deadline_s:
             try:
                 seen = await loop.ask("status")

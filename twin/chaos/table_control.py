@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import pairwise
 
 from twin.chaos.alone import hostile
 from twin.chaos.case import Case, Step
@@ -46,7 +47,7 @@ def _ramped(evidence: Evidence) -> list[str]:
         for one in evidence.received
         if one.signal == ZONE and fault.from_s < one.at_s < fault.until_s
     ]
-    if len(moves) < 5 or not all(a <= b + 1e-9 for a, b in zip(moves, moves[1:], strict=False)):
+    if len(moves) < 5 or not all(a <= b + 1e-9 for a, b in pairwise(moves)):
         return [f"no ramp: {moves[:8]}"]
     return []
 

@@ -74,7 +74,7 @@ SENSOR = (
         4,
         "sensor",
         "slow drift of 5 %/h against the model",
-        "in one process: the energy of each part at the booth reads 5 % more an hour",
+        "in one process: oven.exit_cured_min, a quality, reads 5 % more each hour from the second on",
         alone=drifting,
     ),
     Case(

@@ -38,9 +38,10 @@ async def _another_plant(rig: Rig) -> None:
 
 
 async def _freeze(rig: Rig) -> None:
-    """Just after a turn, so that the next one writes to a server that no longer answers."""
-    await rig.loop.turns(1, rig.patience_s(2))
-    rig.line.send(signal.SIGSTOP)
+    """At the moment at which a write is handed over: it lies there unread, and nobody answers."""
+    rig.wire.set_trap(LINE.encode(), lambda: rig.line.send(signal.SIGSTOP))
+    async with asyncio.timeout(rig.patience_s(3)):
+        await rig.wire.sprung.wait()
     await asyncio.sleep(8.0)
     rig.line.send(signal.SIGCONT)
 
@@ -73,7 +74,7 @@ SERVER = (
         13,
         "server",
         "server frozen while a write is under way",
-        "SIGSTOP for 8 s, twice the time for an answer; then SIGCONT",
+        "SIGSTOP as a write arrives, for 8 s, twice the time for an answer; then SIGCONT",
         broken(Harm(_freeze, (HOLDS,))),
         speed=2.0,
         proof=_was_unknown,

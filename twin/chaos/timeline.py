@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import median
 
-from twin.chaos.evidence import Evidence, Record, Shown
+from twin.chaos.evidence import Record, Shown
+
+NEAR_US = 10_000_000
+"""Further off than this no counter is."""
 
 
 def offsets_us(record: Record, shown: Sequence[Shown]) -> Mapping[int, int]:
@@ -30,21 +33,31 @@ def offsets_us(record: Record, shown: Sequence[Shown]) -> Mapping[int, int]:
         told = times.get(lives[at], {}).get(int(alive)) if lives else None
         if told is not None:
             found.setdefault(lives[at], []).append(time_us - told)
-    return {life: round(median(values)) for life, values in found.items()}
+    return {life: _exact(record, shown, life, values) for life, values in found.items()}
+
+
+def _exact(record: Record, shown: Sequence[Shown], life: int, lags_us: Sequence[int]) -> int:
+    """The counter tells the offset to a scan; what both have seen happen tells it to the microsecond.
+
+    A counter is shown a little before or after the time that belongs to it.
+    """
+    about_us = sorted(lags_us)[len(lags_us) // 2]
+    times: dict[tuple[object, ...], list[int]] = {}
+    for time_us, *what in record.events:
+        times.setdefault(tuple(what), []).append(time_us)
+    found: Counter[int] = Counter()
+    for scan in shown:
+        for time_us, *what in scan.events if scan.life == life else ():
+            candidates = [at_us - time_us for at_us in times.get(tuple(what), ())]
+            found.update(c for c in candidates if abs(c - about_us) < NEAR_US)
+    return found.most_common(1)[0][0] if found else min(lags_us)
 
 
 def _first_life(record: Record, shown: Sequence[Shown], lives: Sequence[int]) -> int:
     """The life of the server in which a loop has begun: by the calendar, which both have."""
     from twin.chaos.rig import seconds
 
-    began_s = min((seconds(one.utc) for one in (*record.notes, *record.commands)), default=0.0)
+    known = [note.utc for note in record.notes] + [command.utc for command in record.commands]
+    began_s = min((seconds(utc) for utc in known if utc), default=0.0)
     begins = [min(scan.at_s for scan in shown if scan.life == life) for life in lives]
     return max(0, bisect_right(begins, began_s) - 1)
-
-
-def of_record(evidence: Evidence, sequence: int) -> Record | None:
-    """The loop that meant to write a batch of this number."""
-    for record in evidence.records:
-        if any(intent.sequence == sequence for intent in record.intents):
-            return record
-    return None

@@ -62,7 +62,7 @@ def run(
         _list(table, as_json=as_json)
         return
     chosen = _chosen(table, cases or (), every=every)
-    results = _played(chosen, seed, out, as_json=as_json)
+    results = _played(chosen, seed, out)
     from twin.chaos.campaign import Score
 
     score = Score.of(results)
@@ -82,7 +82,7 @@ def _chosen(table: Sequence[Case], numbers: Iterable[int], *, every: bool) -> li
     return [known[number] for number in wanted]
 
 
-def _played(cases: Sequence[Case], seed: int, out: Path | None, *, as_json: bool) -> list[Result]:
+def _played(cases: Sequence[Case], seed: int, out: Path | None) -> list[Result]:
     import asyncio
     import tempfile
 
@@ -111,6 +111,7 @@ def _fresh(root: Path, name: str) -> Path:
     count = 1
     while (folder := root / (name if count == 1 else f"{name}-{count}")).exists():
         count += 1
+    folder.mkdir()
     return folder
 
 

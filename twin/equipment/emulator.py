@@ -193,7 +193,7 @@ class Emulated:
     async def _scan(self) -> None:
         """The PLC's own rhythm; and the server's clock, which foreign clients watch."""
         clock = WallClock(self.plc.now_us, self._speed)
-        scan_us = round(self._scan_s * self._speed * 1e6)
+        scan_us = self.plc.scan_us = round(self._scan_s * self._speed * 1e6)
         due_us = clock.now_us()
         while True:
             due_us = max(due_us + scan_us, clock.now_us())

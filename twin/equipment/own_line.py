@@ -33,7 +33,8 @@ class OwnLine:
             why = f"the server has no method {nodes.APPLY}"
             barred = {signal.name: why for signal in signals if signal.role is Role.MV}
             found = replace(found, barred=barred)
-        return found, AsServed()
+        analog = {place for place, signal in enumerate(signals) if signal.sampled_s}
+        return found, AsServed(analog)
 
     async def write(
         self, client: Client, found: Found, batch: Batch, timeout_s: float

@@ -99,6 +99,8 @@ class Plc:
         self.echo_sequence = 0
         self.result = Result.OK
         self.step = 0
+        self.scan_us = 0
+        """How far its time moves at once while it serves a paced line; a write in between is of the next."""
         self._period_us = round(control.period_s * 1e6)
         self._watchdog_us = round(control.watchdog_periods * control.period_s * 1e6)
         self._heartbeat = -1
@@ -264,7 +266,8 @@ class Plc:
         signal = self._mvs[name]
         if signal.discrete:
             return float(round(value))
-        elapsed_us = min(self.now_us - self._changed_us[name], self._period_us)
+        passed_us = self.now_us + self.scan_us - self._changed_us[name]
+        elapsed_us = min(passed_us, self._period_us)
         most = signal.rate_per_s * elapsed_us / 1e6 * (1.0 + 1e-9)
         before = self.active[name]
         return min(max(value, before - most), before + most)
