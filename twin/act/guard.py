@@ -75,6 +75,10 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
+        if mode is Mode.CLOSED and memory.unsure:
+            # At the latest now, since now it was read: the rate counts from here.
+            memory.written_us |= dict.fromkeys(memory.unsure, time_us)
+            memory.unsure = ()
         if mode is Mode.CLOSED and not action.status.startswith(ADVICE):
             setpoints, clips = self._clip(action, observation, memory)
         memory.heartbeat += 1
@@ -313,6 +317,7 @@ class Guard:
             self._written(acknowledged, memory)
         if outcome is Outcome.UNKNOWN:
             # The reading of this cycle tells what is active; nothing is sent again.
+            memory.unsure += memory.sent
             events["transient"] = f"write {acknowledged.sequence} has no answer: read back first"
         elif outcome is Outcome.REJECTED and acknowledged.detail == LATE:
             events["transient"] = f"write {acknowledged.sequence} came too late for the PLC"

@@ -105,12 +105,12 @@ def drifting(folder: Path, seed: int) -> list[str]:
     plc, cycles = _course(seed, DRIFT_H, change)
     last = cycles[-1].decision
     found = _refusals(plc)
-    means = zip(seen, seen[PARTS:], strict=False)
+    shown = [value for _, value in seen]
     outside_us = next(
         (
-            at
-            for n, (_, (at, _)) in enumerate(means)
-            if at > HOUR_US and fmean(value for _, value in seen[n + 1 : n + 1 + PARTS]) > band[1]
+            at_us
+            for n, (at_us, _) in enumerate(seen, 1)
+            if at_us > HOUR_US and fmean(shown[max(0, n - PARTS) : n]) > band[1]
         ),
         None,
     )

@@ -14,6 +14,7 @@ from twin.signals import Signal
 from twin.store.audit import Audit
 from twin.store.audit_rows import Conclusion, Intent, Note, OperatorCommand
 from twin.store.closed import ClosedHistorian
+from twin.store.quarantine import StoreError
 
 FOREVER_US = 2**62
 IN_FORCE = ("OK", "CLAMPED")
@@ -117,12 +118,15 @@ def record_of(path: Path) -> Record:
 
 def _with_samples(record: Record, folder: Path) -> Record:
     name = "control.plc_alive"
-    with ClosedHistorian(folder / "historian.duckdb") as past:
-        trace = past.series([name], 0, FOREVER_US)[name]
-        readings = tuple(zip(trace.time_us.tolist(), trace.value.tolist(), strict=True))
-        return replace(
-            record, readings=readings, gaps=tuple(past.gaps()), events=tuple(past.events())
-        )
+    try:
+        with ClosedHistorian(folder / "historian.duckdb") as past:
+            trace = past.series([name], 0, FOREVER_US)[name]
+            readings = tuple(zip(trace.time_us.tolist(), trace.value.tolist(), strict=True))
+            return replace(
+                record, readings=readings, gaps=tuple(past.gaps()), events=tuple(past.events())
+            )
+    except StoreError:
+        return record  # without a reading: the oracle says so
 
 
 def _rows(folder: Path, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 
-from twin.chaos.case import Play
+from twin.chaos.case import Case, Play
 from twin.chaos.luck import Luck
 from twin.chaos.plays import begun, expect, noting
 from twin.chaos.rig import Loop, Rig, now_s
 
+KILL_SPEED = 20.0
+"""The watchdog of six periods has bitten after one and a half seconds then."""
 RESTART_S = 5.0
 """From the start of a new loop until it is ADVISORY."""
 
@@ -62,3 +64,19 @@ async def _kill_loop(rig: Rig, luck: Luck) -> None:
     expect(rig, holds="has shed" in str(answer.get("error")), why=why)
     await rig.recover(30.0)
     rig.story.recovered_s.clear()
+
+
+def shares(loops: int, controllers: int, workers: int) -> list[Case]:
+    """So many kills, spread over lines side by side; each line has luck of its own."""
+    found = []
+    for n in range(workers):
+        some = [total // workers + (n < total % workers) for total in (loops, controllers)]
+        if any(some):
+            found.append(_kills(some[0], some[1]))
+    return found
+
+
+def _kills(loops: int, controllers: int) -> Case:
+    injected = f"SIGKILL of the loop {loops} times, of its controller's process {controllers} times"
+    play = killed(loops, controllers)
+    return Case(30, "process", "random kills", injected, play, speed=KILL_SPEED)

@@ -86,9 +86,7 @@ CONTROL = (
         "policy",
         "NaN, out of bounds, wrong shape",
         "the controller asks for each for eight periods",
-        broken(
-            decided("nan", for_s=8.0), decided("anything", for_s=8.0), decided("shape", for_s=8.0)
-        ),
+        broken(decided("nan", for_s=8.0), decided("anything", for_s=8.0), decided("shape", FAILED)),
         proof=_dropped,
     ),
     Case(

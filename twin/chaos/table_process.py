@@ -8,7 +8,7 @@ import signal
 from glob import glob
 
 from twin.chaos.case import Case, Step
-from twin.chaos.kills import killed
+from twin.chaos.kills import KILL_SPEED, killed
 from twin.chaos.plays import Harm, begun, broken, expect, noting, shown
 from twin.chaos.proxy import Weather
 from twin.chaos.rig import Loop, Rig, now_s
@@ -170,7 +170,7 @@ PROCESS = (
         "SIGKILL of the loop and of its controller's process",
         "three times each, at random moments (twin chaos kill: as often as you like)",
         killed(loops=3, controllers=3),
-        speed=20.0,
+        speed=KILL_SPEED,
     ),
     Case(
         31,

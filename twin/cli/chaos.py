@@ -71,6 +71,34 @@ def run(
         raise typer.Exit(NEGATIVE)
 
 
+@verbs.command(epilog="\b\nExample:\n  twin chaos kill --loop 200 --controller 100 --workers 2")
+def kill(
+    loop: Annotated[int, typer.Option(min=0, help="How often the loop's process is killed.")] = 20,
+    controller: Annotated[
+        int, typer.Option(min=0, help="How often its controller's process is killed.")
+    ] = 10,
+    workers: Annotated[int, typer.Option(min=1, help="So many lines side by side.")] = 1,
+    seed: options.Seed = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", show_default=False, help="Keep all evidence there."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Kill a loop, or its controller, at random moments, again and again; code 1 if one kill shows."""
+    from twin.chaos.campaign import Score
+    from twin.chaos.kills import shares
+
+    cases = shares(loop, controller, workers)
+    if not cases:
+        raise Problem("usage", "nothing is to be killed", "--loop N, --controller N")
+    results = _played(cases, seed, out, side_by_side=True)
+    score = Score.of(results)
+    _show(results, score, as_json=as_json)
+    if score.survived < score.played:
+        raise typer.Exit(NEGATIVE)
+
+
 def _chosen(table: Sequence[Case], numbers: Iterable[int], *, every: bool) -> list[Case]:
     known = {case.number: case for case in table}
     wanted = list(known) if every else list(dict.fromkeys(numbers))
@@ -82,7 +110,10 @@ def _chosen(table: Sequence[Case], numbers: Iterable[int], *, every: bool) -> li
     return [known[number] for number in wanted]
 
 
-def _played(cases: Sequence[Case], seed: int, out: Path | None) -> list[Result]:
+def _played(
+    cases: Sequence[Case], seed: int, out: Path | None, *, side_by_side: bool = False
+) -> list[Result]:
+    """One case after another, or all at once; each with its seed, and told when it is over."""
     import asyncio
     import tempfile
 
@@ -93,17 +124,26 @@ def _played(cases: Sequence[Case], seed: int, out: Path | None) -> list[Result]:
     if out is not None:
         options.refuse_no_folder(out)
         out.mkdir(exist_ok=True)
-    results = []
     with tempfile.TemporaryDirectory(prefix="twin-chaos-") as spare, progress() as bar:
+        root = Path(spare) if out is None else out
         bar.begin("cases", len(cases))
-        for case in cases:
-            folder = _fresh(Path(spare) if out is None else out, f"case-{case.number:02}")
-            found = asyncio.run(play(case, folder, ask, seed))
-            results.append(found)
+
+        async def one(place: int) -> Result:
+            case = cases[place]
+            name = f"kills-{place + 1}" if side_by_side else f"case-{case.number:02}"
+            luck = seed + place if side_by_side else seed
+            found = await play(case, _fresh(root, name), ask, luck)
             bar.done()
             why = f"  {found.in_words}" if found.in_words else ""
             typer.echo(f"{case.number:>3} {found.verdict}{why}", err=True)
-    return results
+            return found
+
+        async def every() -> list[Result]:
+            if side_by_side:
+                return list(await asyncio.gather(*map(one, range(len(cases)))))
+            return [await one(place) for place in range(len(cases))]
+
+        return asyncio.run(every())
 
 
 def _fresh(root: Path, name: str) -> Path:
