@@ -22,6 +22,8 @@ from twin.store.audit_rows import Intent
 
 CLOCK_S = 0.005
 """Times in records are whole milliseconds."""
+NOTED_S = 0.02
+"""So much later than it was put in force may a write be noted; and the one before it not."""
 SCAN_S = 0.1
 """A PLC's own time stands still between two scans; wall time."""
 REMOTE = 3.0
@@ -130,7 +132,7 @@ def _of_rate(
         base = seen
     elapsed_s = period_s
     if before is not None:  # by the wall: a PLC's own time moves by scans
-        elapsed_s = min((one.at_s - before.at_s + CLOCK_S) * evidence.speed, period_s)
+        elapsed_s = min((one.at_s - before.at_s + NOTED_S) * evidence.speed, period_s)
     most = signal.rate_per_s * elapsed_s * (1.0 + 1e-6) + 1e-9
     if abs(one.value - base) > most:
         yield f"I2: {one.signal} moved by {abs(one.value - base):.4g}, and {most:.4g} is allowed"

@@ -82,7 +82,8 @@ def _damage(path: Path) -> None:
     path.write_bytes(data[: len(data) - len(data) // 8])
     for side in (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}.wal")):
         if side.exists():
-            side.write_bytes(side.read_bytes()[: side.stat().st_size // 3])
+            whole = side.read_bytes()
+            side.write_bytes(b"\xa5" * 64 + whole[64 : len(whole) // 3])
 
 
 def _opened(rig: Rig, folder: Path) -> list[str]:

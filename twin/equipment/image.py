@@ -22,6 +22,8 @@ GOOD = status(ua.StatusCodes.Good)
 BAD = status(ua.StatusCodes.BadSensorFailure)
 UNCERTAIN = status(ua.StatusCodes.UncertainLastUsableValue)
 _BAD, _UNCERTAIN = int(Quality.BAD), int(Quality.UNCERTAIN)  # plain numbers compare faster
+_FAULTY = -2
+"""In the place of bits: what the node shows is not the truth, and may not even be of its type."""
 _NOTHING = ua.Variant(None, ua.VariantType.Null)
 
 
@@ -94,6 +96,12 @@ class Image:
                 true = _data_value(cell, value, bits, self.stamp(source_us), same=False)
                 await self._show_faulty(cell, self._names[at], true)
                 continue
+            if cell.bits == _FAULTY:
+                await _force(
+                    cell, _data_value(cell, value, bits, self.stamp(source_us), same=False)
+                )
+                cell.value, cell.bits, cell.source_us = value, bits, source_us
+                continue
             same = value == cell.value and bits == cell.bits
             if same and (cell.steady or source_us == cell.source_us):
                 continue
@@ -110,11 +118,9 @@ class Image:
         """What a fault makes of a value, past all checks; when it ends, the truth is news."""
         assert self._faults is not None
         held = cell.attribute.value or true
-        cell.bits = -1
+        cell.bits = _FAULTY
         for value in self._faults.shown(name, true, held):
-            cell.attribute.value = value
-            for handle, call in list(cell.attribute.datachange_callbacks.items()):
-                await call(handle, value)
+            await _force(cell, value)
 
     async def put(self, path: str, value: Any, time_us: int) -> None:
         """Write one node that is no signal, if the value is new."""
@@ -132,6 +138,13 @@ class Image:
             await self._server.iserver.aspace.write_attribute_value(cell.node, VALUE, value)
         else:
             cell.attribute.value = value
+
+
+async def _force(cell: _Cell, value: ua.DataValue) -> None:
+    """Put a value into a node past all checks of its type, and tell whoever listens."""
+    cell.attribute.value = value
+    for handle, call in list(cell.attribute.datachange_callbacks.items()):
+        await call(handle, value)
 
 
 class _Words:
