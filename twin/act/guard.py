@@ -75,8 +75,8 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
-        if mode is Mode.CLOSED and memory.unsure:
-            # At the latest now, since now it was read: the rate counts from here.
+        if memory.unsure and not math.isnan(observation["control.mode"]):
+            # In force at the latest now, since now it was read: the rate counts from here.
             memory.written_us |= dict.fromkeys(memory.unsure, time_us)
             memory.unsure = ()
         if mode is Mode.CLOSED and not action.status.startswith(ADVICE):

@@ -210,6 +210,7 @@ PROCESS = (
         "open, off and freeze at any moment; two who change the same",
         "while closed, in INIT, while a solver hangs, in HOLD, while the line is lost",
         _operators,
+        speed=1.0,
     ),
     Case(
         36,

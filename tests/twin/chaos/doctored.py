@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -35,7 +34,7 @@ def utc(turn: float) -> str:
     return datetime.fromtimestamp(EPOCH_S + turn, UTC).isoformat(timespec="milliseconds")
 
 
-def cycle(turn: int, sequence: int, **values: float) -> Mapping[str, Any]:
+def cycle(turn: int, sequence: int, **values: float) -> dict[str, Any]:
     """A turn in which all inputs were good, and a batch was decided."""
     names = [signal.name for signal in signals()]
     read = {"control.mode": 3.0, ZONE: 145.0} | values

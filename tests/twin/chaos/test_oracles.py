@@ -52,7 +52,8 @@ def intended_afterwards(evidence: Evidence) -> Evidence:
 
 def on_bad_inputs(evidence: Evidence) -> Evidence:
     first, *rest = record_of(evidence).cycles
-    return with_record(evidence, cycles=[first | {"status": [2] * len(first["status"])}, *rest])
+    bad = {**first, "status": [2] * len(first["status"])}
+    return with_record(evidence, cycles=[bad, *rest])
 
 
 def sent_again(evidence: Evidence) -> Evidence:
@@ -71,7 +72,7 @@ def risen_by_itself(evidence: Evidence) -> Evidence:
 def not_read_after_unknown(evidence: Evidence) -> Evidence:
     record = record_of(evidence)
     outcomes = [replace(record.outcomes[0], outcome="UNKNOWN"), *record.outcomes[1:]]
-    told = cycle(9, 9) | {"acknowledged": {"sequence": 1, "outcome": "UNKNOWN"}}
+    told = {**cycle(9, 9), "acknowledged": {"sequence": 1, "outcome": "UNKNOWN"}}
     return with_record(evidence, outcomes=outcomes, cycles=[*record.cycles, told])
 
 
