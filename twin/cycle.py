@@ -267,6 +267,18 @@ class Decision:
     command: str = ""
     """A request to the equipment that belongs to the mode change: RequestRemote, ReleaseRemote."""
 
+    def in_short(self) -> dict[str, object]:
+        """As one line of a log has it."""
+        setpoints = () if self.batch is None else self.batch.setpoints
+        return {
+            "plant_time_s": self.time_us / 1e6,
+            "mode": str(self.mode),
+            "reasons": list(self.reasons),
+            "solver": self.asked.status,
+            "setpoints": {one.signal: one.value for one in setpoints},
+            "clips": len(self.clips),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Kpi:

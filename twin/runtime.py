@@ -25,6 +25,7 @@ from twin.cycle import (
     Batch,
     Cycle,
     Decision,
+    Event,
     Mode,
     Outcome,
     Reading,
@@ -39,6 +40,9 @@ from twin.timings import Timings
 _log = logging.getLogger(__name__)
 NEWS_S, NEWS_TRIES = 0.05, 80
 """How often a paced line is asked for news, and how many times: four seconds of wall time."""
+
+LATE_PERIODS = 2.5
+"""Readings further apart than this have a gap between them."""
 
 
 class EquipmentClock:
@@ -88,6 +92,7 @@ class Runtime:
         self._last_us = -1
         self._lost_since_us: int | None = None
         self._lost_reason = ""
+        self._untold: tuple[Event, ...] = ()
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
@@ -97,9 +102,8 @@ class Runtime:
     def command(self, verb: str, reason: str = "") -> str:
         """An operator's command for the next turn: one of ``twin.act.modes.COMMANDS``.
 
-        The reason of ``mv_off``, ``mv_on`` and ``limits`` begins with the name of the MV. A paced line takes
-        that turn at once. Returns the command as its cycle will show it. Raises ``ValueError`` for
-        a verb that no operator has, and for an MV that this line does not have.
+        The reason of ``mv_off``, ``mv_on`` and ``limits`` begins with the name of the MV. A paced line takes that
+        turn at once. Returns the command as its cycle shows it. Raises ``ValueError`` for an unknown verb or MV.
         """
         if verb not in COMMANDS:
             msg = f"there is no command {verb!r}; there are: {', '.join(COMMANDS)}"
@@ -173,7 +177,7 @@ class Runtime:
             record = self._record
             self._timed("audit", lambda: record.record_cycle(cycle))
         self.latest = cycle
-        _log.info("decided", extra=facts(_in_short(cycle)))
+        _log.info("decided", extra=facts(cycle.decision.in_short()))
         await self.execute(cycle.decision)
         return cycle
 
@@ -269,6 +273,7 @@ class Runtime:
             reading = lost_reading(self.loop.signals, max(time_us, self._last_us + 1))
         else:
             self._note_gaps()
+            self._note_late(reading.time_us)
             self._close_gap(reading.time_us)
         self.timings.add("read", cpu_s() - began_cpu, wall_s() - began)
         self._last_us = max(self._last_us, reading.time_us)
@@ -285,6 +290,13 @@ class Runtime:
             if self._samples is not None and not felt:
                 self._samples.record_gap(gap.from_us, gap.until_us, gap.reason)
 
+    def _note_late(self, time_us: int) -> None:
+        """Put on record that turns were skipped: one took too long, or we stood still."""
+        period_us = self.loop.line.plant.control.period_s * 1e6
+        is_late = 0 <= self._last_us < time_us - LATE_PERIODS * period_us
+        if is_late and self._paced and self._samples is not None and self._lost_since_us is None:
+            self._samples.record_gap(self._last_us, time_us, "turns were skipped, late")
+
     def _close_gap(self, until_us: int) -> None:
         """Put on record that nothing was read for a while, if so."""
         if self._lost_since_us is not None and self._samples is not None:
@@ -295,8 +307,10 @@ class Runtime:
         """A reading later than the last one. A paced line tells its news in its own rhythm."""
         for _ in range(NEWS_TRIES if self._paced else 1):
             reading = await self._equipment.read()
+            events, self._untold = (*self._untold, *reading.events), ()
             if reading.time_us > self._last_us or not self._paced:
-                return reading
+                return replace(reading, events=events)
+            self._untold = events  # told once: they go with the next reading
             await asyncio.sleep(NEWS_S)
         raise ConnectionError("the line has no news")
 
@@ -348,19 +362,6 @@ class Runtime:
         began_cpu, began = cpu_s(), wall_s()
         work()
         self.timings.add(stage, cpu_s() - began_cpu, wall_s() - began)
-
-
-def _in_short(cycle: Cycle) -> dict[str, object]:
-    """A turn as one line of a log has it."""
-    decision, batch = cycle.decision, cycle.decision.batch
-    return {
-        "plant_time_s": decision.time_us / 1e6,
-        "mode": str(decision.mode),
-        "reasons": list(decision.reasons),
-        "solver": decision.asked.status,
-        "setpoints": {} if batch is None else {s.signal: s.value for s in batch.setpoints},
-        "clips": len(decision.clips),
-    }
 
 
 def lost_reading(signals: tuple[Signal, ...], time_us: int) -> Reading:

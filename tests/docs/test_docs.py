@@ -41,7 +41,7 @@ from twin.line.schema import STATES
 from twin.line.tags import line_signals
 
 REFERENCE = DOCS / "reference"
-GROUPS = ("loop", "limits", "audit", "cert", "user", "policy", "store")
+GROUPS = ("loop", "limits", "audit", "cert", "user", "policy", "store", "chaos")
 """Verbs that have verbs of their own."""
 RUNNABLE = [page for page in PAGES if any(block.word for block in blocks_of(page))]
 

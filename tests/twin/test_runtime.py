@@ -11,7 +11,7 @@ import pytest
 from tests.twin.driven import PERIOD_US, TAKT, Asking, Noted, Stores, driven, loop_of
 from twin import runtime as module
 from twin.clock import VirtualClock
-from twin.cycle import TOO_LATE, Action, Batch, Cycle, Decision, Gap, Mode, Outcome, Reading
+from twin.cycle import TOO_LATE, Action, Batch, Cycle, Decision, Event, Gap, Mode, Outcome, Reading
 from twin.runtime import EquipmentClock, Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError
@@ -398,6 +398,30 @@ async def test_a_paced_line_without_news_is_lost_and_not_read_twice(
     line.plc.advance(2 * PERIOD_US)
     await runtime.turn(2 * PERIOD_US)
     assert stores.gaps == [(0, 2 * PERIOD_US, "the line has no news")]
+
+
+async def test_what_happened_in_a_reading_that_is_not_later_is_told_with_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "NEWS_S", 0.0)
+    runtime, line, _ = driven(VirtualClock(), paced=True)
+    await runtime.turn(0)
+    early = Event(0, "turning", 3, 4, 1)
+    line.plc._events.append(early)
+    await runtime.turn(PERIOD_US)  # no news but this
+    line.plc.advance(2 * PERIOD_US)
+    cycle = await runtime.turn(2 * PERIOD_US)
+    assert cycle.reading.events[0] == early
+    assert cycle.reading.events.count(early) == 1
+
+
+async def test_turns_that_were_skipped_are_a_gap_on_record() -> None:
+    runtime, line, stores = driven(VirtualClock(), paced=True)
+    for periods in (0, 1, 3, 7):
+        line.plc.advance(periods * PERIOD_US)
+        await runtime._clock.sleep_until(periods * PERIOD_US)
+        await runtime.turn(periods * PERIOD_US)
+    assert stores.gaps == [(3 * PERIOD_US, 7 * PERIOD_US, "turns were skipped, late")]
 
 
 # --- run -----------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ FAILED = "failed"
 """Status of the action that stands in for a controller that failed."""
 ADVICE = "advice"
 """How the status of an action begins that only a person may carry out: nothing of it is written."""
+LATE = "LATE"
+"""The PLC's word for a batch beyond its deadline: it was refused, and nothing is wrong but the time."""
 MOST_SEQUENCE = 2.0**53
 """No PLC has counted this far; an echo beyond it is no echo."""
 MISMATCHES_ALLOWED = 3
@@ -73,6 +75,10 @@ class Guard:
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
         clips: tuple[Clip, ...] = ()
+        if memory.unsure and not math.isnan(observation["control.mode"]):
+            # In force at the latest now, since now it was read: the rate counts from here.
+            memory.written_us |= dict.fromkeys(memory.unsure, time_us)
+            memory.unsure = ()
         if mode is Mode.CLOSED and not action.status.startswith(ADVICE):
             setpoints, clips = self._clip(action, observation, memory)
         memory.heartbeat += 1
@@ -187,7 +193,9 @@ class Guard:
             memory.bad_reads = 0
             return
         lost = self._is_out_of_sight(observation)
-        memory.was_lost = memory.was_lost or lost
+        if lost:
+            memory.was_lost = True
+            memory.read_back.clear()
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
         memory.bad_reads += 1
@@ -271,7 +279,10 @@ class Guard:
             self._written(acknowledged, memory)
         if outcome is Outcome.UNKNOWN:
             # The reading of this cycle tells what is active; nothing is sent again.
+            memory.unsure += memory.sent
             events["transient"] = f"write {acknowledged.sequence} has no answer: read back first"
+        elif outcome is Outcome.REJECTED and acknowledged.detail == LATE:
+            events["transient"] = f"write {acknowledged.sequence} came too late for the PLC"
         elif outcome is Outcome.REJECTED:
             events["hard"] = f"write {acknowledged.sequence} rejected: {acknowledged.detail}"
         elif outcome is Outcome.MISMATCH:

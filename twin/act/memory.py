@@ -25,6 +25,8 @@ class GuardMemory:
     read_back: dict[str, float] = field(default_factory=dict)
     """What the PLC said that it has put in force, until a reading shows it too."""
     read_back_sequence: int = 0
+    unsure: tuple[str, ...] = ()
+    """The MVs of batches without an answer: nobody knows when they came into force, if at all."""
     off_mvs: set[str] = field(default_factory=set)
     """MVs that an operator has switched off."""
     limits: dict[str, Limits] = field(default_factory=dict)

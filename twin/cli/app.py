@@ -12,6 +12,7 @@ from twin.cli import (
     attach,
     audit,
     cert,
+    chaos,
     check,
     discover,
     emulate,
@@ -115,5 +116,6 @@ for group, verbs in (
     ("user", user.verbs),
     ("policy", policy.verbs),
     ("store", store.verbs),
+    ("chaos", chaos.verbs),
 ):
     app.add_typer(verbs, name=group)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -48,6 +50,7 @@ class ControllerChild:
         self._patience_s = max(patience_s, LEAST_S)
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._launch: threading.Thread | None = None
         self._is_ready = False
         self._began_us = 0
 
@@ -61,6 +64,8 @@ class ControllerChild:
         """End it."""
         if self._pipe is not None:
             self._pipe.close()  # it reads its end, and goes
+        if self._launch is not None:
+            self._launch.join()
         if self._process is not None:
             self._process.join(STOP_S)
             self._end()
@@ -72,7 +77,7 @@ class ControllerChild:
 
     def decide(self, situation: Situation) -> Action:
         """What the controller asks for. Raises ``ControllerLate`` without an answer in time."""
-        if self._process is None or not self._process.is_alive():
+        if not self._is_launching and not self._lives:
             self._again("its process is gone")
         if not self._is_ready:
             self._await_ready(0.0)
@@ -95,8 +100,9 @@ class ControllerChild:
         self._process = context.Process(
             target=_serve, args=(other, *self._arguments), name="controller", daemon=True
         )
-        self._process.start()
-        other.close()
+        # What it begins with is more than a pipe holds, and it takes seconds to read: turns go on meanwhile.
+        self._launch = threading.Thread(target=_launch, args=(self._process, other), daemon=True)
+        self._launch.start()
         self._is_ready, self._began_us = False, monotonic_us()
 
     def _await_ready(self, wait_s: float) -> None:
@@ -122,10 +128,27 @@ class ControllerChild:
         self._start()
         raise ControllerLate(f"the controller starts anew: {why}")
 
+    @property
+    def _is_launching(self) -> bool:
+        return self._launch is not None and self._launch.is_alive()
+
+    @property
+    def _lives(self) -> bool:
+        return self._process is not None and self._process.is_alive()
+
     def _end(self) -> None:
+        if self._launch is not None:
+            self._launch.join()
         if self._process is not None and self._process.is_alive():
             self._process.kill()
             self._process.join(STOP_S)
+
+
+def _launch(process: BaseProcess, other: Connection) -> None:
+    """Begin a process; our copy of its end of the pipe is closed, so that we hear of its end."""
+    with suppress(OSError):  # it died while it began: the pipe tells
+        process.start()
+    other.close()
 
 
 def _message(situation: Situation) -> dict[str, Any]:

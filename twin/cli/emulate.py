@@ -72,6 +72,18 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="All that the PLC receives."),
     ] = None,
+    shown_log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="All that the PLC shows happening."),
+    ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Faults to show on purpose; looked at again whenever it changes.",
+        ),
+    ] = None,
     history: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +117,7 @@ def command(
     shift = Shift(place, seed, hours, scenario, variant, utilisation, recorded, engine)
     shift.check()
     plc = shift.plc()
-    server = _Server(host, port, speed, lockstep, write_log)
+    server = _Server(host, port, speed, lockstep, (write_log, shown_log, faults))
     secured = nullcontext() if insecure else _secured(pki, users, audit)
     with _recorded(plc, history) as past, secured as security:
         serving = server.serve(plc, security, past, with_parent=with_parent, as_json=as_json)
@@ -172,10 +184,15 @@ class _Server:
     """What the options say about the server, and its life."""
 
     def __init__(
-        self, host: str, port: int, speed: float, lockstep: bool, write_log: Path | None
+        self,
+        host: str,
+        port: int,
+        speed: float,
+        lockstep: bool,
+        files: tuple[Path | None, Path | None, Path | None],
     ) -> None:
         self._host, self._port, self._speed, self._lockstep = host, port, speed, lockstep
-        self._write_log = write_log
+        self._write_log, self._shown_log, self._faults = files
 
     async def serve(
         self,
@@ -218,6 +235,8 @@ class _Server:
                 insecure=security is None,
                 security=security,
                 write_log=self._write_log,
+                shown_log=self._shown_log,
+                faults=self._faults,
                 past=past,
                 ready=lambda endpoint: self._announce(
                     endpoint, plc, is_open=security is None, as_json=as_json

@@ -5,7 +5,7 @@ Our own address space is one binding (``own_line``), a mapping file another (``f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Protocol
 
 from asyncua import Client, ua
@@ -62,14 +62,24 @@ class Binding(Protocol):
 
 
 class AsServed:
-    """Values of a server that has our own address space: they are what they say."""
+    """Values of a server that has our own address space: they are what they say.
+
+    ``analog`` are the places of measured numbers: a truth value is none there. What is no number at all
+    is a bad value, whatever status it comes with, and no reason to stop listening.
+    """
+
+    def __init__(self, analog: Container[int] = ()) -> None:
+        self._analog = analog
 
     def value(self, place: int, raw: Any, code: int) -> tuple[float, Quality]:
         """The value itself; NaN where there is none, and bad where it is no single number."""
         mark = quality(code)
         if raw is None or mark is Quality.BAD:
             return float("nan"), mark
-        return (float(raw), mark) if isinstance(raw, int | float) else (float("nan"), Quality.BAD)
+        is_truth = isinstance(raw, bool)
+        if not isinstance(raw, bool | int | float) or (is_truth and place in self._analog):
+            return float("nan"), Quality.BAD
+        return float(raw), mark
 
     def time_us(self, raw: Any) -> int | None:
         """Plant time as the server counts it."""

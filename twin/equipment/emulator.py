@@ -24,6 +24,7 @@ from asyncua.common.callback import CallbackType
 from twin.clock import WallClock, utc_now
 from twin.equipment import address_space as nodes
 from twin.equipment.asyncua_log import quiet_asyncua
+from twin.equipment.faults import Faults
 from twin.equipment.gate import Gate
 from twin.equipment.history import Past, ServedHistory
 from twin.equipment.image import Image
@@ -56,7 +57,8 @@ class Emulated:
     Raises ``ValueError`` if it would be open to others: without ``security`` it needs ``insecure``
     and a loopback host. Port 0 takes a free one. A paced line runs ``speed`` times as fast as the
     wall clock, in scans of ``scan_s`` seconds of wall time. ``write_log`` is a file for everything
-    that the PLC receives, ``past`` a record of readings, from which history is served.
+    that the PLC receives, ``shown_log`` one for what it shows, ``past`` a record of readings, from
+    which history is served. ``faults`` is a file of faults to show on purpose, see ``faults``.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Emulated:
         scan_s: float = 0.1,
         write_log: Path | None = None,
         past: Past | None = None,
+        shown_log: Path | None = None,
+        faults: Path | None = None,
     ) -> None:
         if security is None and not (insecure and is_loopback(host)):
             raise OpenServer(f"refusing to serve {host} without encryption")
@@ -82,6 +86,8 @@ class Emulated:
         self._host, self._port = host, port
         self._lockstep, self._speed, self._scan_s = lockstep, speed, scan_s
         self._security, self._write_log, self._past = security, write_log, past
+        self._shown_log = shown_log
+        self._faults = None if faults is None else Faults(faults)
         self._server: Server
         self._gate: Gate | None = None
         self._served: ServedPlc
@@ -108,7 +114,13 @@ class Emulated:
         else:
             await certify(server, self._security.pki)
         server.disable_clock()  # it would delay every stop by up to a second; see _scan
-        self._served = ServedPlc(self.plc, self._write_log, lockstep=self._lockstep)
+        self._served = ServedPlc(
+            self.plc,
+            self._write_log,
+            lockstep=self._lockstep,
+            shown_log=self._shown_log,
+            faults=self._faults,
+        )
         try:
             await self._build()
             await server.start()
@@ -146,6 +158,8 @@ class Emulated:
         plc, server, served = self.plc, self._server, self._served
         space = nodes.line_nodes(plc.line, plc.signals)
         actions, keeps = served.actions(), self._past is not None
+        for number in range(0 if self._faults is None else self._faults.plan.namespaces):
+            await server.register_namespace(f"urn:takttwin:foreign:{number}")
         found = await add_nodes(server, space, actions, historised=keeps)
         if self._gate is not None:
             least = least_roles(space)
@@ -154,7 +168,15 @@ class Emulated:
             epoch = FIRST_DAY + timedelta(hours=plc.line.plant.energy.starts_at_h)
         else:
             epoch = datetime.fromisoformat(utc_now()) - timedelta(microseconds=plc.now_us)
-        image = Image(server, space, found, plc.signals, epoch=epoch, paced=not self._lockstep)
+        image = Image(
+            server,
+            space,
+            found,
+            plc.signals,
+            epoch=epoch,
+            paced=not self._lockstep,
+            faults=self._faults,
+        )
         if self._past is not None:
             signals = {
                 found[v.path]: (plc.signals[v.signal].name, v.data_type)
@@ -171,7 +193,7 @@ class Emulated:
     async def _scan(self) -> None:
         """The PLC's own rhythm; and the server's clock, which foreign clients watch."""
         clock = WallClock(self.plc.now_us, self._speed)
-        scan_us = round(self._scan_s * self._speed * 1e6)
+        scan_us = self.plc.scan_us = round(self._scan_s * self._speed * 1e6)
         due_us = clock.now_us()
         while True:
             due_us = max(due_us + scan_us, clock.now_us())
@@ -194,6 +216,8 @@ async def serve(
     security: ServerSecurity | None = None,
     write_log: Path | None = None,
     past: Past | None = None,
+    shown_log: Path | None = None,
+    faults: Path | None = None,
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve a line until cancelled; ``ready`` is told the endpoint. See ``Emulated``."""
@@ -207,6 +231,8 @@ async def serve(
         security=security,
         write_log=write_log,
         past=past,
+        shown_log=shown_log,
+        faults=faults,
     ) as line:
         if ready is not None:
             ready(line.endpoint)

@@ -11,6 +11,7 @@ from asyncua.server.address_space import AttributeValue
 
 from twin.cycle import Reading
 from twin.equipment.address_space import SIM_TIME, STEP, part_id_paths
+from twin.equipment.faults import Faults
 from twin.equipment.node_types import AddressSpace
 from twin.equipment.opcua_types import TYPES, data_value, status
 from twin.equipment.server import CASTS
@@ -21,6 +22,8 @@ GOOD = status(ua.StatusCodes.Good)
 BAD = status(ua.StatusCodes.BadSensorFailure)
 UNCERTAIN = status(ua.StatusCodes.UncertainLastUsableValue)
 _BAD, _UNCERTAIN = int(Quality.BAD), int(Quality.UNCERTAIN)  # plain numbers compare faster
+_FAULTY = -2
+"""In the place of bits: what the node shows is not the truth, and may not even be of its type."""
 _NOTHING = ua.Variant(None, ua.VariantType.Null)
 
 
@@ -57,9 +60,11 @@ class Image:
         *,
         epoch: datetime,
         paced: bool,
+        faults: Faults | None = None,
     ) -> None:
         self._server = server
-        self._epoch = epoch
+        self._epoch, self._faults = epoch, faults
+        self._names = tuple(signal.name for signal in signals)
         self._cells: list[tuple[int, _Cell]] = []
         self._others = {
             v.path: _Cell(server, nodes[v.path], TYPES[v.data_type]) for v in space.variables
@@ -84,8 +89,19 @@ class Image:
         values, sources = reading.values.tolist(), reading.source_us.tolist()
         marks = reading.status.tolist()
         stamps = {now_us: self.stamp(now_us)}
+        faulty = {} if self._faults is None else self._faults.plan.values
         for at, cell in self._cells:
             value, source_us, bits = values[at], sources[at], marks[at]
+            if faulty and self._names[at] in faulty:
+                true = _data_value(cell, value, bits, self.stamp(source_us), same=False)
+                await self._show_faulty(cell, self._names[at], true)
+                continue
+            if cell.bits == _FAULTY:
+                await _force(
+                    cell, _data_value(cell, value, bits, self.stamp(source_us), same=False)
+                )
+                cell.value, cell.bits, cell.source_us = value, bits, source_us
+                continue
             same = value == cell.value and bits == cell.bits
             if same and (cell.steady or source_us == cell.source_us):
                 continue
@@ -97,6 +113,14 @@ class Image:
             await self._put(self._parts[name], list(ids), now_us)
         await self.put(STEP, reading.step, now_us)
         await self.put(SIM_TIME, now_us, now_us)
+
+    async def _show_faulty(self, cell: _Cell, name: str, true: ua.DataValue) -> None:
+        """What a fault makes of a value, past all checks; when it ends, the truth is news."""
+        assert self._faults is not None
+        held = cell.attribute.value or true
+        cell.bits = _FAULTY
+        for value in self._faults.shown(name, true, held):
+            await _force(cell, value)
 
     async def put(self, path: str, value: Any, time_us: int) -> None:
         """Write one node that is no signal, if the value is new."""
@@ -114,6 +138,13 @@ class Image:
             await self._server.iserver.aspace.write_attribute_value(cell.node, VALUE, value)
         else:
             cell.attribute.value = value
+
+
+async def _force(cell: _Cell, value: ua.DataValue) -> None:
+    """Put a value into a node past all checks of its type, and tell whoever listens."""
+    cell.attribute.value = value
+    for handle, call in list(cell.attribute.datachange_callbacks.items()):
+        await call(handle, value)
 
 
 class _Words:

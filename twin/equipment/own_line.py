@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from asyncua import Client
@@ -15,6 +15,9 @@ from twin.equipment.node_types import DataType
 from twin.equipment.opcua_link import Found, call, find_line
 from twin.equipment.opcua_types import array, scalar
 from twin.signals import Role, Signal
+
+SAME = 1e-6
+"""What a PLC that counts in single precision makes of a value, relative."""
 
 
 class OwnLine:
@@ -30,7 +33,8 @@ class OwnLine:
             why = f"the server has no method {nodes.APPLY}"
             barred = {signal.name: why for signal in signals if signal.role is Role.MV}
             found = replace(found, barred=barred)
-        return found, AsServed()
+        analog = {place for place, signal in enumerate(signals) if signal.sampled_s}
+        return found, AsServed(analog)
 
     async def write(
         self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
@@ -48,7 +52,10 @@ class OwnLine:
         outcome, detail, active = answer
         pairs = zip(names, active or (), strict=True)
         in_force = {name: float(v) for name, v in pairs if not math.isnan(v)}
-        return Acknowledgement(batch.sequence, Outcome(outcome), in_force, str(detail))
+        result = Outcome(outcome)
+        if result is Outcome.ACCEPTED and (other := _not_obeyed(batch, in_force)):
+            result, detail = Outcome.MISMATCH, f"taken, but {other} is not in force"
+        return Acknowledgement(batch.sequence, result, in_force, str(detail))
 
     async def command(
         self, client: Client, found: Found, verb: str, argument: float, timeout_s: float
@@ -60,3 +67,12 @@ class OwnLine:
         permits = verb == "PermitRemote"
         arguments = [scalar(bool(argument), DataType.BOOLEAN)] if permits else []
         await call(client, found, nodes.VERBS[verb], arguments, timeout_s)
+
+
+def _not_obeyed(batch: Batch, in_force: Mapping[str, float]) -> str:
+    """The first setpoint that is elsewhere than asked, whatever the PLC says of it."""
+    for setpoint in batch.setpoints:
+        value = in_force.get(setpoint.signal, setpoint.value)
+        if not math.isclose(value, setpoint.value, rel_tol=SAME, abs_tol=SAME):
+            return setpoint.signal
+    return ""

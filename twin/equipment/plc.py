@@ -11,6 +11,7 @@ same plant.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -103,6 +104,8 @@ class Plc:
         self.echo_sequence = 0
         self.result = Result.OK
         self.step = 0
+        self.scan_us = 0
+        """How far its time moves at once while it serves a paced line; a write in between is of the next."""
         self._period_us = round(control.period_s * 1e6)
         self._watchdog_us = round(control.watchdog_periods * control.period_s * 1e6)
         self._heartbeat = -1
@@ -118,6 +121,11 @@ class Plc:
     def now_us(self) -> int:
         """Plant time, microseconds."""
         return round(self.state.now_s * 1e6)
+
+    @property
+    def counter(self) -> int:
+        """The number by which the PLC shows that it lives."""
+        return self._plc_alive
 
     def advance(self, until_us: int) -> int:
         """Run the line to a plant time; returns the number of this step.
@@ -206,6 +214,11 @@ class Plc:
         if len(self.written) >= 2 * KEPT_WRITTEN:
             del self.written[:-KEPT_WRITTEN]
 
+    def move_by_hand(self, setpoints: Mapping[str, float]) -> None:
+        """Put setpoints in force that somebody moves at the machine, whoever is in control."""
+        self._touched = True
+        self._put_in_force(dict(setpoints))
+
     def command(self, verb: str, argument: float = 0.0) -> None:
         """Methods of the PLC. Raises ``ValueError`` for one it does not have."""
         self._touched = True
@@ -274,7 +287,8 @@ class Plc:
         signal = self._mvs[name]
         if signal.discrete:
             return float(round(value))
-        elapsed_us = min(self.now_us - self._changed_us[name], self._period_us)
+        passed_us = self.now_us + self.scan_us - self._changed_us[name]
+        elapsed_us = min(passed_us, self._period_us)
         most = signal.rate_per_s * elapsed_us / 1e6 * (1.0 + 1e-9)
         before = self.active[name]
         return min(max(value, before - most), before + most)

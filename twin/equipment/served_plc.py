@@ -12,9 +12,10 @@ from weakref import WeakKeyDictionary
 from asyncua import ua
 from asyncua.server.internal_session import InternalSession
 
-from twin.cycle import Acknowledgement, Batch
+from twin.cycle import Acknowledgement, Batch, Outcome
 from twin.equipment import address_space as nodes
 from twin.equipment.callers import caller, changed, lives
+from twin.equipment.faults import IGNORED, OVERWRITTEN, Faults, code_of
 from twin.equipment.history import EVERY_US, ServedHistory
 from twin.equipment.image import Image
 from twin.equipment.journal import Journal
@@ -23,6 +24,7 @@ from twin.equipment.opcua_types import array, scalar
 from twin.equipment.plc import Plc, PlcMode, Result
 from twin.equipment.served_energy import energy_actions
 from twin.equipment.server import Action, Refused
+from twin.equipment.shown_log import ShownLog
 from twin.equipment.write_log import WriteLog
 from twin.signals import Role, Setpoint
 
@@ -38,11 +40,21 @@ class ServedPlc:
     other sessions are strangers: they can take it over only once the owner's session is closed.
     """
 
-    def __init__(self, plc: Plc, write_log: Path | None, *, lockstep: bool) -> None:
+    def __init__(
+        self,
+        plc: Plc,
+        write_log: Path | None,
+        *,
+        lockstep: bool,
+        shown_log: Path | None = None,
+        faults: Faults | None = None,
+    ) -> None:
         self.plc = plc
         self.requests = {s.name: f"{s.node}/Request" for s in plc.signals if s.role is Role.MV}
         self._lockstep = lockstep
         self._log = None if write_log is None else WriteLog(write_log, plc)
+        self._shown = None if shown_log is None else ShownLog(shown_log)
+        self._faults = faults
         self._lock = asyncio.Lock()
         self._journal = Journal([element.name for element in plc.line.elements])
         self._image: Image
@@ -79,6 +91,7 @@ class ServedPlc:
         async with self._lock:
             self._journal.open_window()
             self.plc.advance(max(until_us, self.plc.now_us))
+            self._by_hand()
             await self._show()
             self._journal.tell()
 
@@ -88,8 +101,9 @@ class ServedPlc:
 
     def close(self) -> None:
         """Close the log."""
-        if self._log is not None:
-            self._log.close()
+        for log in (self._log, self._shown):
+            if log is not None:
+                log.close()
 
     async def about_to_read(self, event: Any, service: Any) -> None:
         """In lockstep, what requests have changed is shown when somebody looks."""
@@ -160,13 +174,30 @@ class ServedPlc:
         ]
 
     def _taken(self, batch: Batch, *, stranger: bool) -> Acknowledgement:
-        """What the PLC makes of a batch, told to whoever keeps the record of the server."""
-        before = dict(self.plc.active)
-        answer = self.plc.apply(batch, stranger=stranger)
-        for one in batch.setpoints:
-            old, new = (of.get(one.signal, math.nan) for of in (before, answer.active))
-            changed(f"{one.signal} {old:g} -> {new:g}, asked {one.value:g}: {answer.detail}")
-        return answer
+        """The PLC's answer to a batch, or that of a fault; told to whoever keeps the record of the server."""
+        fault = "" if self._faults is None or not batch.setpoints else self._faults.plan.answers
+        if fault in ("", OVERWRITTEN):
+            before = dict(self.plc.active)
+            answer = self.plc.apply(batch, stranger=stranger)
+            for one in batch.setpoints:
+                old, new = (of.get(one.signal, math.nan) for of in (before, answer.active))
+                changed(f"{one.signal} {old:g} -> {new:g}, asked {one.value:g}: {answer.detail}")
+            return answer
+        if self._log is not None:
+            self._log.refused(batch, fault)
+        if fault != IGNORED:
+            raise Refused(code_of(fault))
+        in_force = {one.signal: self.plc.active[one.signal] for one in batch.setpoints}
+        return Acknowledgement(batch.sequence, Outcome.ACCEPTED, in_force, "OK")
+
+    def _by_hand(self) -> None:
+        """What a fault moves at the PLC, past whoever is in remote control."""
+        if self._faults is None:
+            return
+        if self._faults.look():
+            self.plc.move_by_hand(self._faults.plan.by_hand)
+        if self._faults.plan.answers == OVERWRITTEN:
+            self.plc.move_by_hand(self.plc.recipe)
 
     async def _advance(self, until_us: int) -> list[ua.Variant]:
         if not self._lockstep:
@@ -241,6 +272,8 @@ class ServedPlc:
         reading = self.plc.reading()
         self._stale = False
         self._journal.add(reading.events)
+        if self._shown is not None:
+            self._shown.add(reading, self.plc.counter)
         if reading.events:
             await self._image.put(nodes.LATEST, self._journal.window(), reading.time_us)
         await self._image.show(reading)

@@ -6,6 +6,8 @@ import json
 import math
 from pathlib import Path
 
+from twin.clock import utc_now
+from twin.cycle import Batch
 from twin.equipment.plc import Plc
 
 
@@ -28,17 +30,37 @@ class WriteLog:
         news = self._plc.written[-count:]
         self._known += count
         for r in news:
-            record = {
-                "time_us": r.time_us,
-                "sequence": r.sequence,
-                "signal": r.signal,
-                "value": r.value if math.isfinite(r.value) else str(r.value),
-                "active_before": r.active_before if math.isfinite(r.active_before) else None,
-                "result": r.result.name,
-            }
-            self._file.write(json.dumps(record, allow_nan=False) + "\n")
-        self._file.flush()
+            known = r.active_before if math.isfinite(r.active_before) else None
+            self._add(r.time_us, r.sequence, r.signal, r.value, known, r.result.name)
+
+    def refused(self, batch: Batch, why: str) -> None:
+        """Append what never came to the PLC's rules: the server itself refused it, and why."""
+        for setpoint in batch.setpoints:
+            known = self._plc.active.get(setpoint.signal)
+            now_us, number = self._plc.now_us, batch.sequence
+            self._add(now_us, number, setpoint.signal, setpoint.value, known, why)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _add(
+        self,
+        time_us: int,
+        sequence: int,
+        signal: str,
+        value: float,
+        active_before: float | None,
+        result: str,
+    ) -> None:
+        record = {
+            "time_us": time_us,
+            "utc": utc_now(),
+            "sequence": sequence,
+            "signal": signal,
+            "value": value if math.isfinite(value) else str(value),
+            "active_before": active_before,
+            "result": result,
+        }
+        self._file.write(json.dumps(record, allow_nan=False) + "\n")
+        self._file.flush()

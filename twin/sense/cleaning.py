@@ -71,7 +71,8 @@ class Cleaner:
         jumps = (distance > 0.5 * self._jump) & ~memory.doubted
         if jumps.any():
             # Believed if it is still there at the next reading.
-            quality[jumps] |= int(Quality.JUMP)
+            # What is impossible for one sample is a spike like any other: it is replaced too.
+            quality[jumps] = quality[jumps] & ~int(Quality.OUT_OF_RANGE) | int(Quality.JUMP)
             values[jumps] = memory.last[jumps]
         unusable = (quality & int(UNUSABLE)) != 0
         memory.doubted = jumps | unusable

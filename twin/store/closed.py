@@ -54,6 +54,15 @@ class ClosedHistorian:
         window = (from_us, until_us)
         return read_series(self._connection, self._index, names, window, points, stretches=True)
 
+    def gaps(self) -> list[tuple[int, int, str]]:
+        """All stretches without readings, from and until in plant time (us), and why."""
+        return self._connection.execute("select * from gaps order by from_us").fetchall()
+
+    def events(self) -> list[tuple[int, str, int, int, int]]:
+        """All transitions: time (us), entity, state before and after, part."""
+        query = "select time_us, entity, before, after, part from events order by time_us"
+        return self._connection.execute(query).fetchall()
+
     def close(self) -> None:
         """Let the file go."""
         self._connection.close()

@@ -279,7 +279,7 @@ class Historian:
             readings = [reading for reading, _ in self._pending]
             stretch = self._stretch + [(r.time_us, r.values) for r in readings]
             self._write(self._connection, readings, stretch)
-        except (duckdb.Error, StoreError) as error:
+        except (duckdb.Error, StoreError, OSError) as error:
             self._failed(error)
             return
         if readings:

@@ -152,6 +152,39 @@ def test_a_reading_from_before_the_write_is_not_what_the_rate_starts_from() -> N
     assert written(turns.grant({TAKT: 50.0}, new)) == {TAKT: 86.0}
 
 
+def test_what_another_plc_said_before_a_gap_counts_no_longer() -> None:
+    """A server that was started again stands at its recipe, and counts its batches from zero."""
+    turns = Turns()
+    turns.grant({TAKT: 100.0}, observation(600.0))
+    answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 100.0}, "", 600_000_000)
+    GUARD.grant(Action({}), observation(601.0), ("gap: restarted",), answer, turns.memory)
+    assert turns.memory.mode is Mode.HOLD
+    fresh = observation(631.0, line__takt_s=72.0, control__echo_seq=0.0)
+    assert written(turns.grant({TAKT: 76.0}, fresh)) == {TAKT: 76.0}
+
+
+def test_a_write_that_came_too_late_is_no_reason_to_shed() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    late = Acknowledgement(1, Outcome.REJECTED, {}, "LATE", 600_000_000)
+    decision = GUARD.grant(Action({TAKT: 80.0}), observation(630.0), (), late, turns.memory)
+    assert (decision.mode, written(decision)) == (Mode.HOLD, {})
+    assert "too late" in decision.reasons[0]
+    assert turns.grant({}, observation(660.0)).mode is Mode.CLOSED
+
+
+def test_the_rate_of_a_write_without_an_answer_counts_from_the_reading_that_shows_it() -> None:
+    """It may have come into force at any moment before that."""
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    unknown = Acknowledgement(1, Outcome.UNKNOWN, {}, "", 604_000_000)
+    GUARD.grant(Action({}), lost(630.0), (), unknown, turns.memory)
+    seen = observation(660.0, line__takt_s=80.0, control__echo_seq=1.0)
+    back = turns.grant({TAKT: 90.0}, seen)
+    assert (back.mode, written(back)) == (Mode.CLOSED, {})
+    assert written(turns.grant({TAKT: 90.0}, observation(661.0, line__takt_s=80.0))) == {TAKT: 84.0}
+
+
 def test_an_mv_that_an_operator_has_switched_off_is_left_alone() -> None:
     turns = Turns()
     decision = turns.grant({TAKT: 80.0, STANDBY: 1.0}, observation(600.0), f"mv_off: {TAKT} trial")

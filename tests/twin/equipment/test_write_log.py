@@ -13,7 +13,7 @@ from twin.equipment.write_log import WriteLog
 def test_a_plc_forgets_what_is_old_and_its_log_has_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_WRITTEN", 4)
+    monkeypatch.setattr(module, "KEPT_WRITTEN", 4)
     line = plc()
     log = WriteLog(tmp_path / "received.jsonl", line)
     line.command("RequestRemote")
@@ -27,5 +27,5 @@ def test_a_plc_forgets_what_is_old_and_its_log_has_everything(
     log.close()
     told = (tmp_path / "received.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(one)["value"] for one in told] == asked
-    assert line.forgotten + len(line.written) == len(asked)
-    assert [one.value for one in line.written] == asked[line.forgotten :]
+    assert line.received == len(asked)
+    assert [one.value for one in line.written] == asked[-len(line.written) :]

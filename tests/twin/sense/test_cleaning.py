@@ -47,8 +47,7 @@ def test_what_is_no_number_is_missing(name: str, value: float) -> None:
 @pytest.mark.parametrize("value", [-0.001, 400.001, 1e300])
 def test_what_cannot_be_is_out_of_range(value: float) -> None:
     sensing = Sensing()
-    sensing.see(0.0)
-    seen = sensing.see(30.0, {TEMP: value})
+    seen = sensing.see(0.0, {TEMP: value})
     assert Quality.OUT_OF_RANGE in mark(seen, TEMP)
 
 
@@ -109,6 +108,18 @@ def test_a_single_spike_leaves_no_trace() -> None:
     assert [mark(s, TEMP) for s in seen] == [Quality.GOOD, Quality.JUMP] + [Quality.GOOD] * 2
 
 
+def test_a_spike_beyond_all_that_can_be_is_a_spike_for_one_reading_alone() -> None:
+    sensing = Sensing()
+    seen = [
+        sensing.see(30.0 * n, {TEMP: t}) for n, t in enumerate((180.0, 18000.0, 18001.0, 181.0))
+    ]
+    assert [s[TEMP] for s in seen[:2]] == [180.0, 180.0]
+    assert [mark(s, TEMP) for s in seen[:2]] == [Quality.GOOD, Quality.JUMP]
+    assert mark(seen[2], TEMP) == Quality.OUT_OF_RANGE
+    assert math.isnan(seen[2][TEMP])
+    assert (seen[3][TEMP], mark(seen[3], TEMP)) == (181.0, Quality.GOOD)
+
+
 @pytest.mark.parametrize("status", [{TEMP: Quality.BAD}, {}])
 def test_values_that_were_never_good_do_not_come_back_as_replacements(
     status: dict[str, Quality],
@@ -119,7 +130,8 @@ def test_values_that_were_never_good_do_not_come_back_as_replacements(
     sensing.see(0.0, {TEMP: 180.0})
     for n in (1, 2, 3):
         seen = sensing.see(30.0 * n, {TEMP: nonsense + 0.01 * n}, status=status)
-        assert mark(seen, TEMP) & UNUSABLE
+        is_spike = n == 1 and not status
+        assert bool(mark(seen, TEMP) & UNUSABLE) is not is_spike
     seen = sensing.see(120.0, {TEMP: 180.5})
     assert (seen[TEMP], mark(seen, TEMP)) == (180.5, Quality.GOOD)
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from tests.twin.store.records import SIGNALS, UTC, accepted, cycle, decision, reading
+from twin.store import database
 from twin.store.audit import Audit
 from twin.store.closed import ClosedHistorian
 from twin.store.historian import NOTHING, Historian
@@ -253,3 +254,28 @@ def test_damage_found_while_running_is_waited_out(
     monkeypatch.undo()
     assert historian.series([SIGNALS[0].name], 0, 9)[SIGNALS[0].name].time_us.tolist() == [1, 2, 3]
     historian.close()
+
+
+def test_a_disk_that_does_not_sync_has_damaged_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file stays where it is, readings wait, and nothing that the system says ends the loop."""
+    path = tmp_path / "h.duckdb"
+    text = 'IO Error: Could not fsync file "h.duckdb.wal": Invalid argument'
+    with Historian(path, SIGNALS, batch=1) as historian:
+        historian.append(reading(1, (1.0, 0.0, 1.0, 2.0)), 1)
+        for n, error in enumerate((duckdb.IOException(text), OSError(77, "a bad state")), 2):
+
+            def failing(*_: object, error: Exception = error) -> None:
+                raise error
+
+            with monkeypatch.context() as patched:
+                patched.setattr(database, "_open", failing)
+                patched.setattr(Historian, "_write", failing)
+                historian.append(reading(2 * n, (1.0, 0.0, 1.0, 2.0)), 2 * n)
+                historian.append(reading(2 * n + 1, (1.0, 0.0, 1.0, 2.0)), 2 * n + 1)
+            assert historian.trouble
+            assert not list(tmp_path.glob("*damaged*"))
+        assert historian.flush() > 1
+    with ClosedHistorian(path) as past:
+        assert len(past.series([SIGNALS[0].name], 0, 10**12)[SIGNALS[0].name].time_us) == 5

@@ -1,0 +1,197 @@
+"""Each oracle finds nothing in sound evidence, and finds what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.twin.chaos.doctored import (
+    CASE,
+    EPOCH_S,
+    STEPS,
+    T_US,
+    ZONE,
+    cycle,
+    sound,
+    utc,
+    with_record,
+    with_write,
+)
+from twin.chaos.evidence import Evidence, Record
+from twin.chaos.oracles import judged
+from twin.chaos.rig import Fault, Footprint, Story
+from twin.store.audit_rows import Note
+
+Doctor = Callable[[Evidence], Evidence]
+
+
+def findings(evidence: Evidence) -> dict[str, list[str]]:
+    return {name: texts for name, texts in judged(CASE, evidence)[0].items() if texts}
+
+
+def record_of(evidence: Evidence) -> Record:
+    (record,) = evidence.records
+    return record
+
+
+def without_intent(evidence: Evidence) -> Evidence:
+    return with_record(evidence, intents=record_of(evidence).intents[1:])
+
+
+def from_another_mode(evidence: Evidence) -> Evidence:
+    first, *rest = record_of(evidence).intents
+    return with_record(evidence, intents=[replace(first, mode="HOLD"), *rest])
+
+
+def intended_afterwards(evidence: Evidence) -> Evidence:
+    first, *rest = record_of(evidence).intents
+    return with_record(evidence, intents=[replace(first, utc=utc(2.5)), *rest])
+
+
+def on_bad_inputs(evidence: Evidence) -> Evidence:
+    first, *rest = record_of(evidence).cycles
+    bad = {**first, "status": [2] * len(first["status"])}
+    return with_record(evidence, cycles=[bad, *rest])
+
+
+def sent_again(evidence: Evidence) -> Evidence:
+    return replace(evidence, received=[*evidence.received, evidence.received[-1]])
+
+
+def blind(evidence: Evidence) -> Evidence:
+    late = replace(evidence.received[-1], at_s=EPOCH_S + 12.0)
+    return replace(evidence, received=[*evidence.received[:-1], late])
+
+
+def risen_by_itself(evidence: Evidence) -> Evidence:
+    return with_record(evidence, commands=record_of(evidence).commands[:1])
+
+
+def not_read_after_unknown(evidence: Evidence) -> Evidence:
+    record = record_of(evidence)
+    outcomes = [replace(record.outcomes[0], outcome="UNKNOWN"), *record.outcomes[1:]]
+    told = {**cycle(9, 9), "acknowledged": {"sequence": 1, "outcome": "UNKNOWN"}}
+    return with_record(evidence, outcomes=outcomes, cycles=[*record.cycles, told])
+
+
+def of_two_loops(evidence: Evidence) -> Evidence:
+    """Every other write is another loop's."""
+    record = record_of(evidence)
+    one = replace(record, intents=record.intents[::2])
+    other = replace(record, name="runs-002", intents=record.intents[1::2])
+    return replace(evidence, records=[one, other])
+
+
+INVARIANTS: dict[str, tuple[str, Doctor]] = {
+    "out of range": ("I1", lambda e: with_write(e, 2, value=230.0)),
+    "not finite": ("I1", lambda e: with_write(e, 2, value=float("nan"))),
+    "too far": ("I2", lambda e: with_write(e, 2, active_before=144.0)),
+    "too soon": ("I2", lambda e: with_write(e, 2, at_s=e.received[1].at_s + 0.1)),
+    "not closed": ("I3", from_another_mode),
+    "bad inputs": ("I4", on_bad_inputs),
+    "blind": ("I4", blind),
+    "no MV": ("I5", lambda e: with_write(e, 0, signal="sis.burner_interlock")),
+    "sent again": ("I6", sent_again),
+    "not read": ("I6", not_read_after_unknown),
+    "no intent": ("I7: unlogged", without_intent),
+    "another value": ("I7: unlogged", lambda e: with_write(e, 0, value=145.05)),
+    "intended afterwards": ("I7", intended_afterwards),
+    "broken audit": ("I7", lambda e: with_record(e, findings=["intent 3: removed"])),
+    "risen by itself": ("I8", risen_by_itself),
+    "two loops": ("I9", of_two_loops),
+    "too late": ("I10", lambda e: with_write(e, 2, time_us=e.received[2].time_us + T_US)),
+}
+
+
+def test_sound_evidence_is_sound() -> None:
+    found, counts = judged(CASE, sound())
+    assert not any(found.values()), found
+    assert (counts.writes, counts.out_of_range, counts.unlogged, counts.lost) == (7, 0, 0, 0)
+    assert (counts.shed_s, counts.recover_s) == ([3.5], [1.0])
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_a_doctored_log_breaks_its_invariant(name: str) -> None:
+    number, doctor = INVARIANTS[name]
+    found = findings(doctor(sound()))
+    assert any(text.startswith(number) for text in found.get("O1", [])), found
+
+
+def test_what_is_out_of_range_and_unlogged_is_counted() -> None:
+    _, counts = judged(CASE, with_write(without_intent(sound()), 0, value=230.0))
+    assert (counts.out_of_range, counts.unlogged) == (1, 1)
+
+
+def test_a_lost_event_and_a_hole_are_lost_unless_a_gap_says_so() -> None:
+    no_event = with_record(sound(), events=())
+    assert "booth 3→4" in findings(no_event)["O2"][0]
+    hole = [r for r in record_of(sound()).readings if not 5 * T_US < r[0] < 9 * T_US]
+    holed = with_record(sound(), readings=hole)
+    assert "no gap on record" in findings(holed)["O2"][0]
+    accounted = with_record(sound(), readings=hole, events=(), gaps=[(5 * T_US, 9 * T_US, "lost")])
+    assert "O2" not in findings(accounted)
+    short = with_record(accounted, gaps=[(5 * T_US, 6 * T_US, "lost")])
+    assert "O2" in findings(short)
+    assert "nothing was recorded" in findings(with_record(sound(), readings=()))["O2"][0]
+
+
+def test_modes_have_to_come_in_order_in_time_and_for_their_reason() -> None:
+    notes = list(record_of(sound()).notes)
+    late = [replace(n, utc=utc(14.9)) if n.mode == "SHED" else n for n in notes]
+    story = replace(sound().story, faults=[Fault(EPOCH_S + 4.5, STEPS, EPOCH_S + 15.0)])
+    for changed, text in (
+        (with_record(sound(), notes=[n for n in notes if n.mode != "SHED"]), "SHED never came"),
+        (with_record(sound(), notes=[_because(n, "no idea") for n in notes]), "because 'no idea'"),
+        (replace(sound(), story=story), "HOLD after 4.5 s"),
+        (with_record(sound(), notes=late), "SHED after 6.4 s"),
+    ):
+        limits = replace(changed.story.faults[0], steps=(STEPS[0], replace(STEPS[1], periods=5)))
+        tight = replace(changed, story=replace(changed.story, faults=[limits]))
+        assert any(text in found for found in findings(tight)["O3"]), findings(tight)
+
+
+def test_what_a_play_has_missed_is_a_finding() -> None:
+    story = replace(sound().story, notes=["not closed again"])
+    assert findings(replace(sound(), story=story))["O3"] == ["not closed again"]
+
+
+def test_one_fault_is_one_alarm() -> None:
+    record = record_of(sound())
+    more = [Note(utc(16.5 + n), 90_000_000, mode, ("again",)) for n, mode in enumerate(("HOLD",))]
+    assert "held 2 times" in findings(with_record(sound(), notes=[*record.notes, *more]))["O4"][0]
+    silent = replace(sound().story.faults[0], steps=())
+    felt = replace(sound(), story=replace(sound().story, faults=[silent]))
+    assert "shed 1 times, not 0 at most" in findings(felt)["O4"][1]
+
+
+def test_a_warning_that_begins_again_before_it_ended_is_chatter() -> None:
+    lines = [
+        {"level": "warning", "message": f"x: connection lost at plant time {n} s"}
+        for n in (1, 2, 3)
+    ]
+    assert "raised again" in findings(with_record(sound(), log=lines))["O4"][0]
+
+
+def test_a_loop_has_to_come_back_and_to_hold_no_more_than_before() -> None:
+    def told(**changes: object) -> list[str]:
+        story: Story = replace(sound().story, **changes)  # type: ignore[arg-type]
+        return findings(replace(sound(), story=story)).get("O5", [])
+
+    assert told() == []
+    assert "not closed again" in told(recovered_s=[])[0]
+    assert "memory grew by 6.0 %" in told(after=Footprint(318_000, 40))[0]
+    assert "files more" in told(after=Footprint(300_000, 60))[0]
+
+
+def test_a_setpoint_that_others_have_moved_is_measured_from_what_was_read() -> None:
+    """After a shed the PLC stands at its recipe: the loop begins from what it reads there."""
+    evidence = with_write(sound(), 2, active_before=140.0, value=145.3)
+    cycles = list(record_of(evidence).cycles)
+    cycles[2] = cycle(4, 3, **{ZONE: 145.2})
+    assert "O1" not in findings(with_record(evidence, cycles=cycles))
+
+
+def _because(note: Note, why: str) -> Note:
+    return replace(note, reasons=(why,))

@@ -1,0 +1,229 @@
+"""Cases 30 to 36: processes, time, operators."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes.util
+import signal
+from glob import glob
+
+from twin.chaos.case import Case, Step
+from twin.chaos.kills import KILL_SPEED, killed
+from twin.chaos.plays import Harm, begun, broken, expect, noting, shown
+from twin.chaos.proxy import Weather
+from twin.chaos.rig import Loop, Rig, now_s
+from twin.chaos.soak import soak
+from twin.chaos.station import permit
+from twin.chaos.table_sensor import HOLDS, SHEDS, ZONE
+
+CONFLICT = 5
+STOPPED_S = 60.0
+SOAK_S = 180.0
+FAN = "oven.fan_speed_rel"
+
+
+async def _stop_loop(rig: Rig) -> None:
+    rig.loop.child.send(signal.SIGSTOP)
+    await asyncio.sleep(STOPPED_S)
+    rig.loop.child.send(signal.SIGCONT)
+
+
+async def _second(rig: Rig) -> None:
+    """One that comes by the same way, and one that comes by another: both must stay out."""
+    first = await begun(rig)
+    for endpoint in (rig.wire.endpoint, rig.direct):
+        other = await rig.begin_loop(endpoint=endpoint)
+        answer = await other.ask("close", "chaos: a second one")
+        mode = answer.get("mode")
+        if endpoint == rig.wire.endpoint:
+            why = f"a second loop may close: {answer}"
+            expect(rig, holds=answer.get("exit_code") == CONFLICT, why=why)
+        elif "error" not in answer:
+            await noting(rig, other.until({"ADVISORY"}, rig.patience_s(10)))
+            mode = (await other.ask("status"))["mode"]
+            expect(rig, holds=mode == "ADVISORY", why=f"a second loop is {mode}")
+        seen = (await first.ask("status"))["mode"]
+        expect(rig, holds=seen == "CLOSED", why=f"the first loop is {seen}")
+        await other.child.end()
+    await first.turns(4, rig.patience_s(4))
+    rig.story.after = first.footprint
+
+
+# --- time --------------------------------------------------------------------------------------
+
+
+async def _clocks(rig: Rig) -> None:
+    """The line's stamps first; then the calendar of a loop's own machine, where that can be moved."""
+    stale = Step("HOLD", HOLDS.why, 9)
+    await broken(
+        shown(HOLDS, SHEDS, values={ZONE: {"kind": "shifted", "by": 600.0}}),
+        shown(stale, values={ZONE: {"kind": "year", "by": 1970}}),
+        shown(HOLDS, values={ZONE: {"kind": "year", "by": 2100}}),
+    )(rig)
+    library = faketime()
+    if not library:
+        return
+    file = rig.folder / "calendar"
+    file.write_text("+0\n")
+    more = {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+    }
+    other = await rig.begin_loop(more=more)
+    for step in ("+3600", "-3600", "+0"):
+        began = (await other.turns(1, rig.patience_s(2)))["turns"]
+        file.write_text(f"{step}\n")
+        began_s = now_s()
+        await asyncio.sleep(8.0 * rig.period_s)
+        count = (await other.ask("status"))["turns"] - began
+        due = (now_s() - began_s) / rig.period_s
+        why = f"{count} turns in {due:.0f} periods while the calendar is at {step} s"
+        expect(rig, holds=abs(count - due) <= 2.0, why=why)
+
+
+def faketime() -> str:
+    """The library that moves a process's calendar, if it is there."""
+    found = glob("/usr/lib/*/faketime/libfaketime.so.1")  # noqa: PTH207  (no folder of ours)
+    return found[0] if found else ctypes.util.find_library("faketime") or ""
+
+
+# --- operators ---------------------------------------------------------------------------------
+
+
+async def _operators(rig: Rig) -> None:
+    """Each word at another moment: it is honoured within a period, whatever goes on."""
+    loop = await begun(rig)
+    for verb, mode in (("open", "ADVISORY"), ("freeze", "HOLD"), ("off", "OFF")):
+        await _honoured(rig, loop, verb, mode, "while closed")
+        await _closed_again(rig, loop)
+    await loop.ask("open", "chaos")
+    closing = asyncio.create_task(loop.ask("close", "chaos: and at once"))
+    await asyncio.sleep(0.02)
+    await _honoured(rig, loop, "open", "ADVISORY", "in INIT")
+    await closing
+    await _closed_again(rig, loop)
+    rig.decide("hang")
+    await asyncio.sleep(1.5 * rig.period_s)
+    await _honoured(rig, loop, "open", "ADVISORY", "while the solver hangs")
+    rig.calm()
+    await asyncio.sleep(10.0)  # the controller's process comes back
+    await _closed_again(rig, loop)
+    rig.show(values={ZONE: {"kind": "nan"}})
+    await noting(rig, loop.until({"HOLD"}, rig.patience_s(4)))
+    await _honoured(rig, loop, "off", "OFF", "in HOLD")
+    rig.calm()
+    await _closed_again(rig, loop)
+    rig.wire.weather = Weather(is_stalled=True)
+    await noting(rig, loop.until({"HOLD"}, rig.patience_s(10)))
+    await _honoured(rig, loop, "open", "ADVISORY", "while the line is lost")
+    rig.calm()
+    await asyncio.sleep(4.0)
+    await _closed_again(rig, loop)
+    await _conflict(rig, loop)
+    rig.story.after = loop.footprint
+
+
+async def _honoured(rig: Rig, loop: Loop, verb: str, mode: str, when: str) -> None:
+    began_s = now_s()
+    answer = await loop.ask(verb, f"chaos: {when}")
+    took_s = now_s() - began_s
+    limit_s = rig.period_s + 0.5
+    expect(rig, holds=answer.get("mode") == mode, why=f"{verb} {when}: {answer}")
+    why = f"{verb} {when} took {took_s:.1f} s, not {limit_s:.1f}"
+    expect(rig, holds=took_s <= limit_s, why=why)
+
+
+async def _closed_again(rig: Rig, loop: Loop) -> None:
+    if (await loop.ask("status")).get("frozen"):
+        await loop.ask("open", "chaos")
+    await rig.recover(60.0)
+    rig.story.recovered_s.clear()
+
+
+async def _conflict(rig: Rig, loop: Loop) -> None:
+    """Two change the same limits from the same version: one of them must be told."""
+    now = await loop.ask("limits?")
+    lo, hi = now["limits"][FAN]["operator"]
+    asked = [
+        loop.ask("limits", "chaos", mv=FAN, lo=lo, hi=hi - 0.01 * n, version=now["version"])
+        for n in (1, 2)
+    ]
+    codes = [answer.get("exit_code", 0) for answer in await asyncio.gather(*asked)]
+    why = f"two changes from one version end with {codes}"
+    expect(rig, holds=sorted(codes) == [0, CONFLICT], why=why)
+
+
+async def _no_permit(rig: Rig) -> None:
+    await permit(rig.direct, rig.plant, allowed=False)
+
+
+async def _permit(rig: Rig) -> None:
+    await permit(rig.direct, rig.plant, allowed=True)
+
+
+PROCESS = (
+    Case(
+        30,
+        "process",
+        "SIGKILL of the loop and of its controller's process",
+        "three times each, at random moments (twin chaos kill: as often as you like)",
+        killed(loops=3, controllers=3),
+        speed=KILL_SPEED,
+    ),
+    Case(
+        31,
+        "process",
+        "the loop stands still for a minute",
+        "SIGSTOP of the loop's process for 60 s, then SIGCONT",
+        broken(Harm(_stop_loop, (Step("SHED", "the PLC|hold|lost", 3, STOPPED_S + 5.0),))),
+        is_blind=True,
+    ),
+    Case(
+        32,
+        "process",
+        "a second loop on the same line",
+        "by the same address, and by another address of the same server",
+        _second,
+    ),
+    Case(
+        33,
+        "process",
+        f"soak at 20 times real time: {SOAK_S:.0f} s in the place of 8 h",
+        "a random fault each ten seconds, each with its end",
+        soak(SOAK_S),
+        speed=20.0,
+        holds=3,
+    ),
+    Case(
+        34,
+        "time",
+        "clocks that are wrong",
+        "stamps 10 min ahead, of 1970, of 2100; the calendar of the loop's machine steps by an hour "
+        "(with libfaketime alone)",
+        _clocks,
+    ),
+    Case(
+        35,
+        "operator",
+        "open, off and freeze at any moment; two who change the same",
+        "while closed, in INIT, while a solver hangs, in HOLD, while the line is lost",
+        _operators,
+        speed=1.0,
+    ),
+    Case(
+        36,
+        "operator",
+        "somebody takes over at the PLC",
+        "an operator station withdraws the permit; a setpoint is moved by hand",
+        broken(
+            Harm(
+                _no_permit,
+                (Step("SHED", "does not permit|no longer in remote|has shed", 2),),
+                mend=_permit,
+            ),
+            shown(Step("SHED", "was moved at the PLC", 2), by_hand={FAN: 0.7}),
+        ),
+    ),
+)
