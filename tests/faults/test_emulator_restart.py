@@ -18,8 +18,8 @@ from tests.twin.cli.shell import begin, only_run, twin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SPEED = 6
-"""The hold time of 120 s is twenty seconds for whoever waits; a busy machine needs some of them to
+SPEED = 3
+"""The hold time of 120 s is forty seconds for whoever waits; a busy machine needs some of them to
 start a server."""
 
 
