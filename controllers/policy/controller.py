@@ -18,6 +18,7 @@ import numpy as np
 from controllers.policy.loader import load
 from controllers.policy.manifest import Approval, FieldSpec
 from controllers.policy.observing import Observing
+from controllers.waking import all_awake
 from twin.act.guard import ADVICE
 from twin.clock import monotonic_us
 from twin.config import TunedPoint, untuned
@@ -112,7 +113,7 @@ class Policy:
         elif self._is_due(situation.time_s):
             self._judge(situation)
         is_heard = not memory.doubt and self._state is not Approval.SHADOW
-        action = self._own(situation) if is_heard else self._fallback.decide(situation)
+        action = self._own(situation) if is_heard else _decided(self._fallback, situation)
         if memory.decided_s == situation.time_s:
             memory.asked = {
                 f.name: action.setpoints.get(f.name, situation.active[f.name]) for f in self._fields
@@ -165,7 +166,7 @@ class Policy:
         if base is None:
             asked = {f.name: _within(answer[f.name], f) for f in self._fields}
             return Action({**self._left, **asked}, self._title)
-        below = base.decide(situation)
+        below = _decided(base, situation)
         asked = {
             f.name: _within(
                 below.setpoints.get(f.name, situation.active[f.name]) + answer[f.name], f
@@ -219,6 +220,11 @@ class Policy:
 def _within(value: float, field: FieldSpec) -> float:
     """Rounding in single precision must not carry a setpoint over its limit."""
     return min(max(value, field.lo), field.hi)
+
+
+def _decided(companion: Controller, situation: Situation) -> Action:
+    """What a companion asks for; a standby that it says nothing of is none, whatever the policy has asked."""
+    return all_awake(companion.decide(situation), situation)
 
 
 def _companion(name: str, line: Line, tuned: TunedPoint) -> Controller:

@@ -20,7 +20,7 @@ from tests.controllers.policy.bundles import PLANT, TURNS, bundle, observations,
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plc_of, true
 from twin.act.guard import ADVICE
 from twin.config import untuned
-from twin.cycle import Cycle, Mode, Situation
+from twin.cycle import Action, Cycle, Mode, Situation
 from twin.equipment.plc import Plc
 from twin.line.scenario import scenario_of
 from twin.plugins import RefusedError, check_controller
@@ -332,3 +332,36 @@ def test_in_the_loop_it_does_what_it_would_do_in_training(policy: Callable[..., 
         asked = keeping.said[(n + 1) * TURNS_A_DECISION].setpoints
         ours = np.array([asked[f.name] for f in spaces.action])
         assert np.max(np.abs(ours - answer) / (most - least)) < 1e-6, n
+
+
+class Silent:
+    """A companion from elsewhere, which says nothing of standby."""
+
+    def __init__(self, line: Any, tuned: Any) -> None:
+        self._takt_s = tuned.setpoints["line.takt_s"]
+
+    def decide(self, situation: Situation) -> Action:
+        return Action({"line.takt_s": self._takt_s}, "a constant takt")
+
+
+@pytest.mark.parametrize("base", [None, "silent"])
+def test_what_the_policy_sent_to_sleep_is_woken_by_whoever_takes_over(
+    base: str | None, policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a fallback that never names a standby, and by a base to which the policy adds nothing."""
+    monkeypatch.setattr("controllers.policy.controller.find_controller", lambda _: Silent)
+    made = policy(base=base)
+    seen, _ = course(Silent(nominal(PLANT), untuned(nominal(PLANT).plant)), TURNS_A_DECISION + 1)
+    asleep = {f.name for f in made._fields if f.name.endswith(".standby")}
+    assert asleep
+
+    def while_asleep(n: int) -> Situation:
+        found = seen.seen[n]
+        return replace(found, active={**found.active, **dict.fromkeys(asleep, 1.0)})
+
+    made.decide(while_asleep(0))
+    situation = while_asleep(TURNS_A_DECISION)
+    if base is None:  # the policy hands over
+        situation = with_value(situation, "env.price_eur_per_mwh", math.nan)
+    asked = made.decide(situation).setpoints
+    assert all(asked[name] < 0.5 for name in asleep)
