@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.config.policy_behaviour import behaviour_sha256
 from twin.config.values import Name, NotNegative, Positive, Sha256, Spec
 from twin.store.run_folder import stable_json
 
@@ -66,6 +67,9 @@ class RangeSpec(Spec):
     covariance: tuple[tuple[float, ...], ...]
     distance_limit: Positive
     samples: int
+    of_shown: bool = False
+    """Whether the sample was of what is shown. Else of what is scaled, which stops at the declared limits: then
+    what is compared with it does too."""
 
 
 class CheckSpec(Spec):
@@ -144,9 +148,21 @@ class Manifest(FactsSpec):
         """How far it may act now."""
         return self.approvals[-1].state if self.approvals else Approval.DRAFT
 
+    @property
+    def behaviour(self) -> str:
+        """Digest of what it does, whoever let it: the same in all states of approval."""
+        return behaviour_sha256(self._data())
+
     def text(self) -> str:
         """The one text of this manifest."""
-        return stable_json(self.model_dump(mode="json"), "manifest")
+        return stable_json(self._data(), "manifest")
+
+    def _data(self) -> dict[str, Any]:
+        """As JSON has it. Manifests older than ``of_shown`` have no such entry, and keep their text."""
+        found = self.model_dump(mode="json")
+        if not self.training_range.of_shown:
+            del found["training_range"]["of_shown"]
+        return found
 
 
 def read_manifest(text: str) -> Manifest:
