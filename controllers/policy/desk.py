@@ -99,7 +99,11 @@ def inspect(path: Path) -> dict[str, Any]:
     """What a bundle says of itself, whole; whether it is true is for ``verify`` to say."""
     bundle = read_bundle(path)
     holds = None if bundle.signature is None else bundle.signature.holds(bundle.manifest.text())
-    return {**summary(bundle), "signature_holds": holds, "manifest": bundle.manifest.model_dump(mode="json")}
+    return {
+        **summary(bundle),
+        "signature_holds": holds,
+        "manifest": bundle.manifest.model_dump(mode="json"),
+    }
 
 
 def new_keys(folder: Path, name: str) -> dict[str, str]:
@@ -128,7 +132,7 @@ def summary(bundle: Bundle) -> dict[str, Any]:
         "seeds": list(manifest.training.seeds),
         "steps": manifest.training.steps,
         "base": manifest.role.base,
-        "fallback": manifest.role.fallback,
+        "fallback": manifest.role.stand_in,
         "state": str(manifest.state),
         "signed_by": fingerprint(signature.key) if signature is not None and holds else None,
         "parity": manifest.parity,

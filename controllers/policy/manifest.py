@@ -106,17 +106,23 @@ class RoleSpec(Spec):
     """How the policy is used at run time.
 
     ``base`` names the controller to whose setpoints the policy adds, by at most ``authority``, a share of
-    half an action's range; without one they stand alone. ``fallback`` takes over outside the training range, until ``return_after`` decisions in a row were
-    inside it again. ``held`` are setpoints that the policy does not decide, as they were in training; what
+    half an action's range; without one they stand alone. Outside the training range the ``fallback`` takes over,
+    until ``return_after`` decisions in a row were inside it again: where none is named the base, which has driven
+    all along, or `fixed`. ``held`` are setpoints that the policy does not decide, as they were in training; what
     neither names is at the recipe.
     """
 
     decision_period_s: Positive
     base: Name | None = None
     authority: Positive = 1.0
-    fallback: Name = "fixed"
+    fallback: Name | None = None
     return_after: int = 10
     held: Mapping[str, float] = {}
+
+    @property
+    def stand_in(self) -> str:
+        """The controller that takes over."""
+        return self.fallback or self.base or "fixed"
 
 
 class FactsSpec(Spec):

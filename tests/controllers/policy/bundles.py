@@ -46,9 +46,9 @@ class Wandering:
     def decide(self, situation: Situation) -> Action:
         n = len(self.seen)
         self.observing.listen(situation.observation)
-        row, unknown = self.observing.seen(situation.observation, self.asked or situation.active)
-        assert not unknown
-        self.seen.append(row)
+        sight = self.observing.seen(situation.observation, self.asked or situation.active)
+        assert not sight.unknown
+        self.seen.append(sight.shown)
         for k, field in enumerate(self.fields):
             luck = draws.uniform(7, draws.WHAT_IF, k, 0, n)
             if n % 5 == 0 or not self.asked:

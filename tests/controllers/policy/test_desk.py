@@ -30,9 +30,7 @@ def desk() -> Desk:
     return Desk(nominal(PLANT))
 
 
-def install(
-    desk: Desk, shelf: tuple[Path, Path], seed: int, found: Bundle | None = None
-) -> Bundle:
+def install(desk: Desk, shelf: tuple[Path, Path], seed: int, found: Bundle | None = None) -> Bundle:
     found = found or bundle(PLANT, CLOSED, seed)
     path = shelf[0].with_name(f"{seed}.new")
     found.write(path)
@@ -56,7 +54,7 @@ def test_the_way_back_never_raises_what_was_lowered(
     install(desk, shelf, 1)
     desk.approve(shelf[0], step(to), None, shelf)
     install(desk, shelf, 2)
-    lowered = sorted(shelf[1].glob("*.policy"))[0]  # damaged, it hides what it was
+    lowered = min(shelf[1].glob("*.policy"))  # damaged, it hides what it was
     if to is Approval.ADVISORY:
         lowered.write_bytes(b"")
     if to is Approval.SHADOW:
