@@ -116,6 +116,20 @@ def bundle(
     return export(source(plant, seed=seed, base=base))
 
 
+def widened(found: Bundle, *, of_shown: bool = False) -> Bundle:
+    """The same, trained everywhere inside the declared limits: only what a test does leads out of the range."""
+    limits = found.manifest.spaces.observation
+    ranges = found.manifest.training_range.model_copy(
+        update={
+            "lowest": tuple(f.lo - 1.0 for f in limits),
+            "highest": tuple(f.hi + 1.0 for f in limits),
+            "distance_limit": 1e9,
+            "of_shown": of_shown,
+        }
+    )
+    return replace(found, manifest=found.manifest.model_copy(update={"training_range": ranges}))
+
+
 def placed(found: Bundle, path: Path, **how: Any) -> PolicyFile:
     """The bundle in a file, as a run finds it."""
     found.write(path)

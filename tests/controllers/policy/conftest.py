@@ -11,7 +11,7 @@ import pytest
 
 from controllers.policy.controller import Policy, Residual
 from controllers.policy.manifest import Approval
-from tests.controllers.policy.bundles import PLANT, bundle, placed, point
+from tests.controllers.policy.bundles import PLANT, bundle, placed, point, widened
 from tests.twin.analyze.in_step import nominal
 
 
@@ -32,18 +32,8 @@ def policy(tmp_path: Path) -> Callable[..., Policy]:
             role = found.manifest.role.model_copy(update={"fallback": fallback})
             changed = found.manifest.model_copy(update={"role": role})
             found = replace(found, manifest=changed)
-        if wide:  # trained everywhere: only what a test does leads out of the range
-            limits = found.manifest.spaces.observation
-            ranges = found.manifest.training_range.model_copy(
-                update={
-                    "lowest": tuple(f.lo - 1.0 for f in limits),
-                    "highest": tuple(f.hi + 1.0 for f in limits),
-                    "distance_limit": 1e9,
-                    "of_shown": of_shown,
-                }
-            )
-            changed = found.manifest.model_copy(update={"training_range": ranges})
-            found = replace(found, manifest=changed)
+        if wide:
+            found = widened(found, of_shown=of_shown)
         file = placed(found, tmp_path / "it.policy", use=use, **how)
         kind = Policy if base is None else Residual
         arguments = (nominal(PLANT), point(PLANT, kind.name, file))
