@@ -159,7 +159,7 @@ def source(situations: list[Situation]) -> Source:
     )
     for situation in situations:
         observing.listen(situation.observation)
-        rows.append(observing.seen(situation.observation, situation.active)[0])
+        rows.append(observing.seen(situation.observation, situation.active).shown)
     return Source(facts, layers, np.array(rows))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from controllers.waking import all_awake
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation
 from twin.line.model import Line
@@ -51,7 +52,7 @@ class AlwaysOn:
         """A takt for what is still open, inside the operator's limits, and who sleeps."""
         takt_s, standby = self._takt_s(situation), self._standby(situation)
         asked = {**self._held, "line.takt_s": takt_s, **self._time_outs, **standby}
-        return Action(asked, self._why)
+        return all_awake(Action(asked, self._why), situation)
 
     @property
     def _why(self) -> str:

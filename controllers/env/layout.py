@@ -12,7 +12,7 @@ from controllers.env.schema import FORECAST, PRICE, Schema, action_signals, inst
 from twin.act.allowed import limits_of
 from twin.config import Plant
 from twin.config.plant import SensorSpec
-from twin.kernels.observation import LINE
+from twin.kernels.observation import LINE, in_units
 from twin.line import batch as records
 from twin.line import schema as s
 from twin.line.model import Line
@@ -57,6 +57,24 @@ def layout_of(line: Line, schema: Schema, decision_s: float, correction_eur: flo
         records.View(kinds, places, lo, hi),
         records.Terms(backlog_eur or 1.0, correction_eur, decision_us, decision_us),
     )
+
+
+def units_of(layout: Layout, shown: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Observations of the lines that are shown (rows), in engineering units, beyond declared limits too.
+
+    What never was (a release, a measurement) is as long ago as its limit: nobody else counts in such times.
+    """
+    common, view = layout.common, layout.view
+    found = np.empty((len(shown), view.lo.size))
+    in_units(shown, common.buffers, common.stations, common.shift_s, found)
+    return np.where(found > -0.5 * records.NEVER_SEEN_S, view.hi, found)
+
+
+def unclipped(layout: Layout, shown: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The same scaled: inside -1 and 1 what a policy sees, and beyond where a number is beyond its limits."""
+    lo, hi = layout.view.lo, layout.view.hi
+    found: NDArray[np.float64] = (2.0 * units_of(layout, shown) - lo - hi) / (hi - lo)
+    return found.astype(np.float32)
 
 
 def _common(line: Line) -> records.Common:

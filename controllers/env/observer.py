@@ -6,12 +6,13 @@ is to decide: at each whole multiple of its decision period.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.env.layout import layout_of
+from controllers.env.layout import layout_of, unclipped, units_of
 from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, schema_of
 from controllers.env.worlds import PriceAhead
 from twin.cycle import Observation
@@ -69,13 +70,34 @@ class Observer:
 
     def observe(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float32]:
         """The observation at this moment; ``previous`` are the setpoints last asked for, engineering units."""
+        common, view = self._layout.common, self._layout.view
+        out: NDArray[np.float32] = np.empty((1, len(self.schema.observation)), dtype=np.float32)
+        pack(
+            self._shown(observation, previous), common.buffers, common.stations, common.shift_s,
+            view.lo, view.hi, out,
+        )  # fmt: skip
+        return out.reshape(-1)
+
+    def in_units(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float64]:
+        """The same in engineering units, and not stopped by declared limits; NaN for what is not known."""
+        found: NDArray[np.float64] = units_of(self._layout, self._shown(observation, previous))[0]
+        return found
+
+    def unclipped(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float32]:
+        """What `observe` gives, not stopped at -1 and 1."""
+        found: NDArray[np.float32] = unclipped(self._layout, self._shown(observation, previous))[0]
+        return found
+
+    def _shown(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float64]:
+        """What the PLC shows at this moment, one row, in the order of ``twin.kernels.observation``."""
         now_s = observation.time_us / 1e6
         shown = [now_s, *(observation[name] for name in self._names)]
         ahead = self._ahead(observation, now_s)
         for kind, at in self._rest:
             if isinstance(at, str):
                 if kind == records.CARRIERS:
-                    shown.append(float(np.count_nonzero(observation.part_ids[at])))
+                    parts = observation.part_ids.get(at)  # a foreign PLC may not list them
+                    shown.append(math.nan if parts is None else float(np.count_nonzero(parts)))
                 else:
                     shown.append(observation[at])
             elif kind == records.SEEN:
@@ -84,13 +106,7 @@ class Observer:
                 shown.append(now_s - self._seen_s[at])
             else:
                 shown.append(ahead[at] if kind == records.FORECAST else previous[at])
-        common, view = self._layout.common, self._layout.view
-        out: NDArray[np.float32] = np.empty((1, len(self.schema.observation)), dtype=np.float32)
-        pack(
-            np.array([shown]), common.buffers, common.stations, common.shift_s, view.lo, view.hi,
-            out,
-        )  # fmt: skip
-        return out.reshape(-1)
+        return np.array([shown])
 
     def asked(self, action: Sequence[float]) -> list[float]:
         """What numbers between -1 and 1 ask for, in engineering units and the order of the schema."""

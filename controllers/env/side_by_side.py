@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.env.layout import Layout, layout_of
+from controllers.env.layout import Layout, layout_of, unclipped
 from controllers.env.schema import Schema, schema_of
 from controllers.env.worlds import World, Worlds
 from twin.kernels import draws
@@ -74,6 +74,10 @@ class Books:
             rows, since_us, at.common, at.moves, at.view, at.terms, self.batch, self.answer,
             self._shown,
         )  # fmt: skip
+
+    def shown(self) -> NDArray[np.float32]:
+        """The observations of the last answer, not stopped at -1 and 1."""
+        return unclipped(self.layout, self._shown)
 
 
 class SideBySide(Books):

@@ -139,6 +139,10 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         ended = bool(answer.ended[0]) and not given_up
         return self._observation(), float(answer.reward[0]), bool(given_up), ended, info
 
+    def shown(self) -> NDArray[np.float32]:
+        """The observation of this moment, not stopped at -1 and 1: for who notes where a policy has been."""
+        return self._unclipped.copy()
+
     def render(self) -> Any:
         """The line, in words or as a picture."""
         state, line = self.plc.state, self._books.worlds.nominal
@@ -171,6 +175,7 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         observation = self.loop.sense(self._line.reading)
         self.loop.memory.sense = memory
         self._observer.note(observation)
+        self._unclipped = self._observer.unclipped(observation, self._previous)
         return self._observer.observe(observation, self._previous)
 
     def _told(self, given_up: Sequence[str], filtered: bool) -> dict[str, Any]:

@@ -123,6 +123,10 @@ class LineVectorEnv(VectorEnv):
             self._lines.begin(np.flatnonzero(over), self._episodes[over].tolist())
         return answer.observation.copy(), rewards, tripped, ended, info
 
+    def shown(self) -> NDArray[np.float32]:
+        """The observations of this moment, not stopped at -1 and 1: for who notes where a policy has been."""
+        return self._lines.shown()
+
     def beside(self) -> LineVectorEnv:
         """As many lines more, in the same worlds, which are then made once only."""
         lines = self._lines

@@ -36,6 +36,7 @@ from controllers.mpc.stations import (
 )
 from controllers.mpc.tariff import BlockPrices, block_prices
 from controllers.mpc.trial import WORLDS, Trial
+from controllers.waking import all_awake
 from twin.config import TunedPoint
 from twin.cycle import Action, Forecast, Situation
 from twin.line import schema as s
@@ -145,7 +146,8 @@ class Mpc:
         memory.states = states
         setpoints = self._asked(situation, prices)
         why = self._why(situation, setpoints)
-        return Action(setpoints, memory.reason, self._status(), why=why, solves=memory.solves)
+        action = Action(setpoints, memory.reason, self._status(), why=why, solves=memory.solves)
+        return all_awake(action, situation)  # a conveyor has no cell, and at first there is no plan
 
     def _status(self) -> str:
         """How each part of the MPC stands now; those that fell back come first."""

@@ -2,12 +2,13 @@
 
 Beside a plant file ``PLANT.yaml`` the bundle in force for the controller ``rl`` is ``PLANT.rl.policy``; what
 was approved and put in force before is kept in ``PLANT.policies/rl/``, numbered. Nothing there is deleted:
-what was rolled back is renamed.
+what was rolled back is renamed, and so is what was kept of a policy that may act less far since.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def signed(bundle: Bundle, key: Path) -> Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """A kept policy that can come into force again, and in words what had to be passed over for it."""
+
+    path: Path
+    bundle: Bundle
+    passed_over: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shelf:
     """What is and was in force for one controller of a plant."""
 
@@ -62,32 +72,79 @@ class Shelf:
             raise RefusedError(
                 "a draft is not put in force", "first: twin policy approve --to shadow"
             )
-        self.history.mkdir(parents=True, exist_ok=True)
-        newest = max((_number(path) for path in self.history.iterdir()), default=0)
-        bundle.write(self.history / f"{newest + 1:04d}{KEPT}")
+        self.amend(bundle)
+
+    def amend(self, bundle: Bundle) -> None:
+        """Let what is in force go on as this bundle. A draft is not kept.
+
+        Copies of the same policy that may act further are withdrawn first: the way back raises nobody.
+        """
+        state = bundle.manifest.state
+        for path in self.kept():
+            found = _readable(path)
+            if (
+                found is not None
+                and found.manifest.behaviour == bundle.manifest.behaviour
+                and ORDER.index(found.manifest.state) > ORDER.index(state)
+            ):
+                _withdraw(path)
+        if state is not Approval.DRAFT:
+            self.history.mkdir(parents=True, exist_ok=True)
+            newest = max(map(_number, self.history.iterdir()), default=0)
+            bundle.write(self.history / f"{newest + 1:04d}{KEPT}")
         bundle.write(self.in_force)
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file is the one in force."""
+        return path.resolve() == self.in_force.resolve()
 
     def kept(self) -> list[Path]:
         """What was in force and not withdrawn, oldest first."""
-        return sorted(self.history.glob(f"*{KEPT}"))
+        return sorted(self.history.glob(f"*{KEPT}"), key=_number)
 
-    def before(self) -> Path:
-        """The policy that was in force before the present one. Raises `RefusedError` if there is none."""
-        kept, now = self.kept(), read_bundle(self.in_force)
-        same = [n for n, path in enumerate(kept) if path.read_bytes() == now.to_bytes()]
+    def before(self, check: Callable[[Path], Bundle]) -> Before:
+        """The policy that was in force before the present one, the newest that ``check`` lets through.
+
+        ``check`` reads a kept file as a run would, and raises `RefusedError` for one that must not act. A file
+        in force that cannot be read is as none: then the newest kept one is meant, whichever it is. Raises
+        `RefusedError` if there is none.
+        """
+        kept, over = self.kept(), list[str]()
+        try:
+            now = read_bundle(self.in_force)
+        except RefusedError as error:
+            now = None
+            over.append(str(error))
+        same = [n for n, path in enumerate(kept) if now is not None and _readable(path) == now]
         for path in reversed(kept[: same[-1]] if same else kept):
-            if read_bundle(path).manifest.model_sha256 != now.manifest.model_sha256:
-                return path
-        raise RefusedError(f"no other policy was in force before {self.in_force}")
+            try:
+                found = check(path)
+            except RefusedError as error:
+                over.append(str(error))
+                continue
+            if now is None or found.manifest.behaviour != now.manifest.behaviour:
+                return Before(path, found, tuple(over))
+        said = "".join(f"; {one}" for one in over)
+        raise RefusedError(f"no other policy was in force before {self.in_force}{said}")
 
-    def roll_back(self) -> Path:
-        """Put the one before in force again; those that came after it are withdrawn. The file it came from."""
-        found = self.before()
-        read_bundle(found).write(self.in_force)
+    def roll_back(self, to: Before) -> None:
+        """Put the one before in force again, as it was looked at; what came after it is withdrawn."""
+        to.bundle.write(self.in_force)
         for path in self.kept():
-            if path.name > found.name:
-                path.rename(path.with_suffix(WITHDRAWN))
-        return found
+            if _number(path) > _number(to.path):
+                _withdraw(path)
+
+
+def _readable(path: Path) -> Bundle | None:
+    """A kept bundle; None for a damaged one, which never comes into force again."""
+    try:
+        return read_bundle(path)
+    except RefusedError:
+        return None
+
+
+def _withdraw(path: Path) -> None:
+    path.rename(path.with_suffix(WITHDRAWN))
 
 
 def _number(path: Path) -> int:

@@ -2,12 +2,14 @@
 
 Each decision goes the same way: pack what is seen by the kernel of the environments, ask whether training has
 been there, run the network, look whether an answer came that is one. Whatever fails on the way, the fallback
-decides, and goes on until enough decisions in a row were fit again. Either way the setpoints move from where
+decides, and goes on until enough decisions in a row were fit again. It and the base are asked at every turn,
+heard or not, so that neither takes over cold. Either way the setpoints move from where
 they are in a few equal steps, so that nobody sees in the line who has taken over.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +20,7 @@ import numpy as np
 from controllers.policy.loader import load
 from controllers.policy.manifest import Approval, FieldSpec
 from controllers.policy.observing import Observing
+from controllers.waking import all_awake
 from twin.act.guard import ADVICE
 from twin.clock import monotonic_us
 from twin.config import TunedPoint, untuned
@@ -32,6 +35,7 @@ LATE = 1.5
 """Decision periods after which a decision is none of training's any more; assumption."""
 SAME_S = 1e-3
 Clock = Callable[[], int]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -86,10 +90,10 @@ class Policy:
             )
         role = self._role
         self._base = None if role.base is None else _companion(role.base, line, tuned)
-        if self._base is not None and role.fallback == role.base:
-            self._fallback = self._base  # it has followed the line when it takes over
+        if self._base is not None and role.stand_in == role.base:
+            self._fallback = self._base
         else:
-            self._fallback = _companion(role.fallback, line, tuned)
+            self._fallback = _companion(role.stand_in, line, tuned)
         self._fields = manifest.spaces.action
         self._title = f"policy {manifest.training.algorithm} {manifest.model_sha256[:8]}"
         # What training does not decide it leaves where it is, and so must we, whatever a fallback has set.
@@ -103,6 +107,33 @@ class Policy:
     def decide(self, situation: Situation) -> Action:
         """What to ask for, by whom, and why; a policy that may only advise says so in its status."""
         memory = self.memory
+        instead = _decided(self._fallback, situation)
+        below = instead if self._base is self._fallback else self._below(situation)
+        try:
+            self._look(situation)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the fallback decides)
+            _log.warning("the policy has failed", exc_info=True)
+            self._hand_over(f"it has failed: {_first_line(error)}")
+        if isinstance(below, Exception):
+            self._hand_over(f"{self._role.base}, its base, has failed: {_first_line(below)}")
+        own = None if memory.doubt or isinstance(below, Exception) else self._own(situation, below)
+        action = instead if own is None or self._state is Approval.SHADOW else own
+        if isinstance(action, Exception):
+            raise action
+        if memory.decided_s == situation.time_s:
+            memory.asked = {
+                f.name: action.setpoints.get(f.name, situation.active[f.name]) for f in self._fields
+            }
+        eased = self._eased(situation, action.setpoints)
+        return self._told(replace(action, setpoints=eased), own)
+
+    def _below(self, situation: Situation) -> Action | Exception | None:
+        """What the base asks for, or how it has failed; None without one."""
+        return None if self._base is None else _decided(self._base, situation)
+
+    def _look(self, situation: Situation) -> None:
+        """Note what is shown, and decide when it is time to."""
+        memory = self.memory
         self._observing.listen(situation.observation)
         if math.isnan(memory.decided_s):
             # Training decides at whole multiples of the period; until then all stays as it is.
@@ -111,14 +142,6 @@ class Policy:
             memory.decided_s = situation.time_s
         elif self._is_due(situation.time_s):
             self._judge(situation)
-        is_heard = not memory.doubt and self._state is not Approval.SHADOW
-        action = self._own(situation) if is_heard else self._fallback.decide(situation)
-        if memory.decided_s == situation.time_s:
-            memory.asked = {
-                f.name: action.setpoints.get(f.name, situation.active[f.name]) for f in self._fields
-            }
-        eased = self._eased(situation, action.setpoints)
-        return self._told(situation, replace(action, setpoints=eased))
 
     def _is_due(self, now_s: float) -> bool:
         """Whether a whole multiple of the decision period has passed."""
@@ -128,12 +151,10 @@ class Policy:
     def _judge(self, situation: Situation) -> None:
         """Let the policy decide, and settle whether it is heard."""
         memory = self.memory
-        answer, doubt = self._answered(situation)
-        memory.decided_s = situation.time_s
+        waited_s, memory.decided_s = situation.time_s - memory.decided_s, situation.time_s
+        answer, doubt = self._answered(situation, waited_s)
         if doubt:
-            if not memory.doubt:
-                memory.steps_left = STEPS
-            memory.doubt, memory.fit = doubt, 0
+            self._hand_over(doubt)
             return
         memory.answer = dict(zip((f.name for f in self._fields), answer, strict=True))
         if memory.doubt:
@@ -141,31 +162,35 @@ class Policy:
             if memory.fit >= self._role.return_after:
                 memory.doubt, memory.steps_left = "", STEPS
 
-    def _answered(self, situation: Situation) -> tuple[list[float], str]:
+    def _hand_over(self, doubt: str) -> None:
+        """The fallback decides from now on, and why."""
+        if not self.memory.doubt:
+            self.memory.steps_left = STEPS
+        self.memory.doubt, self.memory.fit = doubt, 0
+
+    def _answered(self, situation: Situation, waited_s: float) -> tuple[list[float], str]:
         """What the network says to this, or why nobody should listen."""
         begun_us, period_s = self._clock() if self._patience_us else 0, self._role.decision_period_s
-        seen, unknown = self._observing.seen(situation.observation, self.memory.asked)
-        waited_s = situation.time_s - self.memory.decided_s
+        seen = self._observing.seen(situation.observation, self.memory.asked)
         if waited_s > LATE * period_s:
             return [], f"it decides late: {waited_s:g} s after the last time, not {period_s:g} s"
-        if unknown:
-            return [], f"{unknown} is not known"
-        if doubt := self._loaded.training_range.doubt(seen):
+        if seen.unknown:
+            return [], f"{seen.unknown} is not known"
+        if doubt := self._loaded.training_range.doubt(seen.shown):
             return [], doubt
-        (answer,) = self._loaded.network.act(seen[None, :])
+        (answer,) = self._loaded.network.act(seen.packed[None, :])
         if not np.isfinite(answer).all():
             return [], "its answer is not a number"
         if self._patience_us and self._clock() - begun_us > self._patience_us:
             return [], f"it took longer than {self._patience_us / 1e6:g} s"
         return answer.tolist(), ""
 
-    def _own(self, situation: Situation) -> Action:
+    def _own(self, situation: Situation, below: Action | None) -> Action:
         """The policy's last answer as setpoints, by themselves or on top of those of its base."""
-        answer, base = self.memory.answer, self._base
-        if base is None:
+        answer = self.memory.answer
+        if below is None:
             asked = {f.name: _within(answer[f.name], f) for f in self._fields}
             return Action({**self._left, **asked}, self._title)
-        below = base.decide(situation)
         asked = {
             f.name: _within(
                 below.setpoints.get(f.name, situation.active[f.name]) + answer[f.name], f
@@ -192,17 +217,16 @@ class Policy:
             for name, value in target.items()
         }
 
-    def _told(self, situation: Situation, action: Action) -> Action:
+    def _told(self, action: Action, own: Action | None) -> Action:
         """The action with who decides in its reason and status, and why it is not the policy."""
-        memory, fallback = self.memory, self._role.fallback
+        memory, fallback = self.memory, self._role.stand_in
         status, reason, why = action.status, action.reason, dict(action.why)
         if self._state is Approval.SHADOW:
-            would = ", ".join(f"{name} {value:.6g}" for name, value in memory.answer.items())
-            said = (
-                f"it has nothing to say: {memory.doubt}"
-                if memory.doubt
-                else f"it would say {would}"
-            )
+            if own is None:
+                said = f"it has nothing to say: {memory.doubt}"
+            else:
+                would = (f"{f.name} {own.setpoints[f.name]:.6g}" for f in self._fields)
+                said = f"it would say {', '.join(would)}"
             reason = f"{self._title} in the shadow of {fallback}, {said}; {reason}"
             status = f"shadow: {status}"
         elif memory.doubt:
@@ -219,6 +243,22 @@ class Policy:
 def _within(value: float, field: FieldSpec) -> float:
     """Rounding in single precision must not carry a setpoint over its limit."""
     return min(max(value, field.lo), field.hi)
+
+
+def _decided(companion: Controller, situation: Situation) -> Action | Exception:
+    """What a companion asks for, or how it has failed: that matters where it is needed, and nowhere else.
+
+    A standby that it says nothing of is none, whatever the policy has asked for.
+    """
+    try:
+        return all_awake(companion.decide(situation), situation)
+    except Exception as error:  # noqa: BLE001  (the policy may do without it)
+        _log.warning("%s has failed beside a policy", type(companion).__name__, exc_info=True)
+        return error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _companion(name: str, line: Line, tuned: TunedPoint) -> Controller:

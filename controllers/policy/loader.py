@@ -51,7 +51,19 @@ def load(
 
     ``keys`` are the public keys that are trusted, as PEM.
     """
-    bundle, place = read_bundle(path, sha256), str(path)
+    bundle = read_bundle(path, sha256)
+    return checked(bundle, str(path), line, keys=keys, must_be_signed=must_be_signed)
+
+
+def checked(
+    bundle: Bundle,
+    place: str,
+    line: Line,
+    *,
+    keys: Sequence[str] = (),
+    must_be_signed: bool = False,
+) -> Loaded:
+    """A bundle that lies in a file, or is to come into one (``place``), for this line; as `load`."""
     _check_signature(bundle, place, keys, must_be_signed=must_be_signed)
     _check_plant(bundle, place, line)
     network = Network(bundle.model, bundle.manifest, place)

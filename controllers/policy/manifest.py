@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.config.policy_behaviour import behaviour_sha256
 from twin.config.values import Name, NotNegative, Positive, Sha256, Spec
 from twin.store.run_folder import stable_json
 
@@ -66,6 +67,9 @@ class RangeSpec(Spec):
     covariance: tuple[tuple[float, ...], ...]
     distance_limit: Positive
     samples: int
+    of_shown: bool = False
+    """Whether the sample was of what is shown. Else of what is scaled, which stops at the declared limits: then
+    what is compared with it does too."""
 
 
 class CheckSpec(Spec):
@@ -102,17 +106,23 @@ class RoleSpec(Spec):
     """How the policy is used at run time.
 
     ``base`` names the controller to whose setpoints the policy adds, by at most ``authority``, a share of
-    half an action's range; without one they stand alone. ``fallback`` takes over outside the training range, until ``return_after`` decisions in a row were
-    inside it again. ``held`` are setpoints that the policy does not decide, as they were in training; what
+    half an action's range; without one they stand alone. Outside the training range the ``fallback`` takes over,
+    until ``return_after`` decisions in a row were inside it again: where none is named the base, which has driven
+    all along, or `fixed`. ``held`` are setpoints that the policy does not decide, as they were in training; what
     neither names is at the recipe.
     """
 
     decision_period_s: Positive
     base: Name | None = None
     authority: Positive = 1.0
-    fallback: Name = "fixed"
+    fallback: Name | None = None
     return_after: int = 10
     held: Mapping[str, float] = {}
+
+    @property
+    def stand_in(self) -> str:
+        """The controller that takes over."""
+        return self.fallback or self.base or "fixed"
 
 
 class FactsSpec(Spec):
@@ -144,9 +154,21 @@ class Manifest(FactsSpec):
         """How far it may act now."""
         return self.approvals[-1].state if self.approvals else Approval.DRAFT
 
+    @property
+    def behaviour(self) -> str:
+        """Digest of what it does, whoever let it: the same in all states of approval."""
+        return behaviour_sha256(self._data())
+
     def text(self) -> str:
         """The one text of this manifest."""
-        return stable_json(self.model_dump(mode="json"), "manifest")
+        return stable_json(self._data(), "manifest")
+
+    def _data(self) -> dict[str, Any]:
+        """As JSON has it. Manifests older than ``of_shown`` have no such entry, and keep their text."""
+        found = self.model_dump(mode="json")
+        if not self.training_range.of_shown:
+            del found["training_range"]["of_shown"]
+        return found
 
 
 def read_manifest(text: str) -> Manifest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,19 @@ from twin.line.model import Line
 from twin.line.tags import NO_CONTROL, TagReader
 
 
+class Sight(NamedTuple):
+    """What a policy sees at one moment, in engineering units and the order of its schema."""
+
+    packed: NDArray[np.float64]
+    """As its network takes it: what lies beyond its declared limits is at them."""
+    shown: NDArray[np.float64]
+    """As it is shown, which is what the training range looks at."""
+    unknown: str
+    """The first thing in it that is not known; empty where all is. Then the numbers are none."""
+
+
 class Observing:
-    """Observations of one line, in engineering units and inside their declared limits.
+    """Observations of one line.
 
     It has to `listen` at every turn, decision or not: what an instrument has shown last is kept.
     """
@@ -30,6 +42,7 @@ class Observing:
     def __init__(self, line: Line, spaces: SchemaSpec, decision_s: float) -> None:
         self._observer = Observer(line, decision_s)
         self._middle, self._half = middle_of(spaces.observation), half_of(spaces.observation)
+        self._names = [field.name for field in spaces.observation]
         self._asked = [field.name for field in spaces.action]
         # The first decision must not wait for the kernel to be compiled.
         reader, state = TagReader(line), initial_state(line, 0, TWIN)
@@ -41,16 +54,20 @@ class Observing:
         """Note what the instruments show in this turn."""
         self._observer.note(observation)
 
-    def seen(
-        self, observation: Observation, previous: Mapping[str, float]
-    ) -> tuple[NDArray[np.float64], str]:
-        """What the policy sees now, and the first thing in it that is not known; empty where all is.
+    def seen(self, observation: Observation, previous: Mapping[str, float]) -> Sight:
+        """What the policy sees now.
 
         ``previous`` are the setpoints that were asked for at the decision before, at the first one those in
         force.
         """
+        nothing = np.full(self._middle.size, math.nan)
         for name in self._observer.needed:
             if not math.isfinite(observation[name]):
-                return np.full(self._middle.size, math.nan), name
-        packed = self._observer.observe(observation, [previous[name] for name in self._asked])
-        return self._middle + self._half * packed.astype(np.float64), ""
+                return Sight(nothing, nothing, name)
+        asked = [previous[name] for name in self._asked]
+        shown = self._observer.in_units(observation, asked)
+        is_known = np.isfinite(shown)
+        if not is_known.all():
+            return Sight(nothing, nothing, self._names[int(np.argmin(is_known))])
+        packed = self._observer.observe(observation, asked).astype(np.float64)
+        return Sight(self._middle + self._half * packed, shown, "")

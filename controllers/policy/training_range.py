@@ -25,14 +25,20 @@ no more than one unit of distance; assumption."""
 
 
 def range_of(observations: NDArray[np.float64], spaces: SchemaSpec) -> RangeSpec:
-    """The range of a sample of training, one row an observation. Raises ``ValueError`` if it is too small."""
+    """The range of a sample of training, one row an observation. Raises ``ValueError`` if it is too small.
+
+    A sample in which nothing lies beyond a declared limit does not say whether it was stopped there, and is
+    taken for one that was.
+    """
     if len(observations) < 10 * observations.shape[1]:
         msg = f"{len(observations)} observations say too little of {observations.shape[1]} numbers"
         raise ValueError(msg)
     if not np.isfinite(observations).all():
         raise ValueError("an observation of training is not finite")
     shares = np.cov(observations, rowvar=False).reshape(observations.shape[1], -1)
-    margin = MARGIN * np.array([field.hi - field.lo for field in spaces.observation])
+    lo, hi = _limits(spaces)
+    margin, rounding = MARGIN * (hi - lo), STILL * (hi - lo)
+    is_beyond = (observations < lo - rounding) | (observations > hi + rounding)
     found = RangeSpec(
         lowest=_digits(observations.min(axis=0) - margin),
         highest=_digits(observations.max(axis=0) + margin),
@@ -40,6 +46,7 @@ def range_of(observations: NDArray[np.float64], spaces: SchemaSpec) -> RangeSpec
         covariance=tuple(_digits(row[: n + 1]) for n, row in enumerate(shares)),
         distance_limit=1.0,
         samples=len(observations),
+        of_shown=bool(is_beyond.any()),
     )
     distances = TrainingRange(found, spaces).distances(observations)
     limit = max(SLACK * float(np.quantile(distances, QUANTILE)), 1.0)
@@ -60,8 +67,9 @@ class TrainingRange:
         if (variance < 0.0).any():
             raise ValueError("training_range.covariance has a negative variance")
         # A number that hardly ever moved has no scale of its own: the box alone speaks for it.
-        width = np.array([field.hi - field.lo for field in spaces.observation])
-        moves = variance > (STILL * width) ** 2
+        lo, hi = _limits(spaces)
+        self._stops = None if found.of_shown else (lo, hi)
+        moves = variance > (STILL * (hi - lo)) ** 2
         scale = np.where(moves, 1.0 / np.sqrt(np.where(moves, variance, 1.0)), 0.0)
         correlation = covariance * scale * scale[:, None] + RIDGE * np.eye(scale.size)
         values, vectors = np.linalg.eigh(correlation)
@@ -77,7 +85,12 @@ class TrainingRange:
         return found
 
     def doubt(self, observation: NDArray[np.float64]) -> str:
-        """Why the policy should not decide here; empty where it has been."""
+        """Why the policy should not decide here; empty where it has been.
+
+        ``observation`` is what is shown, whether its numbers lie inside their declared limits or not.
+        """
+        if self._stops is not None:
+            observation = np.clip(observation, *self._stops)
         inside = (observation >= self._lowest) & (observation <= self._highest)  # NaN is not inside
         if not inside.all():
             n = int(np.argmin(inside))
@@ -91,6 +104,12 @@ class TrainingRange:
         if not distance <= self._limit:
             return f"no such combination was seen in training: distance {distance:.3g}, at most {self._limit:.3g}"
         return ""
+
+
+def _limits(spaces: SchemaSpec) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The declared limits of what is observed."""
+    fields = spaces.observation
+    return np.array([field.lo for field in fields]), np.array([field.hi for field in fields])
 
 
 def _digits(values: NDArray[np.float64]) -> tuple[float, ...]:

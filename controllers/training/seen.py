@@ -1,6 +1,7 @@
 """What a policy has seen in training: an even sample, and whatever was ever extreme.
 
-It becomes the training range of the bundle. Which observations are kept follows from their number alone.
+It becomes the training range of the bundle, so it takes observations as the environments' ``shown`` gives them, not
+stopped at -1 and 1: with those that are, it would not know how far beyond a limit training has been. Which observations are kept follows from their number alone.
 """
 
 from __future__ import annotations

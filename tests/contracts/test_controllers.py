@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_it_asks_and_says_why(name: str, plant: str, tmp_path: Path) -> None:
     assert action.setpoints
     assert action.reason
     assert action.status
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+@pytest.mark.parametrize("name", controller_names())
+def test_it_has_a_say_about_whatever_sleeps_by_request(
+    name: str, plant: str, tmp_path: Path
+) -> None:
+    """A PLC keeps a standby until somebody asks otherwise, so who takes over must."""
+    first = situations(plant)[0]
+    asleep = {mv for mv in first.active if mv.endswith(".standby")}
+    assert asleep
+    found = replace(first, active={**first.active, **dict.fromkeys(asleep, 1.0)})
+    assert asleep <= maker(name, plant, tmp_path)().decide(found).setpoints.keys()
 
 
 def test_every_shipped_plant_is_tried() -> None:

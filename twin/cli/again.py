@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,11 +115,16 @@ def _check_inputs(one: Record, shift: Shift) -> None:
 def _policy(told: Mapping[str, Any] | None) -> TrainedPolicy | None:
     if told is None:
         return None
-    found = policy_of(Path(told["path"]))
+    found, hint = policy_of(Path(told["path"])), "put the bundle of then in its place"
     if found.sha256 != told["sha256"]:
         msg = f"{found.path} holds policy {found.sha256[:12]}, the line has {told['sha256'][:12]}"
-        raise Problem("conflict", msg, "put the bundle of then in its place", code=CONFLICT)
-    return found
+        raise Problem("conflict", msg, hint, code=CONFLICT)
+    behaviour = told.get("behaviour_sha256", "")
+    if behaviour not in {"", found.behaviour_sha256}:
+        msg = f"{found.path} holds policy {found.sha256[:12]} in another role, or with another training range"
+        raise Problem("conflict", msg, hint, code=CONFLICT)
+    # A line that was written before this was noted says nothing of it; its figures are compared all the same.
+    return replace(found, behaviour_sha256=behaviour)
 
 
 def difference(recorded: Record, computed: Record) -> dict[str, str] | None:

@@ -43,8 +43,11 @@ class TrainedPolicy:
     training_seeds: tuple[int, ...]
     """Usually one."""
     sha256: str
-    """Of the network: signing and approving the bundle do not change it."""
+    """Of the network: the name of the policy in tables. Signing and approving the bundle do not change it."""
     file_sha256: str
+    behaviour_sha256: str = ""
+    """Of all in the manifest that makes it the controller that it is: role and training range too. Empty for a
+    line that was written before this was noted."""
     training_cpu_h: float | None = None
 
     @property
@@ -54,12 +57,15 @@ class TrainedPolicy:
 
     def record(self) -> dict[str, Any]:
         """What a line of an evaluation says of it."""
-        return {
+        told = {
             "path": self.path,
             "training_seeds": list(self.training_seeds),
             "sha256": self.sha256,
             "training_cpu_h": self.training_cpu_h,
         }
+        if self.behaviour_sha256:
+            told["behaviour_sha256"] = self.behaviour_sha256
+        return told
 
     def given_to(self, point: TunedPoint, controller: str) -> TunedPoint:
         """The point from which that controller takes this policy, for a trial."""
@@ -109,6 +115,8 @@ def contenders(names: Sequence[str], plant_file: Path) -> tuple[Contender, ...]:
 
 def policy_of(bundle: Path) -> TrainedPolicy:
     """The facts of a bundle. ``Problem`` for a file that has none; the controller itself looks closer."""
+    from twin.config import behaviour_sha256
+
     data = bundle.read_bytes()
     try:
         with zipfile.ZipFile(bundle) as archive, archive.open(MANIFEST) as file:
@@ -119,6 +127,7 @@ def policy_of(bundle: Path) -> TrainedPolicy:
             tuple(int(seed) for seed in manifest["training"]["seeds"]),
             str(manifest["model_sha256"]),
             hashlib.sha256(data).hexdigest(),
+            behaviour_sha256(manifest),
             None if cpu_h is None else float(cpu_h),
         )
     except NO_BUNDLE as error:

@@ -96,9 +96,14 @@ def versions_doubt(lines: Sequence[Record]) -> str:
 
 
 def refuse_another_policy(one: Record, episode: Episode) -> None:
-    """``Problem`` for a shift that was driven by another policy under the same name."""
-    theirs = one.get("policy") and one["policy"]["sha256"]
-    ours = None if episode.policy is None else episode.policy.sha256
+    """``Problem`` for a shift that was driven by another policy under the same name.
+
+    The same network in another role is another one, and so is one of which the line does not say its role.
+    """
+    names = ("sha256", "behaviour_sha256")
+    told, played = one.get("policy"), episode.policy
+    theirs = told and tuple(told.get(name) for name in names)
+    ours = None if played is None else tuple(getattr(played, name) for name in names)
     if theirs != ours:
         msg = f"{episode.controller} has driven seed {episode.shift.seed} with another policy"
         raise Problem("conflict", msg, "name another --out", code=CONFLICT)

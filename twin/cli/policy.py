@@ -122,7 +122,7 @@ def sign(
     path = bundle or place.bundle(controller)
     with place.noted(f"sign of {path}"):
         place.note("sign", str(path))
-        _say(place.desk().sign(path, key), as_json=as_json)
+        _say(place.desk().sign(path, key, place.shelf(controller)), as_json=as_json)
 
 
 @verbs.command(
@@ -177,7 +177,6 @@ def rollback(
 ) -> None:
     """Put the policy in force again that was so before. Loops that run keep the one that they have."""
     place = _Place(plant)
-    place.bundle(controller)
     with place.noted(f"rollback of {controller}"):
         place.note("rollback", f"{controller}: {reason}")
         _say(place.desk().rollback(place.shelf(controller)), as_json=as_json)

@@ -14,6 +14,7 @@ from twin.config.load import (
 )
 from twin.config.mapping import Mapping
 from twin.config.plant import Plant, SetpointSpec, StationSpec
+from twin.config.policy_behaviour import behaviour_sha256
 from twin.config.truth import Truth
 from twin.config.tuned import (
     PolicyFile,
@@ -42,6 +43,7 @@ __all__ = [
     "TunedRules",
     "TunedTrial",
     "Value",
+    "behaviour_sha256",
     "find_plant",
     "load_mapping",
     "load_plant",

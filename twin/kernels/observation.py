@@ -53,6 +53,49 @@ def asked(share: float, lo: float, hi: float) -> float:
 
 
 @njit(cache=True)
+def row_in_units(
+    row: NDArray[np.float64],
+    buffers: int,
+    stations: int,
+    shift_s: float,
+    out: NDArray[np.float64],
+) -> None:
+    """The observation of one line that is shown, in engineering units; no limit stops it."""
+    now_s, wip = row[NOW_S], row[WIP]
+    open_orders = row[ORDERED] - row[GOOD]
+    to_release = open_orders - wip
+    left_s = shift_left_s(now_s, shift_s)
+    out[0], out[1], out[2], out[3] = left_s / shift_s, open_orders, to_release, wip
+    out[4], out[5] = row[SCRAPPED], left_s / max(to_release, 1.0)
+    out[6] = now_s - row[LAST_RELEASE_S]
+    at, field = LINE, PACKED_LINE
+    for _ in range(buffers):
+        out[field] = row[at]
+        at, field = at + 1, field + 1
+    for _ in range(stations):
+        group = _GROUPS[int(row[at])]
+        for g in range(GROUPS):
+            out[field + g] = 1.0 if g == group else 0.0
+        out[field + GROUPS] = now_s - row[at + 1]
+        at, field = at + 2, field + PACKED_STATION
+    for rest in range(row.shape[0] - at):
+        out[field + rest] = row[at + rest]
+
+
+@njit(cache=True)
+def in_units(
+    shown: NDArray[np.float64],
+    buffers: int,
+    stations: int,
+    shift_s: float,
+    out: NDArray[np.float64],
+) -> None:
+    """The same for many lines, one a row."""
+    for n in range(shown.shape[0]):
+        row_in_units(shown[n], buffers, stations, shift_s, out[n])
+
+
+@njit(cache=True)
 def pack(
     shown: NDArray[np.float64],
     buffers: int,
@@ -62,30 +105,9 @@ def pack(
     hi: NDArray[np.float64],
     out: NDArray[np.float32],
 ) -> None:
-    """Observations of the lines that are shown, one a row, into ``out`` (float32)."""
+    """Observations of the lines that are shown, one a row, scaled into ``out`` (float32)."""
+    values = np.empty(lo.shape[0])
     for n in range(shown.shape[0]):
-        row, packed = shown[n], out[n]
-        now_s, wip = row[NOW_S], row[WIP]
-        open_orders = row[ORDERED] - row[GOOD]
-        to_release = open_orders - wip
-        left_s = shift_left_s(now_s, shift_s)
-        packed[0] = scaled(left_s / shift_s, lo[0], hi[0])
-        packed[1] = scaled(open_orders, lo[1], hi[1])
-        packed[2] = scaled(to_release, lo[2], hi[2])
-        packed[3] = scaled(wip, lo[3], hi[3])
-        packed[4] = scaled(row[SCRAPPED], lo[4], hi[4])
-        packed[5] = scaled(left_s / max(to_release, 1.0), lo[5], hi[5])
-        packed[6] = scaled(now_s - row[LAST_RELEASE_S], lo[6], hi[6])
-        at, field = LINE, PACKED_LINE
-        for _ in range(buffers):
-            packed[field] = scaled(row[at], lo[field], hi[field])
-            at, field = at + 1, field + 1
-        for _ in range(stations):
-            group = _GROUPS[int(row[at])]
-            for g in range(GROUPS):
-                packed[field + g] = 1.0 if g == group else -1.0
-            last = field + GROUPS
-            packed[last] = scaled(now_s - row[at + 1], lo[last], hi[last])
-            at, field = at + 2, field + PACKED_STATION
-        for rest in range(row.shape[0] - at):
-            packed[field + rest] = scaled(row[at + rest], lo[field + rest], hi[field + rest])
+        row_in_units(shown[n], buffers, stations, shift_s, values)
+        for field in range(lo.shape[0]):
+            out[n, field] = scaled(values[field], lo[field], hi[field])

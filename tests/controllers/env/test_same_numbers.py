@@ -26,7 +26,7 @@ def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> 
     seen_all, _ = many.reset(seed=seed)
     assert (seen == seen_all[0]).all()
     rng = np.random.default_rng(seed)
-    clips = 0
+    clips = beyond = 0
     asked = np.zeros(one.action_space.shape, dtype=np.float32)
     for n in range(decisions):
         if n % KEPT == 0:
@@ -39,6 +39,10 @@ def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> 
             for m, field in enumerate(one.schema.observation)
             if seen[m] != last[m]
         ]
+        assert (np.clip(one.shown(), -1.0, 1.0) == seen).all()
+        if not (trips[0] or ends[0]):
+            assert (one.shown() == many.shown()[0]).all()
+        beyond += int((np.abs(one.shown()) > 1.0).sum())
         assert (reward, tripped, ended) == (rewards[0], trips[0], ends[0])
         assert told["filter_active"] == told_all["filter_active"][0]
         assert told["constraint_cost"] == told_all["constraint_cost"][0]
@@ -46,6 +50,7 @@ def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> 
         assert all(told["kpi"][name] == told_all["kpi"][name][0] for name in told["kpi"])
         clips += told["filter_active"]
     assert clips > 0, "the guard had nothing to do: the test shows less than it says"
+    assert beyond > 0, "nothing was beyond its limits: the same"
 
 
 @pytest.mark.parametrize(

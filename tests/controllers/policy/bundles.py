@@ -46,9 +46,9 @@ class Wandering:
     def decide(self, situation: Situation) -> Action:
         n = len(self.seen)
         self.observing.listen(situation.observation)
-        row, unknown = self.observing.seen(situation.observation, self.asked or situation.active)
-        assert not unknown
-        self.seen.append(row)
+        sight = self.observing.seen(situation.observation, self.asked or situation.active)
+        assert not sight.unknown
+        self.seen.append(sight.shown)
         for k, field in enumerate(self.fields):
             luck = draws.uniform(7, draws.WHAT_IF, k, 0, n)
             if n % 5 == 0 or not self.asked:
@@ -114,6 +114,20 @@ def bundle(
     from controllers.policy.export import export
 
     return export(source(plant, seed=seed, base=base))
+
+
+def widened(found: Bundle, *, of_shown: bool = False) -> Bundle:
+    """The same, trained everywhere inside the declared limits: only what a test does leads out of the range."""
+    limits = found.manifest.spaces.observation
+    ranges = found.manifest.training_range.model_copy(
+        update={
+            "lowest": tuple(f.lo - 1.0 for f in limits),
+            "highest": tuple(f.hi + 1.0 for f in limits),
+            "distance_limit": 1e9,
+            "of_shown": of_shown,
+        }
+    )
+    return replace(found, manifest=found.manifest.model_copy(update={"training_range": ranges}))
 
 
 def placed(found: Bundle, path: Path, **how: Any) -> PolicyFile:

@@ -2,104 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from controllers.fixed import Fixed
-from controllers.policy.controller import STEPS, Policy, Residual
+from controllers.policy.controller import STEPS, Policy
 from controllers.policy.manifest import Approval
-from controllers.policy.training_range import TrainingRange
-from tests.controllers.policy.bundles import PLANT, TURNS, bundle, observations, placed, point
-from tests.twin.analyze.in_step import drive, loop_of, nominal, plc_of, true
+from tests.controllers.policy.bundles import PLANT
+from tests.controllers.policy.courses import (
+    TURNS_A_DECISION,
+    blind,
+    course,
+)
+from tests.twin.analyze.in_step import nominal
 from twin.act.guard import ADVICE
 from twin.config import untuned
-from twin.cycle import Cycle, Mode, Situation
-from twin.equipment.plc import Plc
-from twin.line.scenario import scenario_of
+from twin.cycle import Mode
 from twin.plugins import RefusedError, check_controller
-
-
-class Keeping:
-    """Passes situations on to a controller, changed by ``seen_as`` if so, and keeps them with its answers."""
-
-    def __init__(self, controller: Any, seen_as: Callable[[int, Situation], Situation]) -> None:
-        self.controller, self.seen, self.said = controller, list[Situation](), list[Any]()
-        self._seen_as = seen_as
-
-    def decide(self, situation: Situation) -> Any:
-        self.seen.append(self._seen_as(len(self.seen), situation))
-        self.said.append(self.controller.decide(self.seen[-1]))
-        return self.said[-1]
-
-
-TURNS_A_DECISION = round(60.0 / nominal(PLANT).plant.control.period_s)
-assert TURNS_A_DECISION >= STEPS
-
-
-@pytest.fixture
-def policy(tmp_path: Path) -> Callable[..., Policy]:
-    def make(
-        state: Approval = Approval.CLOSED,
-        use: str = "drive",
-        base: str | None = None,
-        wide: bool = True,
-        clock: Callable[[], int] | None = None,
-        **how: Any,
-    ) -> Policy:
-        found = bundle(PLANT, state, base=base)
-        if wide:  # trained everywhere: only what a test does leads out of the range
-            limits = found.manifest.spaces.observation
-            ranges = found.manifest.training_range.model_copy(
-                update={
-                    "lowest": tuple(f.lo - 1.0 for f in limits),
-                    "highest": tuple(f.hi + 1.0 for f in limits),
-                    "distance_limit": 1e9,
-                }
-            )
-            changed = found.manifest.model_copy(update={"training_range": ranges})
-            found = replace(found, manifest=changed)
-        file = placed(found, tmp_path / "it.policy", use=use, **how)
-        kind = Policy if base is None else Residual
-        arguments = (nominal(PLANT), point(PLANT, kind.name, file))
-        return kind(*arguments) if clock is None else kind(*arguments, clock)
-
-    return make
-
-
-def course(
-    controller: Any,
-    turns: int,
-    seen_as: Callable[[int, Situation], Situation] = lambda _, situation: situation,
-) -> tuple[Keeping, list[Cycle]]:
-    """A closed shift, or the begin of one."""
-    keeping = Keeping(controller, seen_as)
-    cycles = drive(plc_of(true(PLANT), hours=4.0), loop_of(keeping, line=nominal(PLANT)), turns)
-    return keeping, cycles
-
-
-def with_value(situation: Situation, name: str, value: float) -> Situation:
-    seen = situation.observation
-    values = seen.values.copy()
-    values[seen.index[name]] = value
-    return replace(situation, observation=replace(seen, values=values))
-
-
-def blind(first: int, last: int) -> Callable[[int, Situation], Situation]:
-    """In these turns nobody knows the price of electricity."""
-
-    def seen_as(n: int, situation: Situation) -> Situation:
-        if not first <= n <= last:
-            return situation
-        return with_value(situation, "env.price_eur_per_mwh", math.nan)
-
-    return seen_as
 
 
 def test_it_keeps_the_contract(policy: Callable[..., Policy]) -> None:
@@ -172,51 +92,6 @@ def test_nobody_sees_in_the_line_who_takes_over(policy: Callable[..., Policy]) -
         assert moved > STEPS, "there was nowhere to go"
 
 
-def test_outside_the_box_it_is_not_asked(policy: Callable[..., Policy]) -> None:
-    seen, _ = course(policy(wide=False), TURNS_A_DECISION + 1)
-    assert seen.said[-1].status == "ok"
-    fresh = policy(wide=False)
-    fresh.decide(seen.seen[0])
-    action = fresh.decide(with_value(seen.seen[-1], "line.scrap_count", 300.0))
-    assert action.status == "fallback: ok"
-    assert re.search(r"line.scrap_count = \d+(\.\d+)? was never seen in training", action.reason)
-
-
-def test_a_combination_that_never_came_is_told_from_one_that_did() -> None:
-    manifest = bundle(PLANT).manifest
-    ranges = TrainingRange(manifest.training_range, manifest.spaces)
-    seen = observations(PLANT)
-    assert len(seen) == TURNS
-    doubts = [ranges.doubt(row) for row in seen]
-    assert not any(doubts)
-    lowest, highest = seen.min(axis=0), seen.max(axis=0)
-    luck = np.random.default_rng(5).uniform(size=(50, lowest.size))
-    mixed = [ranges.doubt(lowest + row * (highest - lowest)) for row in luck]
-    assert sum("no such combination" in doubt for doubt in mixed) >= 45
-
-
-class Broken:
-    """A network that answers with something else."""
-
-    def __init__(self, answer: float) -> None:
-        self._answer = answer
-
-    def act(self, rows: Any) -> Any:
-        return np.full((1, 13), self._answer)
-
-
-@pytest.mark.parametrize("answer", [math.nan, math.inf])
-def test_an_answer_that_is_no_number_hands_over(
-    answer: float, policy: Callable[..., Policy]
-) -> None:
-    made = policy()
-    made._loaded = replace(made._loaded, network=Broken(answer))  # type: ignore[arg-type]
-    seen, cycles = course(made, 2 * TURNS_A_DECISION)
-    assert [a.status for a in seen.said[TURNS_A_DECISION:]] == ["fallback: ok"] * TURNS_A_DECISION
-    assert "its answer is not a number" in seen.said[-1].reason
-    assert cycles[-1].decision.mode is Mode.CLOSED
-
-
 def test_a_late_decision_hands_over(policy: Callable[..., Policy]) -> None:
     made = policy()
     seen, _ = course(policy(), 2)
@@ -241,20 +116,6 @@ def test_a_slow_decision_hands_over_where_time_is_looked_at(
     nobody = policy(clock=lambda: pytest.fail("in lockstep no clock is asked"))
     for situation in seen.seen:
         assert nobody.decide(situation).status == "ok"
-
-
-def test_in_the_shadow_it_speaks_and_the_fallback_drives(policy: Callable[..., Policy]) -> None:
-    seen, cycles = course(policy(Approval.SHADOW), 15)
-    loud = policy()
-    said = [loud.decide(situation) for situation in seen.seen[: TURNS_A_DECISION + 1]]
-    for action in seen.said:
-        assert action.status == "shadow: ok"
-        assert "in the shadow of fixed, it would say" in action.reason
-    would = said[-1].setpoints["line.takt_s"]
-    assert f"line.takt_s {would:.6g}" in seen.said[TURNS_A_DECISION].reason
-    alone, _ = course(Fixed(nominal(PLANT), untuned(nominal(PLANT).plant)), 15)
-    assert [dict(a.setpoints) for a in seen.said] == [dict(a.setpoints) for a in alone.said]
-    assert cycles[-1].decision.mode is Mode.CLOSED
 
 
 @pytest.mark.parametrize("state", [Approval.DRAFT, Approval.ADVISORY])
@@ -303,32 +164,3 @@ def test_without_a_bundle_it_says_where_one_would_be() -> None:
     ) as refused:
         Policy(nominal(PLANT), untuned(nominal(PLANT).plant))
     assert "PLANT.rl.policy" in refused.value.hint
-
-
-@pytest.mark.slow
-def test_in_the_loop_it_does_what_it_would_do_in_training(policy: Callable[..., Policy]) -> None:
-    """Decision for decision: the same sight of the line, and the same setpoints."""
-    pytest.importorskip("gymnasium")
-    from controllers.env.single import LineEnv
-
-    made = policy(use="trial")
-    spaces = made._loaded.bundle.manifest.spaces
-    lo, hi = (np.array([getattr(f, end) for f in spaces.observation]) for end in ("lo", "hi"))
-    least, most = (np.array([getattr(f, end) for f in spaces.action]) for end in ("lo", "hi"))
-    lines = LineEnv(PLANT, world="nominal")
-    seen, _ = lines.reset(seed=5)
-    trained = []
-    for _ in range(30):
-        answer = made._loaded.network.act((0.5 * ((1.0 - seen) * lo + (1.0 + seen) * hi))[None])[0]
-        trained.append(answer)
-        shares = np.clip((2.0 * answer - least - most) / (most - least), -1.0, 1.0)
-        seen, *_ = lines.step(shares)
-    world = lines._books.lay_in(0, 5)
-    again = Plc(world.line, world.rows, 5, scenario_of(nominal(PLANT).plant, world.scenario))
-    keeping = Keeping(made, lambda _, situation: situation)
-    lines.close()
-    drive(again, loop_of(keeping, line=nominal(PLANT)), 30 * TURNS_A_DECISION + 1)
-    for n, answer in enumerate(trained):
-        asked = keeping.said[(n + 1) * TURNS_A_DECISION].setpoints
-        ours = np.array([asked[f.name] for f in spaces.action])
-        assert np.max(np.abs(ours - answer) / (most - least)) < 1e-6, n

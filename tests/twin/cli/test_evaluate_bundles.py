@@ -1,0 +1,121 @@
+"""Bundles as they are exported, in ``twin evaluate``: played, replayed, and told from each other by all that they do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controllers.policy.bundle import read_bundle
+from controllers.policy.manifest import Approval
+from tests.controllers.policy.bundles import PLANT, bundle, widened
+from tests.twin.cli.shell import twin
+from twin.cli.contenders import policy_of
+from twin.config import behaviour_sha256
+
+CONFLICT = 5
+
+
+def evaluate(policies: Path, out: Path) -> tuple[int, str, str]:
+    return twin(
+        "evaluate", PLANT, "--controllers", f"fixed,rl@{policies}", "--hours", "0.25",
+        "--shifts", "2", "--workers", "1", "--out", out, "--json",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("policies")
+    for seed in (1, 2):
+        widened(bundle(PLANT, seed=seed)).write(folder / f"{seed}.policy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(policies: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    out = tmp_path_factory.mktemp("evaluation")
+    code, said, err = evaluate(policies, out)
+    assert code == 0, err
+    return out, json.loads(said)
+
+
+def test_each_bundle_of_a_folder_is_played(evaluated: tuple[Path, Any]) -> None:
+    out, _ = evaluated
+    lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
+    told = {one["controller"]: one for one in lines}
+    assert set(told) == {"fixed", "rl:1", "rl:2"}
+    for seed in (1, 2):
+        one, manifest = told[f"rl:{seed}"], widened(bundle(PLANT, seed=seed)).manifest
+        assert one["policy"]["sha256"] == manifest.model_sha256
+        assert one["policy"]["behaviour_sha256"] == manifest.behaviour
+        assert one["decisions"]["fallbacks"] == 0  # the policy itself was heard
+    energies = {one["kpi"]["kpis"]["energy_kwh"]["value"] for one in lines}
+    assert len(energies) == len(lines) == 6
+
+
+def test_its_row_is_played_again_bit_for_bit(evaluated: tuple[Path, Any]) -> None:
+    out, report = evaluated
+    number = next(row["row"] for row in report["leaderboard"]["rows"] if row["controller"] == "rl")
+    code, said, err = twin("evaluate", "--replay", out, "--row", number, "--workers", "1")
+    assert code == 0, err
+    assert f"row {number}, rl: 4 shifts played again, all equal, bit for bit" in said
+
+
+def test_the_same_network_in_another_role_is_another_policy(
+    evaluated: tuple[Path, Any], policies: Path
+) -> None:
+    """Neither mixed with the shifts that are there, nor replayed in place of the one of then."""
+    out, path = evaluated[0], policies / "2.policy"
+    found = read_bundle(path)
+    role = found.manifest.role.model_copy(update={"return_after": 99})
+    replace(found, manifest=found.manifest.model_copy(update={"role": role})).write(path)
+    try:
+        code, _, err = evaluate(policies, out)
+        assert code == CONFLICT
+        assert "rl:2 has driven seed 1 with another policy" in err
+        lines = (out / "episodes.jsonl").read_text().splitlines()
+        number = next(
+            n for n, line in enumerate(lines, 1) if json.loads(line)["controller"] == "rl:2"
+        )
+        code, _, err = twin("evaluate", "--replay", out, "--episode", number, "--workers", "1")
+        assert code == CONFLICT
+        assert "in another role" in err
+    finally:
+        found.write(path)
+
+
+def test_approval_and_evaluation_make_no_other_policy(tmp_path: Path) -> None:
+    found = bundle(PLANT)
+    judged = found.manifest.model_copy(update={"evaluation": {"score": 1.0}})
+    of = []
+    for other in (found, bundle(PLANT, Approval.CLOSED), replace(found, manifest=judged)):
+        other.write(tmp_path / "it.policy")
+        of.append(policy_of(tmp_path / "it.policy").behaviour_sha256)
+        assert of[-1] == other.manifest.behaviour
+    assert len(set(of)) == 1
+    ranges = found.manifest.training_range.model_copy(update={"distance_limit": 1.0})
+    changed = found.manifest.model_copy(update={"training_range": ranges})
+    assert changed.behaviour != of[0]
+    assert behaviour_sha256(json.loads(changed.text())) == changed.behaviour
+
+
+def test_lines_that_do_not_say_what_a_policy_does_are_replayed_and_not_mixed(
+    evaluated: tuple[Path, Any], policies: Path, tmp_path: Path
+) -> None:
+    """Those of evaluations from before it was noted."""
+    lines = (evaluated[0] / "episodes.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in lines]
+    for one in told:
+        if one["policy"] is not None:
+            del one["policy"]["behaviour_sha256"]
+    text = "".join(json.dumps(one, sort_keys=True) + "\n" for one in told)
+    (tmp_path / "episodes.jsonl").write_text(text)
+    number = next(n for n, one in enumerate(told, 1) if one["controller"] == "rl:1")
+    code, _, err = twin("evaluate", "--replay", tmp_path, "--episode", number, "--workers", "1")
+    assert code == 0, err
+    code, _, err = evaluate(policies, tmp_path)
+    assert code == CONFLICT
+    assert "rl:1 has driven seed 1 with another policy" in err
