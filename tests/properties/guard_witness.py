@@ -104,12 +104,25 @@ def doubt(book: Book, at: int, n: int, signal: Signal) -> str:
     ailments = {
         "marked at its source": int(reading.status[n]) & int(UNUSABLE),
         "no number": not math.isfinite(value),
-        "impossible": signal.validity is not None and not signal.validity.holds(value),
+        "impossible": is_impossible(book, at, n, signal) and not is_spike(book, at, n, signal),
         "of the future": age_us < -2_000_000,
         "stale": signal.sampled_s > 0.0 and age_us > book.stale_us,
         "frozen": is_noisy and at >= REPEATS and len(shown) == 1,
     }
     return next((what for what, holds in ailments.items() if holds), "")
+
+
+def is_impossible(book: Book, at: int, n: int, signal: Signal) -> bool:
+    """Whether a value lies beyond what the signal can show."""
+    value = float(book.cycles[at].reading.values[n])
+    return signal.validity is not None and not signal.validity.holds(value)
+
+
+def is_spike(book: Book, at: int, n: int, signal: Signal) -> bool:
+    """An impossible value after one that nobody doubts: for one reading, what was there before stands for it."""
+    return (
+        at > 0 and not is_impossible(book, at - 1, n, signal) and not doubt(book, at - 1, n, signal)
+    )
 
 
 def assert_order(book: Book, rows: list[Row]) -> None:

@@ -213,7 +213,8 @@ def test_each_ailment_of_a_critical_input_stops_the_setpoints(fault: Fault, what
     doubts = [doubt(book, at, n, signal) for at in range(TURNS)]
     assert doubts[:9] + doubts[21:] == [""] * 12
     ill = [at for at in range(9, 21) if doubts[at] == what]
-    assert len(ill) == (7 if fault is Fault.FROZEN else 12)
+    # Frozen is told after some readings, and one impossible value may be a spike.
+    assert len(ill) == {Fault.FROZEN: 7, Fault.BEYOND: 11}.get(fault, 12)
     modes = [cycle.decision.mode for cycle in book.cycles]
     assert modes[8] is Mode.CLOSED
     assert modes[ill[0]] is Mode.HOLD
