@@ -26,7 +26,8 @@ from controllers.training.settings import PpoSpec, SacSpec
 from controllers.training.task import THREADS, Task
 
 SHIFTS = 1_000_000
-"""Seeds of the lines' luck that each training seed has to itself, all beyond those of tuning and of tests."""
+"""Seeds of failures and repairs that each training seed has to itself, all beyond those of tuning and of tests.
+What comes from outside is that of the world, which has seeds of its own, see ``controllers.env.worlds``."""
 
 Lines: TypeAlias = TrainingLines | LoopLines
 
