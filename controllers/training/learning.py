@@ -55,8 +55,7 @@ def learned(task: Task, lines: Lines, first: NDArray[np.float32]) -> BaseAlgorit
         if left > 0:
             every = 1 if isinstance(task.chosen, PpoSpec) else lines.num_envs
             model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
-            if lines.is_between_shifts:
-                keeper.save()
+            keeper.save()
     return model
 
 
@@ -80,7 +79,7 @@ def new_model(
             "MlpPolicy",
             lines,
             n_steps=rollout,
-            batch_size=rollout * (lines.num_envs // chosen.batches),
+            batch_size=rollout * (lines.num_envs // min(chosen.batches, lines.num_envs)),
             n_epochs=chosen.epochs,
             gae_lambda=chosen.gae_lambda,
             clip_range=chosen.clip,
@@ -137,8 +136,6 @@ class Keeper(BaseCallback):
     def _on_rollout_start(self) -> None:
         """Between two rounds: nothing is under way."""
         self.num_timesteps = self.model.num_timesteps
-        if not self._lines.is_between_shifts:
-            return
         if self._task.stop.number:
             self.save()
             raise Stopped

@@ -50,7 +50,6 @@ class TrainingLines(LineVecEnv):
         self._centre, self._reach, self._rival = centre, np.float32(reach), rival
         self._effort, self._away = effort, np.zeros(lines.num_envs, dtype=np.float32)
         self._base = np.tile(base, (lines.num_envs, 1))
-        self.is_between_shifts = True  # lines can be kept at any moment
         self.seen = Seen(lines.num_envs, len(self.schema.observation))
 
     @property
