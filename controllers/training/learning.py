@@ -23,6 +23,7 @@ from controllers.training.lines import TrainingLines, engineering
 from controllers.training.loop_lines import LoopLines
 from controllers.training.result import Actor
 from controllers.training.settings import PpoSpec, SacSpec
+from controllers.training.spent import counted
 from controllers.training.task import THREADS, Task
 
 SHIFTS = 1_000_000
@@ -54,8 +55,9 @@ def learned(task: Task, lines: Lines, first: NDArray[np.float32]) -> BaseAlgorit
         keeper, left = Keeper(task, lines), task.steps - model.num_timesteps
         if left > 0:
             every = 1 if isinstance(task.chosen, PpoSpec) else lines.num_envs
-            model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
-            keeper.save()
+            with counted(task.folder):
+                model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
+                keeper.save()
     return model
 
 

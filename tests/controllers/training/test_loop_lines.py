@@ -144,4 +144,3 @@ def test_shifts_that_were_given_up_keep_nobody_from_checkpoints_and_a_stop(
     arrays = held.record["arrays"]
     assert int(arrays["env.luck"]) - task.seed * SHIFTS >= 2  # whole shifts would be 29 decisions
     assert len(arrays["env.added"]) > 0
-

@@ -58,9 +58,20 @@ def test_without_the_extra_one_line_says_what_to_install(
         (["--controller", "mpc"], "no controller to train 'mpc'"),
         (["--controller", "residual", "--base", "rl"], "no base 'rl'"),
         (["--utilisation", "7"], "a share of the capacity"),
+        (["--controller", "bc", "--tune", "2"], "no settings that can be searched"),
+        (["--controller", "residual", "--base", "mpc", "--tune", "2"], "no settings that can be"),
         (["--resume"], "nothing to go on with|to go on with"),
     ],
-    ids=["algorithm", "steps", "controller", "base", "utilisation", "resume"],
+    ids=[
+        "algorithm",
+        "steps",
+        "controller",
+        "base",
+        "utilisation",
+        "tune_bc",
+        "tune_mpc",
+        "resume",
+    ],
 )
 def test_bad_input_is_refused_before_anything_is_written(
     plant: Path, options: list[str], says: str
@@ -82,6 +93,16 @@ def test_bad_settings_are_refused_with_their_place(plant: Path) -> None:
 
 
 @needs_rl
+def test_a_truth_that_nothing_can_be_judged_on_is_refused_before_the_training(plant: Path) -> None:
+    plant.with_name("short.truth.yaml").write_text("schema_version: 1\n")
+    before = sorted(plant.parent.iterdir())
+    code, _, err = twin("train", "--plant", plant)
+    assert code == 2
+    assert "short.truth.yaml" in err
+    assert sorted(plant.parent.iterdir()) == before
+
+
+@needs_rl
 def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
     folder = plant.parent / "held"
     folder.mkdir()
@@ -96,7 +117,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
 def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
     code, out, err = twin(
         "train", "--plant", plant, "--controller", "residual", "--steps", 2048, "--seeds", 2,
-        "--workers", 1, "--out", "made", "--json",
+        "--workers", 1, "--out", "made", "--utilisation", 0.6, "--json",
     )  # fmt: skip
     assert code == 0, err
     assert "nobody has tuned this plant" in err
@@ -107,6 +128,8 @@ def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
     for run in report["runs"]:
         assert run["steps"] == 2048
         assert run["evaluation"]["shifts"] == 2
+        assert run["evaluation"]["utilisation"] == 0.6
+        assert run["evaluation"]["training_cpu_h"] > 0.0
         code, out, err = twin("policy", "verify", run["bundle"], "--plant", plant, "--json")
         assert code == 0, err
         assert json.loads(out)["base"] == "fixed"
