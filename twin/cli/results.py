@@ -101,11 +101,18 @@ def timing_file(timings: Mapping[str, Timings]) -> dict[str, Any]:
             "cpu_s": taken.cpu_s,
             "wall_s": taken.wall_s,
             "decisions": len(taken.decisions_s),
-            "decision_median_s": _share(taken.decisions_s, 0.5),
-            "decision_p99_s": _share(taken.decisions_s, 0.99),
-            "decision_longest_s": max(taken.decisions_s, default=None),
+            **spread_of("decision", taken.decisions_s),
         }
         for name, taken in timings.items()
+    }
+
+
+def spread_of(what: str, taken_s: Sequence[float]) -> dict[str, float | None]:
+    """Median, 99 % point and longest of some times, None of none; seconds."""
+    return {
+        f"{what}_median_s": _share(taken_s, 0.5),
+        f"{what}_p99_s": _share(taken_s, 0.99),
+        f"{what}_longest_s": max(taken_s, default=None),
     }
 
 
