@@ -61,7 +61,8 @@ def test_a_shift_can_be_run_again_by_the_command_in_its_line(evaluated: tuple[Pa
 def test_the_controllers_own_time_is_told_apart_from_the_turns(
     evaluated: tuple[Path, str],
 ) -> None:
-    lines = [json.loads(line) for line in (evaluated[0] / "episodes.jsonl").open()]
+    text = (evaluated[0] / "episodes.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
     driven = [one["timing"] for one in lines if one["controller"] == "fixed"]
     for taken in driven:
         assert 0.0 < taken["controller_median_s"] < 0.1 * taken["decision_median_s"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -135,20 +137,41 @@ def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
         assert json.loads(out)["base"] == "fixed"
 
 
+def _stopped(asked: list[object], place: Path, diaries: int) -> str:
+    """Begin a training, end it by SIGTERM once so many trainers have written of a round; what it says then."""
+    with begin(*asked, folder=place.parent) as process:
+        while process.poll() is None:
+            found = [path for path in place.rglob("metrics.jsonl") if path.stat().st_size]
+            if len(found) >= diaries:
+                break
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGTERM, err
+    return err
+
+
+@needs_rl
+@pytest.mark.parametrize(
+    ("options", "trainers"),
+    [(["--seeds", 2, "--workers", 2], 2), (["--tune", 2], 1)],
+    ids=["two_workers", "search"],
+)
+def test_sigterm_reaches_whoever_trains(plant: Path, options: list[object], trainers: int) -> None:
+    place = plant.parent / "stopped"
+    common = ["train", "--plant", plant, "--steps", 10**8, "--out", place]
+    assert "--resume" in _stopped([*common, *options], place, trainers)
+    assert len(list(place.rglob("checkpoint.pt"))) == trainers
+    assert not list(place.rglob("*.policy"))
+
+
 @needs_rl
 def test_sigterm_keeps_a_checkpoint_and_resume_ends_as_if_nothing_had_been(plant: Path) -> None:
     common = ["train", "--plant", plant, "--controller", "residual", "--workers", 1]
     place = plant.parent / "stopped"
     metrics = place / "seed-001" / "metrics.jsonl"
-    with begin(*common, "--steps", 10**8, "--out", place, folder=plant.parent) as process:
-        while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
-            try:
-                process.wait(0.1)
-            except Exception:  # noqa: BLE001, S112 - it goes on: look again
-                continue
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 128 + signal.SIGTERM, err
+    err = _stopped([*common, "--steps", 10**8, "--out", place], place, 1)
     assert "--resume" in err
     steps = int(json.loads(metrics.read_text().splitlines()[-1])["steps"]) + 1024
     code, out, err = twin(*common, "--steps", steps, "--out", place, "--resume", "--json")
