@@ -2,6 +2,8 @@
 
 A *world* is a line with its constants, and a shift of what comes from outside. Worlds are numbered: number and
 configuration say everything about one. The luck of failures and repairs is keyed apart, by the episode.
+What comes from outside in a randomised world is that of no shift that anybody is judged on (`TABLES`); the
+shifts of a nominal or true line are those of the same seeds elsewhere.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from twin.line.scenario import build_table, scenario_of
 
 Kind = Literal["randomised", "nominal", "true"]
 Part = Literal["training", "held_out"]
+TABLES: dict[Part, int] = {"training": 2**40, "held_out": 2**41}
+"""Where the seeds of what comes from outside begin in randomised worlds: beyond all with which anything is
+tuned, selected or tested, and those that are held out beyond those that are trained on."""
 HELD_OUT = 0.1
 """Share of each range, at either end, that training never draws from."""
 SERVICE_SHARE, DEFECT_SHARE = 0.05, 0.5
@@ -149,6 +154,8 @@ class Worlds:
             line = (
                 self.nominal if not mismatch else build_line(plant, None, setting.variant, mismatch)
             )
+        if setting.kind == "randomised":
+            number += TABLES[setting.randomisation.part]
         hours = plant.shift_h
         rows = build_table(plant, number, draws.PLANT, hours, scenario, utilisation=demanded)
         table = np.array(rows)

@@ -27,15 +27,15 @@ from numpy.typing import NDArray
 
 from controllers.env.schema import DECISION_S, Schema
 from controllers.env.single import LineEnv
-from controllers.env.worlds import Randomisation
 from controllers.mpc import Mpc
 from controllers.policy.manifest import RoleSpec
 from controllers.training.checkpoint import ANEW, refuse_other
 from controllers.training.diary import diary
 from controllers.training.learning import SHIFTS, Stopped
-from controllers.training.lines import engineering, scaled, time_outs_s
+from controllers.training.lines import drawn_in, engineering, scaled, time_outs_s
 from controllers.training.result import Actor, Trained, exported, held
 from controllers.training.settings import CloningSpec
+from controllers.training.spent import counted
 from controllers.training.task import THREADS, Task
 from twin.config import TunedPoint
 from twin.cycle import Action, Situation
@@ -59,17 +59,34 @@ class Heard:
 def train(task: Task) -> Trained:
     """The clone of one seed, in a bundle in the task's folder. Raises ``Stopped`` between two lessons."""
     torch.set_num_threads(THREADS)
-    chosen, worlds = task.settings.cloning, task.settings.worlds
+    chosen = task.settings.cloning
     env = LineEnv(
         task.plant,
-        randomisation=Randomisation(scenarios=worlds.scenarios, utilisation=worlds.utilisation),
+        randomisation=drawn_in(task.settings),
         time_outs_s=time_outs_s(task.fixed),
         engine=EngineChoice.AUTO,
     )
     lessons = kept(task.folder / LESSONS, task.facts)
-    clone = None
+    if len(lessons) < task.rounds:
+        with counted(task.folder):
+            _go_through(task, env, lessons)
+            clone = fitted(chosen, lessons, task.seed)
+    else:
+        clone = fitted(chosen, lessons, task.seed)
+    shown = np.concatenate([lesson.shown for lesson in lessons])
+    return exported(
+        task,
+        Actor(clone, "tanh", "clip", engineering(env.schema, shown), len(shown)),
+        env.schema,
+        RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
+    )
+
+
+def _go_through(task: Task, env: LineEnv, lessons: list[Heard]) -> None:
+    """The lessons that are missing yet, each kept as it ends."""
+    chosen, clone = task.settings.cloning, None
     with diary(task.folder, len(lessons)) as log:
-        for number in range(len(lessons), chosen.rounds * chosen.shifts):
+        for number in range(len(lessons), task.rounds):
             if task.stop.number:
                 raise Stopped
             if number >= chosen.shifts and (clone is None or number % chosen.shifts == 0):
@@ -78,14 +95,6 @@ def train(task: Task) -> Trained:
             keep(task.folder / LESSONS, lessons, task.facts)
             log.record("shift/objective_eur", lessons[-1].objective_eur)
             log.dump(len(lessons))
-    clone = fitted(chosen, lessons, task.seed)
-    shown = np.concatenate([lesson.shown for lesson in lessons])
-    return exported(
-        task,
-        Actor(clone, "tanh", "clip", engineering(env.schema, shown), len(shown)),
-        env.schema,
-        RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
-    )
 
 
 class Lesson:

@@ -23,10 +23,12 @@ from controllers.training.lines import TrainingLines, engineering
 from controllers.training.loop_lines import LoopLines
 from controllers.training.result import Actor
 from controllers.training.settings import PpoSpec, SacSpec
+from controllers.training.spent import counted
 from controllers.training.task import THREADS, Task
 
 SHIFTS = 1_000_000
-"""Seeds of the lines' luck that each training seed has to itself, all beyond those of tuning and of tests."""
+"""Seeds of failures and repairs that each training seed has to itself, all beyond those of tuning and of tests.
+What comes from outside is that of the world, which has seeds of its own, see ``controllers.env.worlds``."""
 
 Lines: TypeAlias = TrainingLines | LoopLines
 
@@ -53,8 +55,8 @@ def learned(task: Task, lines: Lines, first: NDArray[np.float32]) -> BaseAlgorit
         keeper, left = Keeper(task, lines), task.steps - model.num_timesteps
         if left > 0:
             every = 1 if isinstance(task.chosen, PpoSpec) else lines.num_envs
-            model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
-            if lines.is_between_shifts:
+            with counted(task.folder):
+                model.learn(left, keeper, log_interval=every, reset_num_timesteps=False)
                 keeper.save()
     return model
 
@@ -79,7 +81,7 @@ def new_model(
             "MlpPolicy",
             lines,
             n_steps=rollout,
-            batch_size=rollout * (lines.num_envs // chosen.batches),
+            batch_size=rollout * (lines.num_envs // min(chosen.batches, lines.num_envs)),
             n_epochs=chosen.epochs,
             gae_lambda=chosen.gae_lambda,
             clip_range=chosen.clip,
@@ -136,8 +138,6 @@ class Keeper(BaseCallback):
     def _on_rollout_start(self) -> None:
         """Between two rounds: nothing is under way."""
         self.num_timesteps = self.model.num_timesteps
-        if not self._lines.is_between_shifts:
-            return
         if self._task.stop.number:
             self.save()
             raise Stopped

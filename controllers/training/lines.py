@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from controllers.env.schema import Schema
 from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import LineVectorEnv
-from controllers.env.worlds import Kind, Randomisation
+from controllers.env.worlds import Part, Randomisation
 from controllers.training.seen import Seen
 from controllers.training.settings import Settings
 from twin.config import TunedPoint
@@ -50,7 +50,6 @@ class TrainingLines(LineVecEnv):
         self._centre, self._reach, self._rival = centre, np.float32(reach), rival
         self._effort, self._away = effort, np.zeros(lines.num_envs, dtype=np.float32)
         self._base = np.tile(base, (lines.num_envs, 1))
-        self.is_between_shifts = True  # lines can be kept at any moment
         self.seen = Seen(lines.num_envs, len(self.schema.observation))
 
     @property
@@ -105,25 +104,28 @@ class TrainingLines(LineVecEnv):
 
 
 def training_lines(
-    plant: str,
-    n: int,
-    settings: Settings,
-    fixed: TunedPoint,
-    *,
-    authority: float | None = None,
-    world: Kind = "randomised",
+    plant: str, n: int, settings: Settings, fixed: TunedPoint, *, authority: float | None = None
 ) -> TrainingLines:
-    """Lines of a plant. Randomised worlds, in which all training is done, need no truth.
+    """Lines of a plant in randomised worlds, which need no truth; the time-outs of ``fixed`` hold on them."""
+    drawn, held_s = drawn_in(settings), time_outs_s(fixed)
+    lines = LineVectorEnv(n, plant, randomisation=drawn, time_outs_s=held_s)
+    return beside_fixed(lines, settings, fixed, authority)
 
-    The time-outs of ``fixed`` hold on them, since no action moves those. With an ``authority``, a share of
-    each range, actions count from its setpoints too; without one they stand for themselves.
-    """
+
+def drawn_in(settings: Settings, part: Part = "training") -> Randomisation:
+    """From what the worlds of these settings are drawn."""
     worlds = settings.worlds
-    drawn = Randomisation(scenarios=worlds.scenarios, utilisation=worlds.utilisation)
+    return Randomisation(part, worlds.scenarios, worlds.utilisation)
 
-    lines = LineVectorEnv(
-        n, plant, world=world, randomisation=drawn, time_outs_s=time_outs_s(fixed)
-    )
+
+def beside_fixed(
+    lines: LineVectorEnv, settings: Settings, fixed: TunedPoint, authority: float | None
+) -> TrainingLines:
+    """Lines with what training adds to them.
+
+    With an ``authority``, a share of each range, actions count from the setpoints of ``fixed``; without one they
+    stand for themselves.
+    """
     base = scaled(lines.schema, fixed.setpoints)
     return TrainingLines(
         lines,

@@ -1,7 +1,7 @@
 """One line with its whole loop, to learn on top of a controller that needs one, such as the MPC.
 
 A shift takes as long as that controller does, some CPU seconds; so this is for tens of shifts, not thousands.
-The state of a loop is not kept: a run can be stopped between two shifts, each of which follows from its seed.
+The state of a loop is not kept but found again: it follows from the seed of the shift and what was added in it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LoopLines(VecEnv):
         setting = env.setting
         self.decisions = round(setting.plant.shift_h * 3600.0 / setting.decision_s) - 1
         self.seen = Seen(1, len(self.schema.observation))
-        self._luck, self.is_between_shifts = 0, True
+        self._luck, self._so_far = 0, list[NDArray[np.float32]]()
 
     def reset(self) -> NDArray[np.float32]:
         """A shift begins."""
@@ -81,11 +81,12 @@ class LoopLines(VecEnv):
         loop = self._env.loop
         self._on_top = OnTop(self._make_base(loop.line), loop.controller, self.schema)
         loop.controller = self._on_top
-        self.is_between_shifts = True
+        self._so_far = []
         return observation[None, :]
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Keep what is added."""
+        self._so_far.append(actions[0].copy())
         self._on_top.add((self._reach * actions[0]).tolist())
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:  # fmt: skip
@@ -95,7 +96,6 @@ class LoopLines(VecEnv):
         if asked is not None:
             after[-asked.size :] = asked  # the schema's last fields: what was asked for last
         observation, is_over = after[None, :], tripped or ended
-        self.is_between_shifts = False
         if is_over:
             info = {"terminal_observation": after, "TimeLimit.truncated": False, "kpi": told["kpi"]}
             self._luck += 1
@@ -109,20 +109,21 @@ class LoopLines(VecEnv):
         return [seed]
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
-        """All that changes, as arrays. Raises ``ValueError`` in the middle of a shift."""
-        if not self.is_between_shifts:
-            raise ValueError("a loop cannot be kept in the middle of a shift")
+        """What the shift follows from, as arrays: its seed, and what was added in it (one row a decision)."""
         held = {f"seen.{name}": value for name, value in self.seen.snapshot().items()}
-        return held | {"luck": np.array(self._luck)}
+        added = np.array(self._so_far, dtype=np.float32).reshape(-1, self._reach.size)
+        return held | {"luck": np.array(self._luck), "added": added}
 
     def restore(self, held: Mapping[str, NDArray[Any]]) -> None:
-        """Begin the shift that `snapshot` found begun."""
+        """Play the shift again that `snapshot` found under way, as far as it had come."""
         self._luck = int(held["luck"])
         self._begun()
+        for added in held["added"]:
+            self.step(added[None, :])
         self.seen.restore(under("seen.", held))
 
     def close(self) -> None:
-        """Close the line's own event loop."""
+        """Close the line's environment."""
         self._env.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:

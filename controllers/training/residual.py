@@ -13,11 +13,10 @@ import numpy as np
 
 from controllers.env.schema import DECISION_S
 from controllers.env.single import LineEnv
-from controllers.env.worlds import Randomisation
 from controllers.mpc import Mpc
 from controllers.policy.manifest import RoleSpec
 from controllers.training.learning import Lines, actor_of, learned
-from controllers.training.lines import training_lines
+from controllers.training.lines import drawn_in, training_lines
 from controllers.training.loop_lines import LoopLines
 from controllers.training.result import Trained, exported
 from controllers.training.task import Task
@@ -38,11 +37,11 @@ def train(task: Task) -> Trained:
 
 def _lines(task: Task) -> Lines:
     """Where it learns: beside each other over `fixed`, one by one over the MPC."""
-    chosen, worlds = task.settings.residual, task.settings.worlds
+    chosen = task.settings.residual
     if chosen.base == "fixed":
         return training_lines(
             task.plant, task.chosen.lines, task.settings, task.fixed, authority=chosen.authority
         )
-    drawn = Randomisation(scenarios=worlds.scenarios, utilisation=worlds.utilisation)
+    drawn = drawn_in(task.settings)
     env = LineEnv(task.plant, randomisation=drawn, correction_eur=0.0, engine=EngineChoice.AUTO)
     return LoopLines(env, lambda line: Mpc(line, task.fixed), 2.0 * chosen.authority)

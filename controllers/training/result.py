@@ -20,6 +20,7 @@ from controllers.policy.source import ActorSpec, Source, spaces_of
 from controllers.training.checkpoint import weights_sha256
 from controllers.training.judging import judged
 from controllers.training.lines import TIME_OUT
+from controllers.training.spent import spent_s
 from controllers.training.task import THREADS, Task
 from twin.config import TunedPoint
 from twin.plugins import RefusedError
@@ -36,7 +37,7 @@ class Trained:
     weights_sha256: str
     bundle: str
     evaluation: dict[str, Any]
-    """Against `fixed`, see ``judging``; empty on a base that needs a loop."""
+    """The CPU time that it took; against `fixed`, see ``judging``, but for a base that needs a loop."""
 
     def record(self) -> dict[str, Any]:
         """For the file of a run."""
@@ -86,24 +87,33 @@ def exported(task: Task, actor: Actor, schema: Schema, role: RoleSpec) -> Traine
         raise RefusedError(f"no bundle was made: {error}", "train longer: --steps") from error
     evaluation: dict[str, Any] = {}
     if role.base in {None, "fixed"}:
-        evaluation = judged(bundle, task.plant, task.settings, task.fixed)
-        manifest = bundle.manifest.model_copy(update={"evaluation": evaluation})
-        bundle = replace(bundle, manifest=manifest)
+        evaluation = judged(bundle, task)
+    evaluation["training_cpu_h"] = spent_s(task.folder) / 3600.0
+    manifest = bundle.manifest.model_copy(update={"evaluation": evaluation})
+    bundle = replace(bundle, manifest=manifest)
     bundle.write(task.folder / BUNDLE)
     digest = weights_sha256(actor.network)
     return Trained(task.seed, actor.steps, digest, str(task.folder / BUNDLE), evaluation)
 
 
-def source_commit() -> str:
-    """The commit that this package is run from, ``-dirty`` if files differ; empty where there is no checkout."""
-    git, here = shutil.which("git"), Path(__file__).parent
-    if git is None or not any((folder / ".git").exists() for folder in here.parents):
+def source_commit(of: Path = Path(__file__)) -> str:
+    """The commit that a file of this package is run from, ``-dirty`` if files differ; empty where no checkout has it.
+
+    A package that is installed somewhere inside another project's checkout is not that project's.
+    """
+    git = shutil.which("git")
+    if git is None:
         return ""
-    asked = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    told = subprocess.run(  # noqa: S603  (nothing of it comes from outside)
-        [git, "-C", str(here), *asked], capture_output=True, text=True, check=False
-    )
-    return told.stdout.strip() if told.returncode == 0 else ""
+
+    def told(*asked: str) -> str:
+        found = subprocess.run(  # noqa: S603  (nothing of it comes from outside)
+            [git, "-C", str(of.parent), *asked], capture_output=True, text=True, check=False
+        )
+        return found.stdout.strip() if found.returncode == 0 else ""
+
+    if not told("ls-files", "--error-unmatch", "--", of.name):
+        return ""
+    return told("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def held(fixed: TunedPoint) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from controllers.training.settings import PpoSpec, SacSpec, Settings
 from controllers.training.stop import Stop
+from controllers.tuning import SELECTION_SEEDS
 from twin.config import TunedPoint, load_plant
 from twin.store.run_folder import package_versions
 
@@ -25,13 +26,27 @@ THREADS = 1
 """Of torch in each process that trains: more are slower on such networks, and change the last bits."""
 
 
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """On which shifts a policy is judged when it has been trained: those of the seeds from ``first_seed`` on.
+
+    ``utilisation`` is what is demanded, the plant's where it is None. In the end this is an evaluation, on the line
+    as it truly is. A search of settings is none and may not know that: it judges ``is_held_out``, on lines and
+    demands that are drawn as in training, but from the ends of their ranges.
+    """
+
+    first_seed: int = SELECTION_SEEDS[0]
+    utilisation: float | None = None
+    is_held_out: bool = False
+
+
 @dataclass(frozen=True)
 class Task:
     """What is trained, on what, with which seed, and where it is kept.
 
     ``method`` is the controller that it makes; ``fixed`` are the tuned constants of the plant, what its
     actions count from or are compared with. The folder must exist. ``stop_file`` asks all tasks of a run to
-    stop.
+    stop. ``exam`` moves no weight.
     """
 
     plant: str
@@ -44,6 +59,7 @@ class Task:
     keep_every: int
     folder: Path
     stop_file: Path
+    exam: Exam = Exam()
 
     @property
     def chosen(self) -> PpoSpec | SacSpec:

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from twin.line.model import Line
 
 NOT_HELD = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
+POINTS = ("median_s", "p99_s", "longest_s")
 NO_TIME = {
-    "decision_median_s": 0.0,
-    "decision_p99_s": 0.0,
-    "decision_longest_s": 0.0,
+    **{f"{what}_{point}": 0.0 for what in ("decision", "controller") for point in POINTS},
     "deadlines_missed": 0,
 }
+"""``decision``: a whole turn of the loop, twin and guard included; ``controller``: what the controller takes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +117,17 @@ class _Driven:
 
 def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     """The shift with a closed loop over ``model``."""
-    from twin.cli.results import timing_file
+    from twin.cli.results import spread_of
     from twin.cli.shift import TWIN_SEED
+    from twin.cli.timed import Timed
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
     from twin.feedback.bands import Bands
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
-    loop = ControlLoop(model, controller, TWIN_SEED, shift.engine)
+    timed = Timed(controller)
+    loop = ControlLoop(model, timed, TWIN_SEED, shift.engine)
     line = SimulatedEquipment(plc)
     runtime = Runtime(loop, line, EquipmentClock(line))
     runtime.command("close", "evaluation")
@@ -140,8 +142,8 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
         bands.look(cycle.reading)
 
     asyncio.run(runtime.run(0, round(shift.hours * 3.6e9), count))
-    timing = timing_file({"it": runtime.timings})["it"]
-    taken = {name: float(timing[name] or 0.0) for name in timing if name.startswith("decision")}
+    told = spread_of("decision", runtime.timings.decisions) | spread_of("controller", timed.taken)
+    taken = {name: value or 0.0 for name, value in told.items()}
     patience_s = shift.plant.control.deadline_s
     taken["deadlines_missed"] = runtime.timings.decisions.longer_than(patience_s)
     return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record())

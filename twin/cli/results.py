@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from twin.config import Plant
-    from twin.timings import Timings
+    from twin.timings import DecisionTimes, Timings
 
 SCHEMA = 1
 PACKAGES = ("takttwin", "casadi", "highspy", "numba", "numpy", "simpy")
@@ -101,11 +101,18 @@ def timing_file(timings: Mapping[str, Timings]) -> dict[str, Any]:
             "cpu_s": taken.cpu_s,
             "wall_s": taken.wall_s,
             "decisions": taken.decisions.count,
-            "decision_median_s": taken.decisions.within(0.5),
-            "decision_p99_s": taken.decisions.within(0.99),
-            "decision_longest_s": taken.decisions.longest_s,
+            **spread_of("decision", taken.decisions),
         }
         for name, taken in timings.items()
+    }
+
+
+def spread_of(what: str, taken: DecisionTimes) -> dict[str, float | None]:
+    """Median, 99 % point and longest of some times, None of none; seconds."""
+    return {
+        f"{what}_median_s": taken.within(0.5),
+        f"{what}_p99_s": taken.within(0.99),
+        f"{what}_longest_s": taken.longest_s,
     }
 
 

@@ -94,6 +94,8 @@ def command(
         raise Problem("usage", msg, 'NAME.training.json says how many: {"cloning": {"shifts": 4}}')
     shift = Shift(options.chosen_plant(plant), utilisation=utilisation)
     shift.check()
+    if not tune:
+        _need_sound_truth(shift)
     found = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
     fixed = found.point.model_copy(update={"log": (), "thresholds": {}, "policies": {}})
     if smoke:
@@ -110,19 +112,21 @@ def command(
         settings = settings.changed({"worlds": {"utilisation": [utilisation, utilisation]}})
     if base is not None:
         settings = settings.changed({"residual": {"base": pick(base, BASES, "base")}})
+    if tune and (controller == "bc" or (controller, settings.residual.base) == ("residual", "mpc")):
+        msg = "what learns from the MPC, or on top of it, has no settings that can be searched"
+        raise Problem("usage", msg, "--tune with rl, or residual on fixed")
     run = _Run(shift, folder.resolve(), resume=resume)
     common = {"plant": shift.place, "method": controller, "algorithm": algo, "settings": settings}
     common["fixed"] = fixed
+    common["exam"] = importlib.import_module(f"{TRAINING}.task").Exam(utilisation=shift.demanded)
     tasks = run.tasks(common, range(1, seeds + 1), steps or STEPS, keep_every)
     if tune:
         done = importlib.import_module(f"{TRAINING}.search").search(tasks[0], tune, run.folder)
+        _leave_if_stopped(done["stopped"], folder)
         _tell(done, f"settings: {done['path']}", as_json)
         return
     records = run.trained(tasks, workers, ray)
-    stopped = max(record["stopped"] for record in records)
-    if stopped:
-        typer.echo(f"stopped; checkpoints are in {folder}; go on with --resume", err=True)
-        raise typer.Exit(STOPPED + stopped)
+    _leave_if_stopped(max(record["stopped"] for record in records), folder)
     report = {**shift.facts(), "controller": controller, "algorithm": algo, "runs": records}
     run.write(report)
     if as_json:
@@ -191,6 +195,23 @@ def _tell(record: dict[str, Any], said: str, as_json: bool) -> None:
     typer.echo(json.dumps(record, sort_keys=True) if as_json else said)
 
 
+def _leave_if_stopped(number: int, folder: Path) -> None:
+    """Leave as who was stopped by a signal does; 0 is none."""
+    if number:
+        typer.echo(f"stopped; checkpoints are in {folder}; go on with --resume", err=True)
+        raise typer.Exit(STOPPED + number)
+
+
+def _need_sound_truth(shift: Shift) -> None:
+    """What is trained is judged on the true line: that it can be has to be known before hours of training."""
+    from twin.config import find_plant, load_truth
+    from twin.line.model import build_line
+
+    path = find_plant(shift.place)
+    if path.with_name(f"{path.stem}.truth.yaml").is_file():
+        build_line(shift.plant, load_truth(shift.place, shift.plant), shift.variant)
+
+
 def _need_extra(*names: str) -> None:
     """A ``Problem`` that names what is missing, before anything heavy is imported."""
     from importlib.util import find_spec
@@ -252,10 +273,11 @@ def _show(records: Sequence[dict[str, Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, caption_justify="left")
     table.caption = (
         "not judged yet: twin evaluate"
-        if not first
+        if "shifts" not in first
         else (
             f"saved against {first['against']}, EUR a shift with 95 % interval, by the objective, on {first['shifts']} "
-            f"shifts of tuning ({first['world']} line); what holds is for twin evaluate to say"
+            f"shifts of tuning ({first['world']} line, {first['scenario']} at {first['utilisation']:g}); what holds is "
+            "for twin evaluate to say"
         )
     )
     for name in ("seed", "steps", "saved", "weights", "bundle"):
@@ -263,7 +285,7 @@ def _show(records: Sequence[dict[str, Any]]) -> None:
     for one in records:
         judged = one["evaluation"]
         saved = "–"
-        if judged:
+        if "shifts" in judged:
             half = number(judged["saved_eur_half_width"])
             saved = f"{number(judged['saved_eur_per_shift'], sign=True)} ± {half}"
         table.add_row(

@@ -49,6 +49,25 @@ MARGINS = (
     Margin("gas_kwh_per_good_part", worse_is=1, share=0.01),
 )
 
+NO_WORSE = (
+    Margin("energy_kwh_per_good_part", worse_is=1, share=0.02),
+    Margin("cost_eur_per_good_part", worse_is=1, share=0.02),
+    *(margin for margin in MARGINS if margin.name in ("throughput_parts_per_h", "scrap_share")),
+)
+"""By how much one that is to stand in for another, as a policy for the MPC in a hundredth of its time, may be worse."""
+
+
+@dataclass(frozen=True, slots=True)
+class NonInferiority:
+    """Whether a controller may stand in for another, by `NO_WORSE`.
+
+    *non-inferior*: each figure's 95 % interval ends within its margin; *inferior*: one lies beyond its margin
+    altogether; else *not shown*. ``reason`` names the figures.
+    """
+
+    verdict: str
+    reason: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -225,13 +244,38 @@ def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison
     return replace(compared, verdict="inconclusive", reason=reason)
 
 
+def non_inferiority(found: Mapping[str, Comparison]) -> NonInferiority:
+    """The verdict on all figures that must be no worse; one that was not compared shows nothing.
+
+    ``found`` is by figure, as `judged` leaves it: what something else paid for is worse in that other figure.
+    """
+    beyond = [m.name for m in NO_WORSE if _is_inferior(m, found.get(m.name))]
+    if beyond:
+        return NonInferiority("inferior", ", ".join(beyond))
+    open_ones = [m.name for m in NO_WORSE if not _is_non_inferior(m, found.get(m.name))]
+    if open_ones:
+        return NonInferiority("not shown", ", ".join(open_ones))
+    return NonInferiority("non-inferior")
+
+
 def _is_non_inferior(margin: Margin, compared: Comparison | None) -> bool:
+    worse = _worse(margin, compared)
+    return worse is not None and worse[1] <= worse[2]
+
+
+def _is_inferior(margin: Margin, compared: Comparison | None) -> bool:
+    worse = _worse(margin, compared)
+    return worse is not None and worse[0] > worse[2]
+
+
+def _worse(margin: Margin, compared: Comparison | None) -> tuple[float, float, float] | None:
+    """By how much it is worse, at least and at most, and by how much it may be; None where that is not known."""
     if compared is None or compared.low is None or compared.high is None:
-        return False
+        return None
     if compared.reason:  # undefined in some shifts
-        return False
-    worst = compared.high if margin.worse_is > 0 else -compared.low
-    return worst <= margin.absolute + margin.share * abs(compared.baseline_value)
+        return None
+    ends = (compared.low, compared.high) if margin.worse_is > 0 else (-compared.high, -compared.low)
+    return *ends, margin.absolute + margin.share * abs(compared.baseline_value)
 
 
 @cache

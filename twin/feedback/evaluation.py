@@ -42,7 +42,9 @@ class Shifts:
     """Decisions that the guard clipped, that were the fallback's, and that were not followed; None of what
     nobody drove, as all of timing."""
     decision_ms: Mapping[str, float | None]
-    """Median of medians, highest 99 % point, longest; None where a line does not say."""
+    """Of whole turns: median of medians, highest 99 % point, longest; None where a line does not say."""
+    controller_ms: Mapping[str, float | None]
+    """The same of what the controller took of them."""
     deadlines_missed: int | None = None
     cheapest: Mapping[str, int] = field(default_factory=dict)
     """Of the oracle: who was the cheapest how often."""
@@ -85,28 +87,33 @@ def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
         sum(one["decisions"]["clipped"] for one in episodes),
         sum(one["decisions"]["fallbacks"] for one in episodes),
         sum(one["decisions"]["not_closed"] for one in episodes),
-        *decision_times(episodes),
+        times_ms("decision", episodes),
+        times_ms("controller", episodes),
+        deadlines_missed(episodes),
     )
 
 
-def decision_times(
-    episodes: Sequence[Mapping[str, Any]],
-) -> tuple[dict[str, float | None], int | None]:
-    """How long decisions took over some shifts, milliseconds, and how many came after their deadline.
+def times_ms(what: str, episodes: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """How long turns (``decision``), or the ``controller`` in them, took over some shifts, milliseconds.
 
     The median of the shifts' medians, the highest of their 99 % points, the longest of all. None where a
     line was written before these were.
     """
     timing = [one["timing"] for one in episodes]
-    medians = sorted(one["decision_median_s"] for one in timing)
-    high = [one.get("decision_p99_s") for one in timing]
-    missed = [one.get("deadlines_missed") for one in timing]
-    found = {
-        "median": 1e3 * medians[len(medians) // 2],
+    medians, high, longest = (
+        [one.get(f"{what}_{point}_s") for one in timing] for point in ("median", "p99", "longest")
+    )
+    return {
+        "median": None if None in medians else 1e3 * sorted(medians)[len(medians) // 2],
         "p99": None if None in high else 1e3 * max(high),
-        "longest": 1e3 * max(one["decision_longest_s"] for one in timing),
+        "longest": None if None in longest else 1e3 * max(longest),
     }
-    return found, None if None in missed else sum(missed)
+
+
+def deadlines_missed(episodes: Sequence[Mapping[str, Any]]) -> int | None:
+    """How many turns came after their deadline; None where a line does not say."""
+    missed = [one["timing"].get("deadlines_missed") for one in episodes]
+    return None if None in missed else sum(missed)
 
 
 def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
@@ -123,7 +130,7 @@ def _cheapest(held: Mapping[str, Shifts]) -> Shifts:
 def _undriven(kpis: Mapping[int, Kpis], cheapest: Mapping[str, int] | None = None) -> Shifts:
     """Figures that no single controller drove: of its decisions there is nothing to say."""
     times = dict.fromkeys(("median", "p99", "longest"))
-    return Shifts(kpis, None, None, None, times, cheapest=cheapest or {})
+    return Shifts(kpis, None, None, None, times, times, cheapest=cheapest or {})
 
 
 def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -158,6 +165,7 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "fallbacks": shifts.fallbacks,
                     "not_closed": shifts.not_closed,
                     "decision_ms": dict(shifts.decision_ms),
+                    "controller_ms": dict(shifts.controller_ms),
                     "deadlines_missed": shifts.deadlines_missed,
                 }
             )

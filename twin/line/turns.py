@@ -97,9 +97,11 @@ CALLED = ("open_books", "aim", "ask", "read", "take_over", "answer_all")
 def open_books(
     rows: Array, line: Common, instruments: Instruments, batch: Batch, answer: Answer
 ) -> None:
-    """Begin the books of fresh lines, and look at their instruments for the first time."""
+    """Begin the books of fresh lines, of which nothing is told yet, and look at their instruments for the first time."""
     for n in rows:
         answer.tripped[n] = answer.ended[n] = answer.filtered[n] = False
+        answer.figures[n, :] = 0.0  # of the shift before, as all of the answer
+        answer.correction[n] = answer.reward[n] = 0.0
         open_book(n, batch.now_us[n] / 1e6, line, batch)
         batch.seen[n, :] = instruments.expected
         batch.seen_s[n, :] = NEVER_SEEN_S

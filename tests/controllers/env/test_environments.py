@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 import controllers.env
-from benchmarks.writes import POLICIES, actions, outside, shift
+from benchmarks.writes import HOSTILE, PLANTS, POLICIES, actions, outside, shift
 from controllers.env.single import LineEnv
 from controllers.env.vector import LineVectorEnv
 from controllers.env.worlds import Lot, Randomisation, Worlds, setting_of
 from tests.docs.pages import DOCS, blocks_of
 from twin.config import PlantError, load_plant
+from twin.kernels.limits import granted
 from twin.line.model import build_line
 
 ID = controllers.env.ID
@@ -64,6 +65,20 @@ def test_a_shift_that_ends_is_followed_by_the_next_at_once() -> None:
     fresh, _ = vector(2).reset(seed=7)  # seeds 5 and 6 are over
     assert (seen == fresh).all()
     assert not (seen == first).all()
+
+
+def test_reset_tells_nothing_of_the_shift_before() -> None:
+    one: Any = LineEnv(engine="compiled")
+    many: Any = vector(2)
+    for env in (one, many):
+        _, fresh = env.reset(seed=3)
+        env.step(np.full(env.action_space.shape, 1.0))
+        *_, told = env.step(np.full(env.action_space.shape, -1.0))  # cutting speeds have rates
+        assert np.all(told["kpi"]["energy_kwh"] > 0.0)
+        assert np.all(told["constraint_cost"] > 0.0)
+        _, again = env.reset(seed=3)
+        assert str(again) == str(fresh)
+        assert all(np.all(value == 0.0) for value in again["kpi"].values())
 
 
 def test_same_seed_same_numbers() -> None:
@@ -127,12 +142,41 @@ def test_two_identical_controllers_differ_by_nothing() -> None:
     assert all((first[name] == second[name]).all() for name in first)
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(len(PLANTS) * len(POLICIES)))
 def test_policies_that_know_no_limits_write_nothing_outside_of_them(number: int) -> None:
     """Each plant under each policy; `python -m benchmarks.writes` does this for a thousand shifts."""
     found = shift(number, decisions=20)
     assert found["writes"] > 10
     assert found["outside"] == []
+
+
+def without_limits(
+    asked: float,
+    active: float,
+    limits: Any,
+    rate_per_s: float,
+    elapsed_us: int,
+    discrete: bool,
+) -> tuple[float, int]:
+    """A guard's formula that knows of rates alone."""
+    free = np.array([-np.inf, np.inf] * 3)
+    value, why = granted(asked, active, free, rate_per_s, elapsed_us, discrete)
+    return float(value), int(why)
+
+
+def test_a_guard_without_limits_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By policies that ask beyond the limits; those that the environment scales cannot."""
+    monkeypatch.setattr("twin.act.guard.granted", without_limits)
+    for policy in POLICIES:
+        number = len(PLANTS) * POLICIES.index(policy)
+        assert bool(shift(number, decisions=3)["outside"]) == (policy in HOSTILE), policy
+
+
+def test_a_guard_that_takes_what_is_no_number_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twin.act.guard.is_number", lambda _: True)
+    monkeypatch.setattr("twin.act.guard.granted", lambda asked, *_: (asked, 0))
+    found = shift(len(PLANTS) * POLICIES.index("no_number"), decisions=3)
+    assert any("is no number" in said for said in found["outside"])
 
 
 def test_a_write_outside_would_be_found() -> None:

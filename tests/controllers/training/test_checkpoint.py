@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +12,13 @@ import numpy as np
 import pytest
 import torch
 
+from controllers.policy.bundle import read_bundle
 from controllers.training import plain, residual
 from controllers.training.checkpoint import NAME, weights_sha256
-from controllers.training.learning import SHIFTS, Stopped, learned, new_model
+from controllers.training.learning import Stopped, learned, new_model
 from controllers.training.lines import training_lines
+from controllers.training.result import source_commit
+from controllers.training.spent import spent_s
 from controllers.training.task import METRICS, Task
 from controllers.training.train import train
 from twin.store.quarantine import StoreError
@@ -70,10 +75,17 @@ def test_a_finished_run_leaves_the_same_bundle_each_time(make_task: Callable[...
     first = residual.train(make_task("first", steps=1024))
     second = residual.train(make_task("second", steps=1024))
     assert first.weights_sha256 == second.weights_sha256
-    assert Path(first.bundle).read_bytes() == Path(second.bundle).read_bytes()
-    assert first.evaluation["world"] == "nominal"
+    one, other = (read_bundle(Path(made.bundle)) for made in (first, second))
+    assert one.model == other.model
+    told = [bundle.manifest.model_dump(mode="json") for bundle in (one, other)]
+    hours = [manifest["evaluation"].pop("training_cpu_h") for manifest in told]
+    assert told[0] == told[1]
+    assert all(0.0 < spent_h < 0.1 for spent_h in hours)
+    assert told[0]["evaluation"]["world"] == "nominal"
+    kept = Path(first.bundle).read_bytes()
     again = residual.train(make_task("first", steps=1024))  # there is nothing left to do
     assert again == first
+    assert Path(first.bundle).read_bytes() == kept
 
 
 def test_a_checkpoint_of_another_run_is_refused(make_task: Callable[..., Task]) -> None:
@@ -128,8 +140,6 @@ def test_before_it_has_learned_a_policy_asks_for_the_same_whatever_it_sees(
 def test_a_plain_policy_holds_the_time_outs_that_it_was_trained_with(
     make_task: Callable[..., Task],
 ) -> None:
-    from controllers.policy.bundle import read_bundle
-
     made = plain.train(make_task("t", method="rl", steps=1024))
     manifest = read_bundle(Path(made.bundle)).manifest
     role, commit = manifest.role, manifest.training.git_commit
@@ -140,5 +150,34 @@ def test_a_plain_policy_holds_the_time_outs_that_it_was_trained_with(
     assert {name.rsplit(".", 1)[1] for name in role.held} == {"standby_after_s"}
 
 
-def test_seeds_of_training_meet_none_of_tuning_or_tests() -> None:
-    assert SHIFTS > 2060
+def test_what_a_stopped_run_has_taken_is_counted_too(
+    make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = make_task("t")
+    _stops_after(task, 1, monkeypatch)
+    before_s = spent_s(task.folder)
+    assert before_s > 0.0
+    _learned(task)
+    assert spent_s(task.folder) > before_s
+
+
+def test_a_package_in_somebody_elses_checkout_is_not_of_that_commit(tmp_path: Path) -> None:
+    git = shutil.which("git")
+    if git is None:
+        pytest.skip("needs git")
+
+    def does(*asked: str) -> None:
+        who = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run([git, "-C", str(tmp_path), *who, *asked], check=True, capture_output=True)
+
+    does("init")
+    (tmp_path / "own.py").write_text("")
+    does("add", "own.py")
+    does("commit", "-m", "theirs")
+    installed = tmp_path / "venv" / "result.py"
+    installed.parent.mkdir()
+    installed.write_text("")
+    assert source_commit(installed) == ""
+    assert re.fullmatch(r"[0-9a-f]{40}", source_commit(tmp_path / "own.py"))
+    (tmp_path / "own.py").write_text("changed")
+    assert source_commit(tmp_path / "own.py").endswith("-dirty")

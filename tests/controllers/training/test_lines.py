@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controllers.env.single import LineEnv
+from controllers.env.vector import WORLDS
+from controllers.env.worlds import Worlds
+from controllers.training.learning import SHIFTS
 from controllers.training.lines import TrainingLines, engineering, scaled, training_lines
 from controllers.training.task import Task
+from twin.config import load_plant
+from twin.kernels import draws
+from twin.line.scenario import build_table
 
 N = 6
 
@@ -126,3 +133,29 @@ def test_a_snapshot_of_other_lines_is_refused(make_task: Callable[..., Task]) ->
     more.reset()
     with pytest.raises(ValueError, match="other lines"):
         more.restore(held)
+
+
+@pytest.mark.parametrize("kind", ["many", "one"])
+def test_training_meets_no_shift_that_anybody_is_judged_on(
+    make_task: Callable[..., Task], kind: str
+) -> None:
+    """Neither what comes from outside nor the failures of a seed that tests, tuning or judging use."""
+    task = make_task("t")
+    plant = load_plant(task.plant)
+    published = range(5000)
+    judged = {
+        np.array(build_table(plant, seed, draws.PLANT, plant.shift_h)).tobytes()
+        for seed in published
+    }
+    assert len(judged) > 0.9 * len(published)
+    if kind == "many":
+        setting = training_lines(task.plant, N, task.settings, task.fixed).lines.setting
+        episodes = [SHIFTS + n for n in range(WORLDS)]
+    else:  # one after another, for a clone or over the MPC
+        setting = LineEnv(task.plant).setting
+        episodes = [SHIFTS + n for n in range(20)]
+    made = Worlds(setting)
+    met = {made.world(made.number(episode)).table.tobytes() for episode in episodes}
+    assert len(met) == len(episodes)
+    assert not met & judged
+    assert not set(episodes) & set(published)

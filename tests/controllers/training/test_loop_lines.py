@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,15 @@ import pytest
 
 from controllers.env.single import LineEnv
 from controllers.fixed import Fixed
+from controllers.training import checkpoint, residual
+from controllers.training.checkpoint import weights_sha256
+from controllers.training.learning import SHIFTS, Keeper
 from controllers.training.lines import engineering
 from controllers.training.loop_lines import LoopLines
+from controllers.training.result import Trained
 from controllers.training.task import Task
+from controllers.training.train import train
+from twin.cycle import Action, Situation
 
 
 @pytest.fixture
@@ -57,21 +65,82 @@ def test_what_is_added_is_bounded_and_shown_as_asked_for(lines: LoopLines) -> No
     assert _value(lines, seen, "turning.standby") == 0.0
 
 
-def test_a_shift_follows_from_its_seed_and_a_loop_is_kept_between_shifts_only(
-    lines: LoopLines,
-) -> None:
+def test_a_shift_follows_from_its_seed_and_what_was_added_in_it(lines: LoopLines) -> None:
     lines.reset()
     asked = np.random.default_rng(4).uniform(-1, 1, (lines.decisions, 1, 12)).astype(np.float32)
     for n in range(lines.decisions):
-        assert lines.is_between_shifts == (n == 0)
         _, _, over, infos = lines.step(asked[n])
     assert over[0]
-    assert lines.is_between_shifts
     assert infos[0]["TimeLimit.truncated"] is False
+    for n in range(7):  # into the next one
+        lines.step(asked[n])
     held = lines.snapshot()
-    first = [lines.step(asked[n])[0] for n in range(5)]
-    with pytest.raises(ValueError, match="middle of a shift"):
-        lines.snapshot()
+    assert held["added"].shape == (7, 12)
+    first = [lines.step(asked[n])[0] for n in range(7, 12)]
     lines.restore(held)
-    again = [lines.step(asked[n])[0] for n in range(5)]
+    again = [lines.step(asked[n])[0] for n in range(7, 12)]
     assert np.array(first).tobytes() == np.array(again).tobytes()
+
+
+class GivesUp(Fixed):
+    """Fails for good after some turns of its shift, so that the loop gives the line up."""
+
+    def decide(self, situation: Situation) -> Action:
+        if situation.observation.time_us > 600_000_000:
+            raise RuntimeError("it has had enough")
+        return super().decide(situation)
+
+
+def _on_the_mpc(make_task: Callable[..., Task], name: str, steps: int, **given: Any) -> Task:
+    """A residual over the MPC for a round of eight decisions, which is no part of a shift's 29."""
+    task = make_task(name, steps=steps, **given)
+    changes = {"ppo": {"lines": 64, "batches": 16, "rollout": 8}, "residual": {"base": "mpc"}}
+    return replace(task, settings=task.settings.changed(changes))
+
+
+def _stops(task: Task, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Keeper._on_rollout_start
+
+    def asked(keeper: Keeper) -> None:
+        if keeper.model.num_timesteps >= after:
+            task.stop.ask()
+        begin(keeper)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Keeper, "_on_rollout_start", asked)
+        told = train(task)
+    assert told == {"seed": task.seed, "stopped": signal.SIGTERM}
+    task.stop_file.unlink()
+
+
+def test_a_residual_over_the_mpc_trains_is_stopped_in_a_shift_and_ends_as_if_it_was_not(
+    make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So few decisions say too little for a bundle.
+    monkeypatch.setattr(
+        residual,
+        "exported",
+        lambda task, actor, *_: Trained(
+            task.seed, actor.steps, weights_sha256(actor.network), "", {}
+        ),
+    )
+    task = _on_the_mpc(make_task, "halved", 40)
+    _stops(task, 16, monkeypatch)
+    resumed = train(task)
+    whole = train(_on_the_mpc(make_task, "whole", 40))
+    assert resumed == whole
+    assert whole["steps"] == 40
+
+
+def test_shifts_that_were_given_up_keep_nobody_from_checkpoints_and_a_stop(
+    make_task: Callable[..., Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residual, "Mpc", GivesUp)
+    task = _on_the_mpc(make_task, "t", 64, keep_every=16)
+    path = task.folder / checkpoint.NAME
+    _stops(task, 32, monkeypatch)
+    held = checkpoint.read(path, task.facts)
+    assert held.steps == 32
+    arrays = held.record["arrays"]
+    assert int(arrays["env.luck"]) - task.seed * SHIFTS >= 2  # whole shifts would be 29 decisions
+    assert len(arrays["env.added"]) > 0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controllers.training import residual
+from controllers.training.learning import Stopped
 from controllers.training.result import Trained
-from controllers.training.search import FOUND, PARTS, SEEDS, search
+from controllers.training.search import FOUND, JUDGED_FROM, PARTS, SEEDS, search
 from controllers.training.settings import Settings
-from controllers.training.task import Task
+from controllers.training.task import Exam, Task
 from twin.plugins import RefusedError
 
 pytest.importorskip("optuna", reason="pip install 'takttwin[rl]'")
@@ -33,6 +35,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
 
     monkeypatch.setattr(residual, "train", train)
     return asked
+
+
+def _tried(asked: list[Task]) -> list[tuple[float, int, int]]:
+    return [(one.settings.ppo.learning_rate, one.seed, one.steps) for one in asked]
 
 
 def test_the_median_of_the_seeds_decides_and_a_search_goes_on(
@@ -59,6 +65,7 @@ def test_what_there_was_is_tried_first_and_what_falls_behind_is_given_up(
 ) -> None:
     task = make_task("run", steps=4000)
     search(task, 16, tmp_path)
+    assert {one.exam for one in trained} == {Exam(JUDGED_FROM, is_held_out=True)}
     assert trained[0].settings.ppo.learning_rate == task.settings.ppo.learning_rate
     assert [one.seed for one in trained[:3]] == list(SEEDS)
     assert [one.steps for one in trained[: 3 * PARTS : 3]] == [1000, 2000, 3000, 4000]
@@ -68,3 +75,64 @@ def test_what_there_was_is_tried_first_and_what_falls_behind_is_given_up(
 def test_a_clone_has_nothing_to_search(make_task: Callable[..., Task], tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="nothing to tune"):
         search(make_task("run", method="bc"), 2, tmp_path)
+
+
+def test_over_the_mpc_there_is_nothing_to_search(
+    make_task: Callable[..., Task], tmp_path: Path
+) -> None:
+    task = make_task("run")
+    task = make_task("run", settings=task.settings.changed({"residual": {"base": "mpc"}}))
+    with pytest.raises(RefusedError, match="no settings can be searched"):
+        search(task, 2, tmp_path)
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_a_search_that_was_stopped_in_a_trial_goes_on_as_if_it_was_not(
+    make_task: Callable[..., Task],
+    trained: list[Task],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_killed: bool,
+) -> None:
+    task = make_task("run", steps=4000)
+    (tmp_path / "whole").mkdir()
+    whole = search(task, 7, tmp_path / "whole")
+    all_of_it = _tried(trained)
+    trained.clear()
+    train = residual.train
+
+    class Killed(BaseException):
+        """The process ends here; nobody tidies up."""
+
+    def stops(one: Task) -> Trained:
+        if len(trained) == 53:
+            if is_killed:
+                raise Killed
+            one.stop.ask()
+            raise Stopped
+        return train(one)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(residual, "train", stops)
+        if is_killed:
+            with pytest.raises(Killed):
+                search(task, 7, tmp_path)
+        else:
+            assert search(task, 7, tmp_path) == {"stopped": signal.SIGTERM}
+            task.stop_file.unlink()
+    assert search(task, 7, tmp_path) == {**whole, "path": str(tmp_path / FOUND)}
+    assert _tried(trained) == all_of_it  # nothing twice, and nothing else
+
+
+def test_a_search_with_other_facts_is_another(
+    make_task: Callable[..., Task], trained: list[Task], tmp_path: Path
+) -> None:
+    task = make_task("run", steps=4000)
+    search(task, 2, tmp_path)
+    count = len(trained)
+    search(make_task("run", steps=8000), 2, tmp_path)
+    assert {one.steps for one in trained[count:]} == {2000, 4000, 6000, 8000}
+    count = len(trained)
+    other = task.settings.changed({"worlds": {"utilisation": [0.7, 0.7]}})
+    search(make_task("run", steps=4000, settings=other), 2, tmp_path)
+    assert len(trained) > count

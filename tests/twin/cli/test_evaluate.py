@@ -58,6 +58,19 @@ def test_a_shift_can_be_run_again_by_the_command_in_its_line(evaluated: tuple[Pa
     assert json.loads(out)["controllers"]["full_pace"] == one["kpi"]
 
 
+def test_the_controllers_own_time_is_told_apart_from_the_turns(
+    evaluated: tuple[Path, str],
+) -> None:
+    text = (evaluated[0] / "episodes.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    driven = [one["timing"] for one in lines if one["controller"] == "fixed"]
+    for taken in driven:
+        assert 0.0 < taken["controller_median_s"] < 0.1 * taken["decision_median_s"]
+        assert taken["controller_longest_s"] <= taken["decision_longest_s"]
+    row = next(one for one in json.loads(evaluated[1])["rows"] if one["controller"] == "fixed")
+    assert row["controller_ms"]["median"] < 0.1 * row["decision_ms"]["median"]
+
+
 def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) -> None:
     lines = (evaluated[0] / "episodes.jsonl").read_text().splitlines(keepends=True)
     path = tmp_path / "episodes.jsonl"
@@ -71,7 +84,7 @@ def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) ->
     told, before = json.loads(out), json.loads(evaluated[1])
     for report in (told, before):
         for row in report["rows"]:
-            del row["decision_ms"], row["deadlines_missed"]
+            del row["decision_ms"], row["controller_ms"], row["deadlines_missed"]
         for row in report["leaderboard"]["rows"]:
             del row["timing"]
     assert told == before

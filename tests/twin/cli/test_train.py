@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -58,9 +60,20 @@ def test_without_the_extra_one_line_says_what_to_install(
         (["--controller", "mpc"], "no controller to train 'mpc'"),
         (["--controller", "residual", "--base", "rl"], "no base 'rl'"),
         (["--utilisation", "7"], "a share of the capacity"),
+        (["--controller", "bc", "--tune", "2"], "no settings that can be searched"),
+        (["--controller", "residual", "--base", "mpc", "--tune", "2"], "no settings that can be"),
         (["--resume"], "nothing to go on with|to go on with"),
     ],
-    ids=["algorithm", "steps", "controller", "base", "utilisation", "resume"],
+    ids=[
+        "algorithm",
+        "steps",
+        "controller",
+        "base",
+        "utilisation",
+        "tune_bc",
+        "tune_mpc",
+        "resume",
+    ],
 )
 def test_bad_input_is_refused_before_anything_is_written(
     plant: Path, options: list[str], says: str
@@ -82,6 +95,16 @@ def test_bad_settings_are_refused_with_their_place(plant: Path) -> None:
 
 
 @needs_rl
+def test_a_truth_that_nothing_can_be_judged_on_is_refused_before_the_training(plant: Path) -> None:
+    plant.with_name("short.truth.yaml").write_text("schema_version: 1\n")
+    before = sorted(plant.parent.iterdir())
+    code, _, err = twin("train", "--plant", plant)
+    assert code == 2
+    assert "short.truth.yaml" in err
+    assert sorted(plant.parent.iterdir()) == before
+
+
+@needs_rl
 def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
     folder = plant.parent / "held"
     folder.mkdir()
@@ -96,7 +119,7 @@ def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
 def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
     code, out, err = twin(
         "train", "--plant", plant, "--controller", "residual", "--steps", 2048, "--seeds", 2,
-        "--workers", 1, "--out", "made", "--json",
+        "--workers", 1, "--out", "made", "--utilisation", 0.6, "--json",
     )  # fmt: skip
     assert code == 0, err
     assert "nobody has tuned this plant" in err
@@ -107,9 +130,40 @@ def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
     for run in report["runs"]:
         assert run["steps"] == 2048
         assert run["evaluation"]["shifts"] == 2
+        assert run["evaluation"]["utilisation"] == 0.6
+        assert run["evaluation"]["training_cpu_h"] > 0.0
         code, out, err = twin("policy", "verify", run["bundle"], "--plant", plant, "--json")
         assert code == 0, err
         assert json.loads(out)["base"] == "fixed"
+
+
+def _stopped(asked: list[object], place: Path, diaries: int) -> str:
+    """Begin a training, end it by SIGTERM once so many trainers have written of a round; what it says then."""
+    with begin(*asked, folder=place.parent) as process:
+        while process.poll() is None:
+            found = [path for path in place.rglob("metrics.jsonl") if path.stat().st_size]
+            if len(found) >= diaries:
+                break
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 128 + signal.SIGTERM, err
+    return err
+
+
+@needs_rl
+@pytest.mark.parametrize(
+    ("options", "trainers"),
+    [(["--seeds", 2, "--workers", 2], 2), (["--tune", 2], 1)],
+    ids=["two_workers", "search"],
+)
+def test_sigterm_reaches_whoever_trains(plant: Path, options: list[object], trainers: int) -> None:
+    place = plant.parent / "stopped"
+    common = ["train", "--plant", plant, "--steps", 10**8, "--out", place]
+    assert "--resume" in _stopped([*common, *options], place, trainers)
+    assert len(list(place.rglob("checkpoint.pt"))) == trainers
+    assert not list(place.rglob("*.policy"))
 
 
 @needs_rl
@@ -117,15 +171,7 @@ def test_sigterm_keeps_a_checkpoint_and_resume_ends_as_if_nothing_had_been(plant
     common = ["train", "--plant", plant, "--controller", "residual", "--workers", 1]
     place = plant.parent / "stopped"
     metrics = place / "seed-001" / "metrics.jsonl"
-    with begin(*common, "--steps", 10**8, "--out", place, folder=plant.parent) as process:
-        while process.poll() is None and not (metrics.is_file() and metrics.stat().st_size):
-            try:
-                process.wait(0.1)
-            except Exception:  # noqa: BLE001, S112 - it goes on: look again
-                continue
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 128 + signal.SIGTERM, err
+    err = _stopped([*common, "--steps", 10**8, "--out", place], place, 1)
     assert "--resume" in err
     steps = int(json.loads(metrics.read_text().splitlines()[-1])["steps"]) + 1024
     code, out, err = twin(*common, "--steps", steps, "--out", place, "--resume", "--json")

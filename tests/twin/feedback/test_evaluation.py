@@ -62,6 +62,7 @@ def test_means_have_students_interval_and_differences_are_paired() -> None:
         "p99": None,  # of lines that were written before it was
         "longest": pytest.approx(40.0),
     }
+    assert set(row("mpc")["controller_ms"].values()) == {None}  # of such lines too
 
 
 def test_of_decisions_that_nobody_made_nothing_is_said() -> None:
@@ -69,6 +70,7 @@ def test_of_decisions_that_nobody_made_nothing_is_said() -> None:
     for name in ("decisions_clipped", "fallbacks", "not_closed", "deadlines_missed"):
         assert oracle[name] is None
     assert set(oracle["decision_ms"].values()) == {None}
+    assert set(oracle["controller_ms"].values()) == {None}
 
 
 def test_gas_has_its_columns_where_any_is_burnt() -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from twin.feedback.evaluation import BOUND, FIXED, HEADLINE, OBJECTIVE, Cell, decision_times, family
+from twin.feedback.evaluation import (
+    BOUND,
+    FIXED,
+    HEADLINE,
+    OBJECTIVE,
+    Cell,
+    deadlines_missed,
+    family,
+    times_ms,
+)
 from twin.feedback.leaderboard.paired import improvement, versus
 from twin.feedback.leaderboard.played import Episode, Played
 from twin.feedback.leaderboard.score import score_of, scored_cells, scores_of
 from twin.feedback.study.holm import CLAIMS
 
+MPC = "mpc"
 SHOWN = ("energy_kwh_per_good_part", "throughput_parts_per_h", "scrap_share")
 """Figures that stand in a row as they are."""
 
@@ -69,10 +80,10 @@ def _row(played: Played, name: str, names: tuple[str, ...]) -> dict[str, Any]:
     own = family(name)
     rivals = {other: of for other, of in played.controllers.items() if other != own}
     held = played.episodes(names)
-    taken_ms, missed = decision_times(held)
     made = sum(one["decisions"]["made"] for one in held)
     clipped = sum(one["decisions"]["clipped"] for one in held)
-    against = {other: versus(played, (name, other), names, of) for other, of in rivals.items()}
+    found = {other: versus(played, (name, other), names, of) for other, of in rivals.items()}
+    against = {other: figures for other, (figures, _) in found.items()}
     return {
         "controller": name,
         "contenders": list(names),
@@ -86,7 +97,12 @@ def _row(played: Played, name: str, names: tuple[str, ...]) -> dict[str, Any]:
         "violations_per_100_h": _violations(held),
         "interventions_share": clipped / made if made else None,
         "verdict": against.get(FIXED, {}).get(HEADLINE, {}).get("verdict"),
-        "timing": {"decision_ms": taken_ms, "deadlines_missed": missed},
+        "non_inferior_to_mpc": asdict(found[MPC][1]) if MPC in found else None,
+        "timing": {
+            "decision_ms": times_ms("decision", held),
+            "controller_ms": times_ms("controller", held),
+            "deadlines_missed": deadlines_missed(held),
+        },
     }
 
 

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from twin.feedback.compare import MARGINS, ROUNDING, Comparison, guarded, judged, student_t
+from twin.feedback.compare import (
+    MARGINS,
+    ROUNDING,
+    Comparison,
+    NonInferiority,
+    guarded,
+    judged,
+    non_inferiority,
+    student_t,
+)
 from twin.feedback.definitions import LINE_KPIS
 from twin.feedback.evaluation import HEADLINE, OBJECTIVE
 from twin.feedback.leaderboard.played import Played
@@ -39,10 +48,10 @@ def improvement(played: Played, names: Sequence[str], rivals: Sequence[str]) -> 
 
 def versus(
     played: Played, pair: tuple[str, str], names: Sequence[str], rivals: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> tuple[dict[str, dict[str, Any]], NonInferiority]:
     """The figures that are judged, of the first of a pair against the second, by their training seeds.
 
-    In per cent of the rival's mean, as in the rows of an evaluation.
+    In per cent of the rival's mean, as in the rows of an evaluation. And whether it is no worse than the rival.
     """
     found: dict[str, Comparison] = {}
     freedoms: dict[str, int] = {}
@@ -67,9 +76,11 @@ def versus(
             mean.error * student_t(mean.freedom),
         )
         freedoms[name], drawn_again[name] = mean.freedom, mean_of(apart, AXES)
+    no_worse = non_inferiority(found)
     found = {name: guarded(one, found) for name, one in found.items()}
     surer = corrected(found, freedoms)
-    return {name: _told(one, surer.get(name), drawn_again[name]) for name, one in found.items()}
+    told = {name: _told(one, surer.get(name), drawn_again[name]) for name, one in found.items()}
+    return told, no_worse
 
 
 def _apart(ours: Floats, theirs: Floats) -> Floats:

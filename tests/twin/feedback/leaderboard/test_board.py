@@ -42,6 +42,8 @@ def lines(**changed: float) -> list[dict[str, Any]]:
                 }
                 line |= {"violations": {"times": 1, "seconds": 30.0}, "shift_h": 8.0}
                 line["timing"] |= {"decision_p99_s": 0.005, "deadlines_missed": k}
+                line["timing"] |= {"controller_median_s": 1e-5, "controller_longest_s": 4e-5}
+                line["timing"]["controller_p99_s"] = 3e-5
                 found.append(line)
     return found
 
@@ -111,10 +113,39 @@ def test_a_saving_that_scrap_paid_for_is_none() -> None:
     assert energy["reason"] == "not shown to be non-inferior: scrap_share"
 
 
+@pytest.mark.parametrize(
+    ("changed", "verdict"),
+    [
+        ({"kwh": 1.019, "cost": 1.017}, "non-inferior: "),
+        ({"kwh": 0.9, "cost": 1.021}, "inferior: cost_eur_per_good_part"),
+        ({"kwh": 1.021, "cost": 0.9}, "inferior: energy_kwh_per_good_part"),
+        ({"kwh": 1.0, "cost": 1.0, "scrap_share": 0.022}, "inferior: scrap_share"),
+        ({"kwh": 1.0, "cost": 1.0, "throughput_parts_per_h": 12.0}, "inferior: throughput_parts_per_h"),
+        ({"kwh": 1.0, "cost": 1.0, "scatter": 0.05}, "not shown: cost_eur_per_good_part"),
+    ],
+    ids=["within", "dearer", "hungrier", "scrap", "slower", "scattered"],
+)  # fmt: skip
+def test_who_may_stand_in_for_the_mpc(changed: dict[str, float], verdict: str) -> None:
+    kwh, cost, scatter = (changed.pop(name, 0.0) for name in ("kwh", "cost", "scatter"))
+    made = []
+    for n in SEEDS:
+        own = {"cost_eur_per_good_part": cost + scatter * (-1) ** n, **changed}
+        made += [
+            episode("mpc", n, 100.0, 1.0, cost_eur_per_good_part=1.0),
+            episode("rl", n, 100.0, kwh, **own),
+        ]
+    board = standings(made)
+    found = row(board, "rl")["non_inferior_to_mpc"]
+    assert f"{found['verdict']}: {found['reason']}" == verdict
+    assert verdict.removesuffix(": ") in render_leaderboard(board, "p", "0")
+    assert row(board, "mpc")["non_inferior_to_mpc"] is None
+
+
 def test_what_the_machine_took_stands_apart(board: dict[str, Any]) -> None:
     found = row(board, "rl")
     assert found["timing"]["deadlines_missed"] == (0 + 1 + 2 + 3) * 8
     assert found["timing"]["decision_ms"]["p99"] == pytest.approx(5.0)
+    assert found["timing"]["controller_ms"]["p99"] == pytest.approx(0.03)
     assert found["violations_per_100_h"] == {"times": 12.5, "seconds": 375.0}
     assert found["interventions_share"] == pytest.approx(0.1)
     assert row(board, "mpc")["violations_per_100_h"] is None  # lines that do not say
