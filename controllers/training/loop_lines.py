@@ -72,7 +72,7 @@ class LoopLines(VecEnv):
     def reset(self) -> NDArray[np.float32]:
         """A shift begins."""
         observation = self._begun()
-        self.seen.add(observation)
+        self.seen.add(self._env.shown()[None, :])
         self.reset_infos: list[dict[str, Any]] = [{}]
         return observation
 
@@ -99,8 +99,11 @@ class LoopLines(VecEnv):
         if is_over:
             info = {"terminal_observation": after, "TimeLimit.truncated": False, "kpi": told["kpi"]}
             self._luck += 1
-            observation = self._begun()
-        self.seen.add(observation)
+            observation, asked = self._begun(), None
+        shown = self._env.shown()  # not stopped at the limits: it becomes the training range
+        if asked is not None:
+            shown[-asked.size :] = asked
+        self.seen.add(shown[None, :])
         return observation, np.array([reward], np.float32), np.array([is_over]), [info]
 
     def seed(self, seed: int | None = None) -> list[int | None]:

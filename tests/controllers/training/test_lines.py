@@ -159,3 +159,17 @@ def test_training_meets_no_shift_that_anybody_is_judged_on(
     assert len(met) == len(episodes)
     assert not met & judged
     assert not set(episodes) & set(published)
+
+
+def test_what_is_noted_of_the_lines_is_not_stopped_at_the_limits(
+    make_task: Callable[..., Task],
+) -> None:
+    """It becomes the training range, which looks at what is shown."""
+    lines = _lines(make_task("t"))
+    lines.reset()
+    for _ in range(40):
+        seen, *_ = lines.step(np.zeros((N, len(lines.schema.action)), np.float32))
+    sample = lines.seen.sample()
+    assert np.abs(seen).max() <= 1.0 < np.abs(sample).max()
+    assert np.isfinite(sample).all()
+    assert np.abs(sample).max() < 1e3  # what never was is as long ago as its limit
