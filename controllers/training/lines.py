@@ -63,7 +63,9 @@ class TrainingLines(LineVecEnv):
         if self._rival is not None:
             self._rival.reset(seed=self._seed)
         observation = super().reset()
-        self.seen.add(self.lines.shown())  # not stopped at the limits: it becomes the training range
+        self.seen.add(
+            self.lines.shown()
+        )  # not stopped at the limits: it becomes the training range
         return observation
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
@@ -84,7 +86,9 @@ class TrainingLines(LineVecEnv):
                 infos[n]["saved_eur"] = float(base_eur[n]) - infos[n]["kpi"]["objective_eur"]
         for n in np.flatnonzero(over).tolist():
             infos[n]["TimeLimit.truncated"] = False
-        self.seen.add(self.lines.shown())  # not stopped at the limits: it becomes the training range
+        self.seen.add(
+            self.lines.shown()
+        )  # not stopped at the limits: it becomes the training range
         return observation, rewards, over, infos
 
     def snapshot(self) -> dict[str, NDArray[Any]]:
