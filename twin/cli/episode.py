@@ -59,7 +59,7 @@ def play(episode: Episode) -> dict[str, Any]:
     The same for the same episode, wherever it is played, but for ``timing``.
     """
     from twin.cli.results import versions
-    from twin.cli.tuned import baseline, inputs_sha256
+    from twin.cli.tuned import baseline, code_sha256, inputs_sha256
     from twin.feedback.bands import Bands
     from twin.feedback.evaluation import family
     from twin.plugins import find_controller
@@ -93,6 +93,7 @@ def play(episode: Episode) -> dict[str, Any]:
         "plant": shift.place,
         "plant_hash": shift.plant.config_hash,
         "inputs_sha256": inputs,
+        "code_sha256": code_sha256(),
         "versions": versions(),
         "policy": None if episode.policy is None else episode.policy.record(),
         "kpi": driven.kpi,

@@ -66,7 +66,7 @@ def held(path: Path, shift: Shift) -> dict[Key, Record]:
 
 def refuse_others(there: Mapping[Key, Record], asked: Sequence[Episode]) -> None:
     """``Problem`` for a shift that was driven otherwise: by another policy, true line or tuned point."""
-    from twin.cli.tuned import baseline, inputs_sha256
+    from twin.cli.tuned import baseline, code_sha256, inputs_sha256
 
     inputs: dict[float, str] = {}
     for episode in asked:
@@ -74,6 +74,9 @@ def refuse_others(there: Mapping[Key, Record], asked: Sequence[Episode]) -> None
         if one is None:
             continue
         refuse_another_policy(one, episode)
+        if one.get("code_sha256") != code_sha256():
+            msg = f"{episode.controller} has driven seed {shift.seed} with another version of this code"
+            raise Problem("conflict", msg, "name another --out", code=CONFLICT)
         level = shift.demanded
         if level not in inputs:
             point = baseline(shift.place, shift.plant, level, shift.variant).point

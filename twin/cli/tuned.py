@@ -7,6 +7,8 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from twin.cli.shift import Shift
     from twin.config import Plant, TunedPoint
 
+PACKAGES = ("twin", "controllers")
 FAR = 0.051
 """Utilisations further apart than this are other work for a line."""
 
@@ -53,6 +56,19 @@ def inputs_sha256(shift: Shift, point: TunedPoint) -> str:
     tuned = point.model_dump(mode="json", exclude={"log", "policies"})
     text = json.dumps({"truth": truth, "tuned": tuned}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_sha256() -> str:
+    """Of the sources of twin and controllers as they are installed here: another code is another controller."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+                digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def tuned_path(plant_file: Path) -> Path:

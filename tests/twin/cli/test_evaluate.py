@@ -192,6 +192,11 @@ def test_lines_that_do_not_say_their_inputs_are_refused_and_other_versions_are_a
     ours = lines[1]["versions"]["highspy"]
     expected = f"shifts were played by different versions: highspy 0.0.1 and {ours}"
     assert expected in json.loads(told)["doubts"]
-    del lines[0]["inputs_sha256"]
-    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    assert evaluate(plant, out)[0] == 5
+    for name, said in (
+        ("inputs_sha256", "another truth"),
+        ("code_sha256", "another version of this code"),
+    ):
+        other = [{**lines[0], name: "of another day"}, *lines[1:]]
+        path.write_text("".join(json.dumps(one) + "\n" for one in other))
+        code, _, err = evaluate(plant, out)
+        assert (code, said in err) == (5, True), err
