@@ -44,7 +44,7 @@ class _Meant:
 
 def broken(evidence: Evidence) -> Iterator[str]:
     """All that is broken, each with the number of its invariant first."""
-    meant: dict[int, _Meant] = {}
+    meant: dict[int, list[_Meant]] = {}
     for record in evidence.records:
         cycles = {
             c["decision"]["batch"]["sequence"]: c
@@ -54,7 +54,8 @@ def broken(evidence: Evidence) -> Iterator[str]:
         shifts = offsets_us(record, evidence.shown)
         for intent in record.intents:
             cycle = cycles.get(intent.sequence)
-            meant[intent.sequence] = _Meant(record, intent, cycle, shifts)
+            its = _Meant(record, intent, cycle, shifts)
+            meant.setdefault(intent.sequence, []).append(its)
         yield from _of_record(record)
     yield from _of_values(evidence)
     yield from _of_writes(evidence, meant)
@@ -72,17 +73,27 @@ def _of_values(evidence: Evidence) -> Iterator[str]:
             yield f"I1: {one.signal} = {one.value} is outside {signal.validity}"
 
 
-def _of_writes(evidence: Evidence, meant: Mapping[int, _Meant]) -> Iterator[str]:
+def _whose(meant: Mapping[int, list[_Meant]], one: Received) -> _Meant | None:
+    """The batch that arrived: the newest of its number by then.
+
+    Loops that follow each other share a number where the PLC did not take the first one's batch.
+    """
+    found = sorted(meant.get(one.sequence, ()), key=lambda its: its.intent.utc)
+    before = [its for its in found if seconds(its.intent.utc) <= one.at_s + CLOCK_S]
+    return before[-1] if before else next(iter(found), None)
+
+
+def _of_writes(evidence: Evidence, meant: Mapping[int, list[_Meant]]) -> Iterator[str]:
     mvs = {signal.name: signal for signal in evidence.signals if signal.role is Role.MV}
     index = {signal.name: place for place, signal in enumerate(evidence.signals)}
-    seen: set[tuple[int, str]] = set()
+    seen: set[tuple[str, int, str]] = set()
     last: dict[tuple[int, str], Received] = {}
     for one in evidence.received:
-        key = (one.sequence, one.signal)
+        its = _whose(meant, one)
+        key = ("" if its is None else its.record.name, one.sequence, one.signal)
         if key in seen:
             yield f"I6: batch {one.sequence} came a second time"
         seen.add(key)
-        its = meant.get(one.sequence)
         if its is None:
             yield f"I7: unlogged: batch {one.sequence} for {one.signal} has no intent"
             continue
@@ -174,11 +185,11 @@ def _of_record(record: Record) -> Iterator[str]:
             yield f"I8: {old.mode} became {new.mode} without an operator"
 
 
-def _of_owner(evidence: Evidence, meant: Mapping[int, _Meant]) -> Iterator[str]:
+def _of_owner(evidence: Evidence, meant: Mapping[int, list[_Meant]]) -> Iterator[str]:
     """I9: who has once given way does not write again."""
     order: list[str] = []
     for one in evidence.received:
-        its = meant.get(one.sequence)
+        its = _whose(meant, one)
         if its is None or one.result not in IN_FORCE:
             continue
         if not order or order[-1] != its.record.name:

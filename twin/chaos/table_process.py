@@ -68,7 +68,7 @@ async def _clocks(rig: Rig) -> None:
     more = {
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "DONT_FAKE_MONOTONIC": "1",
     }
     other = await rig.begin_loop(more=more)

@@ -66,9 +66,9 @@ class ControllerChild:
             self._pipe.close()  # it reads its end, and goes
         if self._launch is not None:
             self._launch.join()
-        if self._process is not None:
+        if self._lives and self._process is not None:
             self._process.join(STOP_S)
-            self._end()
+        self._end()
 
     @property
     def pid(self) -> int | None:
