@@ -281,6 +281,6 @@ class Cloned(Policy):
 
 
 class Residual(Policy):
-    """A policy that adds to what the MPC asks for."""
+    """A policy that adds to what its base asks for."""
 
     name = "residual"
