@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from tests.twin.cli.shell import twin
-from twin.act.guard import Guard
 from twin.act.memory import GuardMemory
+from twin.act.told import hear
 from twin.cli import local_socket
 from twin.cli.desk import Desk
 from twin.cli.lease import LOCKS, Lease
@@ -66,7 +66,8 @@ class Line:
         self.latest: Cycle | None = None
         self.commands: list[str] = []
         self.next = Mode.ADVISORY
-        self.guard = Guard(self.loop.signals, load_plant("machining_line").control)
+        self.mvs = {signal.name: signal for signal in self.loop.signals}
+        self._equipment = None
         self._woken = asyncio.Event()
 
     command = Runtime.command
@@ -82,7 +83,7 @@ class Line:
         none = np.zeros(0)
         whole = none.astype(np.int64)
         for command in taken:
-            self.guard._told((command,), self.loop.memory.guard, {}, {})
+            hear((command,), self.mvs, self.loop.memory.guard, {}, {})
         decision = Decision(30_000_000, self.next, ("because",), action or Action({}), None, ())
         self.latest = Cycle(1, Reading(30_000_000, 0, none, whole, whole), taken, None, decision)
         self.loop.mode = self.next
@@ -169,7 +170,8 @@ async def test_a_command_is_on_record_before_it_is_done_and_waits_for_its_own_tu
     desk = desk_of(line, audit)
     async with desk.open(tmp_path):
         asking = asyncio.create_task(asked(tmp_path, verb="close", reason="trial", who="admin"))
-        await line._woken.wait()
+        async with asyncio.timeout(30.0):
+            await line._woken.wait()
         assert line.commands == ["close: trial"]
         (command,) = audit.commands()
         # By the kernel's word, not by the request's.
