@@ -80,8 +80,9 @@ async def test_a_loop_that_does_not_get_the_line_passes_nothing_on(
         first.wait()
         line.next = Mode.INIT
         asked = asyncio.create_task(desk.answer(request, ANN))
-        while not line.commands:  # noqa: ASYNC110  (it is put there as soon as it is heard)
-            await asyncio.sleep(0)
+        async with asyncio.timeout(30.0):
+            while not line.commands:  # noqa: ASYNC110  (it is put there as soon as it is heard)
+                await asyncio.sleep(0)
         line.turn(desk)
         assert (await asked)["mode"] == "INIT"
         refused(Lease(URL))

@@ -189,5 +189,6 @@ def test_elements_that_fit_are_taken(tmp_path: Path) -> None:
     for old, new in edits:
         text = text.replace(old, new, 1)
     path = tmp_path / "mine.yaml"
-    path.write_text(text.replace("{turning.", "{turning_1."), encoding="utf-8")
+    text = text.replace("{turning.", "{turning_1.").replace(" turning.", " turning_1.")
+    path.write_text(text, encoding="utf-8")
     assert len(build_line(load_plant(str(path))).stations) == 6
