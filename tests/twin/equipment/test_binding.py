@@ -49,5 +49,5 @@ async def test_a_plc_that_says_good_and_does_nothing_does_not_obey(
 
     monkeypatch.setattr(own_line, "call", call)
     batch = Batch(1, 1, (Setpoint("a.b", 230.0),), 10**9)
-    answer = await OwnLine(None).write(None, None, batch, 1.0)  # type: ignore[arg-type]
+    answer = await OwnLine(None).write(None, None, batch, 1.0, lambda _: "")  # type: ignore[arg-type]
     assert (answer.outcome, answer.active) == (outcome, {"a.b": in_force})
