@@ -128,7 +128,7 @@ async def test_a_denial_while_the_session_is_renewed_is_no_refusal(
         raise refusal(ua.StatusCodes.BadUserAccessDenied)
 
     monkeypatch.setattr(own_line, "call", denied)
-    word = await session.write(batch(1, FAR_US, **{SPEED: 230.0}))
+    word = await session.write(batch(1, FAR_US, **{SPEED: 230.0}), lambda _: "")
     assert (word.outcome, word.detail) == (Outcome.REJECTED, "BadUserAccessDenied")
 
     async def denied_on_the_way(*_: object) -> list[object]:
@@ -138,5 +138,5 @@ async def test_a_denial_while_the_session_is_renewed_is_no_refusal(
         raise refusal(ua.StatusCodes.BadUserAccessDenied)
 
     monkeypatch.setattr(own_line, "call", denied_on_the_way)
-    vague = await session.write(batch(2, FAR_US, **{SPEED: 230.0}))
+    vague = await session.write(batch(2, FAR_US, **{SPEED: 230.0}), lambda _: "")
     assert vague.outcome is Outcome.UNKNOWN
