@@ -69,7 +69,7 @@ async def test_a_paced_line_runs_by_itself_and_is_read_without_asking():
             assert beat.outcome is Outcome.ACCEPTED
             await clock.sleep_until(clock.now_us() + 1_000_000)
             third = await equipment.read()
-        late = await equipment.write(batch(next(number), 0, **{SPEED: 231.0}))
+        late = await equipment.write(batch(next(number), -10_000_000, **{SPEED: 231.0}))
         assert (late.outcome, late.detail) == (Outcome.REJECTED, "LATE")
         with pytest.raises(ValueError, match="BadInvalidState"):
             await equipment.command("Advance", 1e12)
