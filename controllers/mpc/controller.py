@@ -17,7 +17,7 @@ from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import BLOCKS, LineLayer
-from controllers.mpc.operating_point import OperatingPoint, Point
+from controllers.mpc.operating_point import HURRY, OperatingPoint, Point
 from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
@@ -292,7 +292,7 @@ class Mpc:
         if missing < 1.0:
             return 1e4
         # Asked for a pace that is out of reach by far, the steady pace would have no answer at all.
-        return max(self._left_s(situation) / missing, 0.5 * self._takt_lo_s)
+        return max(self._left_s(situation) / missing, HURRY * self._takt_lo_s)
 
     def _budget_eur(self, situation: Situation) -> float:
         """What edges may cost per part from here on, in the model's own money.

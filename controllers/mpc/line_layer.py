@@ -3,13 +3,14 @@
 A flow model on blocks of the line period, solved as a mixed-integer program by HiGHS:
 
     b_j(k+1) = b_j(k) + sum q_in - sum q_out            buffers, inside their room
-    q_m(k)  <= ready_m(k) q_max - what a warm-up takes   flow needs a station that is awake
+    q_m(k)  <= ready_m(k) q_max - what warm-ups take   flow needs a station that is awake
     wake_m(k) >= ready_m(k) - ready_m(k-1)
     sum_k q_source(k) <= open orders
     4 sum_k in quarter E(k) <= base + excess            E: what a block takes from the grid, kWh
+    made    <= past_m + sum_k q_m(k) + what comes after the plan       the stage furthest behind
 
     min  sum  price(k) (standby power + (idle - standby) ready + warm-ups) - worth_m(k) q_m
-         + demand charge * excess
+         + demand charge * excess - worth of an order * made             see controllers.mpc.progress
 
 What a part itself costs is paid whenever it is made: only how much dearer that is than later counts. ``worth_m`` is what having that
 work done now saves later: the station's own readiness for one pace. So a station that gets work runs, one that has
@@ -40,7 +41,9 @@ DELAY = 0.02
 energy, so without this a plan would put everything off to the end of its hour; assumption."""
 WHOLE_BLOCKS = 4
 """Blocks in which a station is either ready or not; later ones may be planned in part."""
-GAP = 0.01
+GAP, LEAST_EUR = 0.01, 0.01
+"""A plan may be dearer than the best by this share of what the line takes waiting all the while, but of no less
+than so much: stations that draw nothing have nothing to save."""
 NODES = 200
 
 
@@ -117,10 +120,8 @@ class LineLayer:
         if peak is not None:
             rest_kw = sum(cell.standby_kw for cell in cells) + other_kw
             _charge_peak(milp, peak, drawn_kwh, rest_kw * hours)
-        # Costs less worths are near nothing; the gap is to be measured against the hour's energy.
         hour_eur = tariff.later * sum(cell.idle_kw for cell in cells) * hours * blocks
-        milp.add_variable(1.0, 1.0, -hour_eur)
-        solution = milp.solve(node_limit=NODES, gap=GAP)
+        solution = milp.solve(node_limit=NODES, gap=GAP, against=max(hour_eur, LEAST_EUR))
         if not solution.usable:
             status = f"fallback: highs: {solution.reason}, everybody ready"
             return all_ready(blocks, n, self._takt_lo_s, status)
@@ -179,8 +180,7 @@ class LineLayer:
     def _progress(self, milp: MilpProblem, progress: Progress, flows: list[list[int]]) -> None:
         """The parts that come to their end by the end of the shift, bound by each stage.
 
-        Counted from what the stage furthest behind would reach at its best, so that the term is near
-        nothing at the optimum and the gap still means something.
+        Counted from what the stage furthest behind would reach at its best.
         """
         block_s, blocks = self._block_s, self._blocks
         after_s = progress.left_s - blocks * block_s

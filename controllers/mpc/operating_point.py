@@ -166,7 +166,7 @@ class OperatingPoint:
             p += d.tolist()
         solution = self._solved(p, self._warm)
         self._warm = solution if solution.usable else None
-        p[1:3] = prices.backlog_eur, HURRY * self._scale_s
+        p[2] = HURRY * self._scale_s
         hurried = self._solved(p, self._hurried)
         self._hurried = hurried if hurried.usable else None
         point = self._point(solution, max(pace_most_s, 1.0))

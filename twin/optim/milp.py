@@ -111,13 +111,16 @@ class MilpProblem:
         node_limit: int = 10_000,
         gap: float = 0.01,
         start: Floats | None = None,
+        against: float | None = None,
     ) -> Solution:
         """Return the best solution found within ``node_limit`` nodes, or to a relative ``gap``.
 
+        The gap is a share of the objective, or of the sum ``against`` (in the objective's unit) where that is
+        given: of costs less worths there may be next to nothing left to take a share of.
         ``start`` is a known solution, the shifted plan for instance, to begin with. There is no limit in
         wall time, so the result never depends on the machine.
         """
-        highs = self._loaded(node_limit, gap)
+        highs = self._loaded(node_limit, gap, against)
         if start is not None:
             known = _hs.HighsSolution()
             known.col_value = vector(start, len(self._cost), "start").tolist()
@@ -127,9 +130,9 @@ class MilpProblem:
             # Presolve saw that there is no optimum; without it the solver also sees why.
             highs.setOptionValue("presolve", "off")
             highs.run()
-        return self._judged(highs)
+        return self._judged(highs, against)
 
-    def _loaded(self, node_limit: int, gap: float) -> Any:
+    def _loaded(self, node_limit: int, gap: float, against: float | None) -> Any:
         lp = _hs.HighsLp()
         lp.num_col_, lp.num_row_ = len(self._cost), len(self._row_lo)
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = self._cost, self._lo, self._hi
@@ -147,9 +150,11 @@ class MilpProblem:
             "parallel": "off",
             "random_seed": _SEED,
             "presolve": "on",
-            "mip_rel_gap": gap,
+            "mip_rel_gap": gap if against is None else 0.0,
             "mip_max_nodes": node_limit,
         }
+        if against is not None:
+            options["mip_abs_gap"] = gap * against
         for name, value in options.items():
             if highs.setOptionValue(name, value) != _hs.HighsStatus.kOk:
                 raise ProblemError(f"HiGHS does not take {name} = {value!r}")
@@ -159,7 +164,7 @@ class MilpProblem:
             )
         return highs
 
-    def _judged(self, highs: Any) -> Solution:
+    def _judged(self, highs: Any, against: float | None) -> Solution:
         """Return the solution after its feasibility was measured on ``x`` itself."""
         said, info = highs.getModelStatus(), highs.getInfo()
         name = highs.modelStatusToString(said)
@@ -185,6 +190,8 @@ class MilpProblem:
         whole = any(self._integer)
         objective = float(np.dot(self._cost, x))
         bound, gap = (info.mip_dual_bound, info.mip_gap) if whole else (objective, 0.0)
+        if against is not None:
+            gap = max(objective - bound, 0.0) / against
         return Solution(
             x, objective, status, int(info.simplex_iteration_count), math.nan, feasible, reason,
             "highs", bound=float(bound), gap=float(gap) if feasible else math.inf,

@@ -171,3 +171,12 @@ def test_nan_and_unknown_variables_are_refused() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     on_off(3, 6, 6).solve()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_gap_may_be_measured_against_a_sum_of_ones_own() -> None:
+    best = on_off(5, 12, 12).solve(gap=0.0)
+    known = on_off(5, 12, 12).solve(gap=0.01, against=100.0)
+    assert known.gap is not None
+    assert known.bound is not None
+    assert known.bound <= best.objective <= known.objective <= best.objective + 1.0
+    assert known.gap == pytest.approx(max(known.objective - known.bound, 0.0) / 100.0)
