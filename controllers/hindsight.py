@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controllers.shift_cost import Shift
-from controllers.tuning import SPREAD, knobs
+from controllers.tuning import SPREAD
+from controllers.tuning_space import knobs, point_at, shares_of
 
 
 def best_plan(
@@ -32,18 +33,19 @@ def best_plan(
 
     shift = Shift(plant_name, utilisation, variant, scenario, hours)
     space = knobs(shift.plant)
-    best, least = dict(begin), shift.outcome(seed, begin).eur_per_part
-    start = [knob.share(begin.get(knob.name, knob.start)) for knob in space]
+    best, least = dict(begin), shift.outcome(seed, begin).drawn_eur_per_part
     evolution = cma.CMAEvolutionStrategy(
-        start, SPREAD, {"bounds": [0.0, 1.0], "seed": 7, "verbose": -9, "verb_log": 0}
+        shares_of(space, begin),
+        SPREAD,
+        {"bounds": [0.0, 1.0], "seed": 7, "verbose": -9, "verb_log": 0},
     )
     tried = 1
     while tried < plans:
         asked = evolution.ask()
         costs = []
         for shares in asked:
-            plan = {knob.name: knob.at(x) for knob, x in zip(space, shares, strict=True)}
-            cost = shift.outcome(seed, plan).eur_per_part
+            plan = point_at(space, shares)
+            cost = shift.outcome(seed, plan).drawn_eur_per_part
             if cost < least:
                 best, least = plan, cost
             costs.append(cost)

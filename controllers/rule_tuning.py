@@ -1,10 +1,10 @@
-"""The best thresholds of each rule, found on the shifts, and by the objective, on which ``fixed`` is tuned.
+"""The best thresholds of each rule, found on the shifts on which ``fixed`` is tuned, and as that is.
 
 A rule has one threshold or two, so the search is a grid that grows finer about its best point: it ends
 where its step is a hundredth of the way, or where the evaluations are used up. Each choice drives every
-tuning shift of the true line, seeing it once a control period. The best few, and the rule as it was, are
-then compared on the selection shifts, which the search has not seen. Process setpoints are those tuned for
-``fixed``.
+tuning shift of the true line, seeing it once a control period, and is judged by its energy under the limits of
+``controllers.thrift``: ``fixed`` itself sets them. The best few, and the rule as it was, are then compared on the
+selection shifts, which the search has not seen. Process setpoints are those tuned for ``fixed``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ import numpy as np
 
 from controllers.buffer_rules import NPolicy, Opportunity, Upstream
 from controllers.rules import AlwaysOn, FullPace, Pi, TimeOut
-from controllers.shift_cost import Shift
+from controllers.shift_cost import Outcome, Shift
+from controllers.thrift import penalised
+from controllers.trials import Trial
 from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS
 from twin.config import TunedPoint
 from twin.line.model import build_line
@@ -47,10 +49,16 @@ FINALISTS = 3
 
 @dataclass(frozen=True, slots=True)
 class RuleFound:
-    """One evaluated choice and its mean cost."""
+    """One evaluated choice, what came of each shift, and how good that is: EUR of energy a part, and penalties."""
 
     thresholds: Mapping[str, float]
-    eur_per_part: float
+    trial: Trial
+    score: float
+
+    @property
+    def eur_per_part(self) -> float:
+        """Its mean cost."""
+        return self.trial.eur_per_part
 
 
 def way_of(rule: str, name: str) -> tuple[float, float]:
@@ -73,12 +81,13 @@ def _prepare(plant_name: str, utilisation: float, variant: str) -> None:
     _shift = Shift(plant_name, utilisation, variant)
 
 
-def cost_eur(task: tuple[str, int, TunedPoint]) -> float:
-    """EUR per good part ordered of one shift under one rule; in a process that was prepared."""
+def outcome(task: tuple[str, int, TunedPoint]) -> Outcome:
+    """One shift under one rule, or under no rule at the constant setpoints; in a process that was prepared."""
     assert _shift is not None
     rule, seed, point = task
-    nominal = build_line(_shift.plant)
-    return float(_shift.driven(seed, RULES[rule](nominal, point)).eur_per_part)
+    if rule not in RULES:
+        return _shift.outcome(seed, point.setpoints)
+    return _shift.driven(seed, RULES[rule](build_line(_shift.plant), point))
 
 
 def tune_rule(
@@ -99,30 +108,32 @@ def tune_rule(
         workers, initializer=_prepare, initargs=(plant_name, utilisation, variant)
     ) as pool:
 
-        def mean_eur(thresholds: Mapping[str, float], on: Sequence[int]) -> float:
+        def driven(driver: str, chosen: TunedPoint, on: Sequence[int]) -> Trial:
+            tasks = [(driver, seed, chosen) for seed in on]
+            return Trial(chosen.setpoints, tuple(pool.map(outcome, tasks, chunksize=4)))
+
+        def judged(thresholds: Mapping[str, float], on: Sequence[int], base: Trial) -> RuleFound:
             chosen = point.model_copy(update={"thresholds": {rule: dict(thresholds)}})
-            tasks = [(rule, seed, chosen) for seed in on]
-            return float(np.mean(list(pool.map(cost_eur, tasks, chunksize=4))))
+            trial = driven(rule, chosen, on)
+            return RuleFound(thresholds, trial, penalised(trial, base))
 
         log: list[RuleFound] = []
+        of_fixed, selected_fixed = (driven("fixed", point, on) for on in (seeds, selection_seeds))
 
         def score(thresholds: Mapping[str, float]) -> float:
             for found in log:
                 if found.thresholds == thresholds:
-                    return found.eur_per_part
-            log.append(RuleFound(thresholds, mean_eur(thresholds, seeds)))
+                    return found.score
+            log.append(judged(thresholds, seeds, of_fixed))
             progress(len(log), min(found.eur_per_part for found in log))
-            return log[-1].eur_per_part
+            return log[-1].score
 
         own = {name: float(getattr(RULES[rule], name)) for name in RULES[rule].thresholds}
         score(own)
         _look(rule, score, lambda: len(log) < evaluations)
-        finalists = [log[0], *sorted(log[1:], key=lambda one: one.eur_per_part)[:FINALISTS]]
-        judged = [
-            RuleFound(one.thresholds, mean_eur(one.thresholds, selection_seeds))
-            for one in finalists
-        ]
-    return min(judged, key=lambda one: one.eur_per_part), log
+        finalists = [log[0], *sorted(log[1:], key=lambda one: one.score)[:FINALISTS]]
+        last = [judged(one.thresholds, selection_seeds, selected_fixed) for one in finalists]
+    return min(last, key=lambda one: one.score), log
 
 
 def _look(

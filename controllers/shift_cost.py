@@ -14,6 +14,7 @@ from twin.cycle import Estimate, Forecast, Observation, Situation, Twin
 from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
 from twin.line.engine import Engine, engine
+from twin.line.expectation import expected_defects
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table, scenario_of
@@ -28,13 +29,21 @@ QUARTER_S = 900.0
 class Outcome(NamedTuple):
     """What one shift came to: cost per good part ordered, edges per good part, all orders met.
 
-    ``material_eur_per_part`` is what of the cost is material, less what scrap brings back.
+    ``scrap_share`` is that to be expected, see ``twin.line.expectation``, and ``eur_per_part`` counts it instead of
+    what was scrapped by luck: a search would find the points to which luck was kind. ``drawn_eur_per_part`` is what
+    the shift did cost.
+
+    ``material_eur_per_part`` is what of the cost is material, less what scrap brings back;
+    ``energy_eur_per_part`` electricity and gas of a good part, with the heat that the end owes.
     """
 
     eur_per_part: float
     tools_eur_per_part: float
     is_calm: bool
     material_eur_per_part: float
+    energy_eur_per_part: float
+    scrap_share: float
+    drawn_eur_per_part: float
 
 
 class Shift:
@@ -121,9 +130,11 @@ class Shift:
             if until_s == (quarter + 1) * QUARTER_S:  # a part of a quarter is not metered
                 peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
             last_kwh = kwh
-        return self._score(values, energy_eur, peak_kw)
+        return self._score(values, energy_eur, peak_kw, expected_defects(self.line, state))
 
-    def _score(self, values: NDArray[np.float64], energy_eur: float, peak_kw: float) -> Outcome:
+    def _score(
+        self, values: NDArray[np.float64], energy_eur: float, peak_kw: float, defects: float
+    ) -> Outcome:
         at = self.reader.index
 
         def tag(name: str) -> float:
@@ -152,11 +163,17 @@ class Shift:
         cost += peak_kw * self.objective.peak_eur_per_kw
         tools_eur = self.objective.tools_eur(used)
         material_eur = self.objective.material_eur(used)
+        made = max(good + tag("line.scrap_count"), 1.0)
+        # A part that was scrapped has been made for nothing; by luck more of them, or fewer, than were to be.
+        luck_eur = (made - good - defects) * self.objective.running_eur(used) / made
         return Outcome(
-            cost / max(ordered, 1.0),
+            (cost - luck_eur) / max(ordered, 1.0),
             tools_eur / max(good, 1.0),
             ordered <= good,
             material_eur / max(ordered, 1.0),
+            self.objective.energy_eur(used, stocks) / max(good, 1.0),
+            defects / made,
+            cost / max(ordered, 1.0),
         )
 
 

@@ -95,6 +95,12 @@ class Objective:
         """What the material costs, less what scrap brings back."""
         return used.material_kg * self.material_eur_per_kg - used.scrap_kg * self.scrap_eur_per_kg
 
+    def energy_eur(self, used: Used, end: Stocks) -> float:
+        """What electricity and gas cost, with what brings a line that began ready back to that."""
+        electricity_kwh = used.energy_kwh + end.heat_owed_kwh
+        gas_kwh = used.gas_kwh + end.gas_owed_kwh
+        return (electricity_kwh * used.price_eur_per_mwh + gas_kwh * self.gas_eur_per_mwh) * 1e-3
+
     def running_eur(self, used: Used) -> float:
         """What the window cost, stocks aside."""
         budget = self.tool_budget_eur_per_part * used.good

@@ -24,7 +24,7 @@ def test_a_plan_costs_what_it_costs_in_the_loop_however_long_the_shift(hours: fl
     driven = objective_eur(kpis) / kpis["ordered_parts"]
     for length, is_equal in ((hours, True), (None, False)):
         judged = Judged(PLANT, U, "nominal", hours=length)
-        eur = judged.outcome(SEED, point.setpoints).eur_per_part
+        eur = judged.outcome(SEED, point.setpoints).drawn_eur_per_part
         assert (eur == pytest.approx(driven, rel=5e-3)) == is_equal, (eur, driven)
 
 
@@ -39,7 +39,7 @@ def test_the_search_looks_at_the_hours_of_the_shift(monkeypatch: pytest.MonkeyPa
         PLANT, U, "nominal", "nominal", SEED, point.setpoints, hours=0.5, plans=20
     )
     half = Judged(PLANT, U, "nominal", hours=0.5)
-    best, begun = (half.outcome(SEED, plan).eur_per_part for plan in (found, point.setpoints))
+    best, begun = (half.outcome(SEED, plan).drawn_eur_per_part for plan in (found, point.setpoints))
     assert best < begun
     whole = best_plan(PLANT, U, "nominal", "nominal", SEED, point.setpoints, hours=8.0, plans=20)
     assert whole != found

@@ -12,7 +12,7 @@ from controllers.lower_bound import NoBoundError, least_cost_eur
 from controllers.realised_luck import doomed_lines, down_lines, edge_lines, lower_lines
 from controllers.row_of_stations import known_shift
 from controllers.shift_cost import Shift as Judged
-from controllers.tuning import knobs
+from controllers.tuning_space import knobs
 from twin.cli.episode import Episode, play
 from twin.cli.shift import Shift
 from twin.feedback.evaluation import objective_eur
@@ -64,7 +64,7 @@ def test_no_constant_plan_is_cheaper_than_the_bound(plant: str, scenario: str) -
             for knob in space:
                 share = knob.share(knob.start) + spread * (luck.random() - 0.5) * 2.0
                 plan[knob.name] = knob.at(min(max(share, 0.0), 1.0))
-            assert least <= shift.outcome(seed, plan).eur_per_part
+            assert least <= shift.outcome(seed, plan).drawn_eur_per_part
 
 
 def test_the_bound_is_near_what_was_done() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import controllers.rule_tuning as search
 from controllers.rule_tuning import RULES, threshold_at, tune_rule, way_of
+from controllers.shift_cost import Outcome
 from controllers.shift_cost import Shift as Judged
 from twin.cli.episode import Episode, play
 from twin.cli.shift import Shift
@@ -42,7 +43,7 @@ def test_a_search_judges_as_the_loop_drives(name: str) -> None:
     shift = Shift("machining_line", 4, 8.0, utilisation=0.8, engine="auto")
     point = baseline("machining_line", JUDGED.plant, 0.8, "nominal").point
     driven = objective_eur(kpis_from_record(play(Episode(shift, name))["kpi"]))
-    judged = JUDGED.driven(4, RULES[name](LINE, point)).eur_per_part
+    judged = JUDGED.driven(4, RULES[name](LINE, point)).drawn_eur_per_part
     orders = round(0.8 * float(JUDGED.plant.demand.capacity_good_parts_per_h) * 8.0)
     assert judged * orders == pytest.approx(driven, rel=2e-3)  # of it, noise and guard
 
@@ -59,9 +60,13 @@ class _Here:
 
     def map(
         self, _of: object, tasks: list[tuple[str, int, TunedPoint]], chunksize: int
-    ) -> list[float]:
+    ) -> list[Outcome]:
         assert chunksize > 0
-        return [valley(point.thresholds[rule]) for rule, _, point in tasks]
+        return [costing(valley(point.thresholds.get(rule, {}))) for rule, _, point in tasks]
+
+
+def costing(energy_eur: float) -> Outcome:
+    return Outcome(5.0, 0.0, True, 4.0, 1.0 + energy_eur, 0.0, 5.0)
 
 
 def valley(thresholds: Mapping[str, float]) -> float:

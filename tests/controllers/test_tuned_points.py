@@ -7,10 +7,12 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from controllers.shift_cost import Shift
-from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS, knobs
+from controllers.thrift import excess
+from controllers.trials import Trial
+from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS
+from controllers.tuning_space import knobs, point_at, shares_of
 from twin.cli.tuned import baseline
 from twin.feedback.compare import student_t
 
@@ -18,69 +20,72 @@ NEIGHBOURS = 50
 SPREAD = 0.05
 """Standard deviation of each knob's step, as a share of its way."""
 MOST = 0.01
-FIRST_LOOK = {"machining_line": 8, "molding_cell": 4, "paint_cure_line": 6}
-"""On how many shifts each neighbour is tried: so many that no plant takes much longer than a minute."""
-LOOKS_AGAIN = (range(3101, 3141), range(4001, 4121))
-"""Shifts on which those are tried again that looked better. The search has seen none of them."""
-PLANTS = (
-    "machining_line",
-    "molding_cell",
-    pytest.param(
-        "paint_cure_line",
-        marks=pytest.mark.xfail(
-            strict=True,
-            raises=AssertionError,
-            reason="one of the fifty scraps less: about 4 % better of what can be saved. "
-            "The oven wants a longer search",
-        ),
-    ),
-)
+LOOKS = (range(3001, 3013), range(3101, 3141), range(4001, 4121))
+"""Shifts on which each neighbour is tried, and then those again that looked better. The search has seen none of them."""
+LEVELS = (0.9, 0.8, 0.7, 0.6)
 
 
-def costs(shift: Shift, seeds: Sequence[int], point: Mapping[str, float]) -> NDArray[np.float64]:
-    """EUR per good part ordered, shift by shift."""
-    return np.array([shift.outcome(seed, point).eur_per_part for seed in seeds])
+def saved(trials: tuple[Trial, Trial], of: str) -> tuple[float, float]:
+    """What the second saves of a figure, as a share of what the first could save, and the 95 % half-width.
+
+    The material of the parts stays out of what the share is taken of. Energy is looked at in the shifts in
+    which the first met all orders.
+    """
+    tuned, other = trials
+    pairs = list(zip(tuned.outcomes, other.outcomes, strict=True))
+    if of == "energy_eur_per_part":
+        pairs = [(a, b) for a, b in pairs if a.is_calm] or pairs
+        whole = np.mean([getattr(a, of) for a, _ in pairs])
+    else:
+        whole = np.mean([a.eur_per_part - a.material_eur_per_part for a, _ in pairs])
+    gains = np.array([getattr(a, of) - getattr(b, of) for a, b in pairs]) / whole
+    half = student_t(gains.size - 1) * gains.std(ddof=1) / gains.size**0.5
+    return float(gains.mean()), float(half)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", PLANTS)
-def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(plant: str) -> None:
-    """Of what can be saved: the material of the parts stays out of what the share is taken of.
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
+def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(
+    plant: str, level: float
+) -> None:
+    """Neither by the objective nor, inside the limits for all else, in energy.
 
-    The best of fifty on a few shifts is mostly the luckiest. So one that looks better is looked at
-    again on forty others, and then on many, and is better if its mean is in each look and the 95 %
-    interval of the last excludes zero.
+    The best of fifty on a few shifts is mostly the luckiest. So one that looks better is looked at again on
+    forty others, and then on many, and is better if its mean is in each look and the 95 % interval of the
+    last excludes zero.
     """
-    shift = Shift(plant, 0.8, "nominal")
-    tuned = baseline(plant, shift.plant, 0.8, "nominal").point.setpoints
-    looks = (range(3001, 3001 + FIRST_LOOK[plant]), *LOOKS_AGAIN)
-    assert not {seed for look in looks for seed in look} & {*TUNING_SEEDS, *SELECTION_SEEDS}
+    shift = Shift(plant, level, "nominal")
+    tuned = baseline(plant, shift.plant, level, "nominal").point.setpoints
+    assert not {seed for look in LOOKS for seed in look} & {*TUNING_SEEDS, *SELECTION_SEEDS}
+    space = knobs(shift.plant)
+
+    def on(look: range, point: Mapping[str, float]) -> Trial:
+        return Trial(point, tuple(shift.outcome(seed, point) for seed in look))
 
     @cache
-    def at_tuned(look: range) -> NDArray[np.float64]:
-        return costs(shift, look, tuned)
+    def at_tuned(look: range) -> Trial:
+        return on(look, tuned)
 
-    material = np.mean([shift.outcome(seed, tuned).material_eur_per_part for seed in looks[0]])
-    one_percent = MOST * (at_tuned(looks[0]).mean() - material)
-    assert 0.0 < one_percent < MOST * at_tuned(looks[0]).mean()
-
-    def is_better(point: Mapping[str, float]) -> bool:
-        for look in looks:
-            gains = at_tuned(look) - costs(shift, look, point)
-            if gains.mean() <= one_percent:
-                return False
-        half = student_t(gains.size - 1) * gains.std(ddof=1) / gains.size**0.5
-        return bool(gains.mean() > half)
+    def better_in(point: Mapping[str, float]) -> Sequence[str]:
+        better = ["eur_per_part", "energy_eur_per_part"]
+        for look in LOOKS:
+            pair = at_tuned(look), on(look, point)
+            gains = {of: saved(pair, of) for of in better}
+            better = [of for of, (gain, _) in gains.items() if gain > MOST]
+            if excess(pair[1], pair[0]) > 0.0:
+                better = [of for of in better if of == "eur_per_part"]
+            if look == LOOKS[-1]:
+                better = [of for of in better if gains[of][0] > gains[of][1]]
+            if not better:
+                break
+        return better
 
     luck = np.random.default_rng(1)
     points = []
     for _ in range(NEIGHBOURS):
-        steps = luck.normal(0.0, SPREAD, len(knobs(shift.plant)))
-        points.append(
-            {
-                knob.name: knob.at(float(np.clip(knob.share(tuned[knob.name]) + step, 0.0, 1.0)))
-                for knob, step in zip(knobs(shift.plant), steps, strict=True)
-            }
-        )
+        steps = luck.normal(0.0, SPREAD, len(space))
+        near = np.clip(np.add(shares_of(space, tuned), steps), 0.0, 1.0)
+        points.append(point_at(space, near.tolist()))
     assert len({tuple(point.values()) for point in points}) == NEIGHBOURS
-    assert [point for point in points if is_better(point)] == []
+    assert [(better, point) for point in points if (better := better_in(point))] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twin.cli.ceiling import ALL, BOUND, HINDSIGHT, MPC_TRUE, bound_record, foreseeing, in_hindsight
@@ -97,6 +97,7 @@ def play(episode: Episode) -> dict[str, Any]:
         "versions": versions(),
         "policy": None if episode.policy is None else episode.policy.record(),
         "kpi": driven.kpi,
+        "truth": driven.truth,
         "decisions": driven.decisions,
         "violations": driven.violations,
         "setpoints": dict(point.setpoints) if who == HINDSIGHT else None,
@@ -114,6 +115,8 @@ class _Driven:
     timing: dict[str, float]
     decisions: dict[str, int]
     violations: dict[str, float]
+    truth: dict[str, float] = field(default_factory=dict)
+    """What only the true line knows, by figure."""
 
 
 def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
@@ -124,6 +127,7 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
     from twin.feedback.bands import Bands
+    from twin.line.expectation import expected_scrap_share
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
@@ -147,7 +151,8 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     taken = {name: value or 0.0 for name, value in told.items()}
     patience_s = shift.plant.control.deadline_s
     taken["deadlines_missed"] = runtime.timings.decisions.longer_than(patience_s)
-    return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record())
+    truth = {"expected_scrap_share": expected_scrap_share(plc.line, plc.state)}
+    return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record(), truth)
 
 
 def episodes(

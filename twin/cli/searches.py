@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,11 +37,12 @@ def begun(
 ) -> Search:
     """What the file holds for this very plant, variant and search; anything else is replaced."""
     from twin.cli.results import versions
+    from twin.config.tuned import tuning_hash
 
     tuning = importlib.import_module(TUNING)
     empty = kind(
         plant=shift.plant.name,
-        plant_hash=shift.plant.config_hash,
+        plant_hash=tuning_hash(shift.plant),
         variant=shift.variant,
         seeds=tuple(tuning.TUNING_SEEDS[:shifts]),
         selection_seeds=tuple(tuning.SELECTION_SEEDS[:selection_shifts]),
@@ -61,8 +63,6 @@ def begun(
 
 def write(path: Path, tuned: Tuned | TunedRules) -> None:
     """Replace the file as a whole."""
-    import os
-
     from twin.config import Tuned
     from twin.store.run_folder import stable_json
 
@@ -70,10 +70,36 @@ def write(path: Path, tuned: Tuned | TunedRules) -> None:
     without = (
         {"points": {"__all__": {"thresholds", "policies"}}} if isinstance(tuned, Tuned) else None
     )
+    _replace(path, stable_json(tuned.model_dump(mode="json", exclude=without), path.name))
+
+
+def write_log(path: Path, tried: Sequence[Mapping[str, float]], levels: Collection[str]) -> None:
+    """A row for each point that was tried at one utilisation, after those of the other ``levels`` that hold.
+
+    All rows have the same columns, ``utilisation`` among them.
+    """
+    import csv
+    from io import StringIO
+
+    new = [{name: repr(value) for name, value in row.items()} for row in tried]
+    kept: list[dict[str, str]] = []
+    if path.is_file():
+        with path.open(encoding="utf-8", newline="") as file:
+            held = set(levels) - {row["utilisation"] for row in new}
+            kept = [row for row in csv.DictReader(file) if row["utilisation"] in held]
+    text = StringIO()
+    writer = csv.DictWriter(text, list(new[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*kept, *new])
+    _replace(path, text.getvalue())
+
+
+def _replace(path: Path, text: str) -> None:
+    import os
+
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    record = tuned.model_dump(mode="json", exclude=without)
     try:
-        draft.write_text(stable_json(record, path.name), encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)

@@ -97,7 +97,7 @@ def command(
     if not tune:
         _need_sound_truth(shift)
     found = baseline(shift.place, shift.plant, shift.demanded, shift.variant)
-    fixed = found.point.model_copy(update={"log": (), "thresholds": {}, "policies": {}})
+    fixed = found.point.model_copy(update={"thresholds": {}, "policies": {}})
     if smoke:
         done = importlib.import_module(f"{TRAINING}.smoke").smoke(shift.place, fixed)
         _tell(

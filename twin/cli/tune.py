@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from twin.cli import options
-from twin.cli.searches import begun, tell, write
+from twin.cli.searches import begun, tell, write, write_log
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ Examples:
   twin tune machining_line --rules"""
 SEARCH = "controllers.tuning"
 """By name, as controllers are: the twin does not import them."""
+FIGURES = ("eur_per_part", "energy_eur_per_part", "tools_eur_per_part", "scrap_share")
+"""What the log of a search says of each point: means over the tuning shifts."""
 RANDOM_SHARE = 0.2
 """Share of the evaluations that looks anywhere before the search goes step by step."""
 
@@ -70,18 +73,26 @@ def command(
         search_rules(path, shift, sorted(levels), evaluations, shifts, workers)
     else:
         tuned = begun(path, shift, shifts, Tuned)
+        found: list[TunedPoint] = []
         for level in sorted(levels):
-            found = _searched(shift, level, evaluations, shifts, workers)
-            tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): found}})
+            point, tried = _searched(shift, level, evaluations, shifts, workers, found)
+            found.append(point)
+            tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): point}})
+            write_log(path.with_suffix(".csv"), tried, tuned.points)
             write(path, tuned)
     typer.echo(f"tuned: {path}", err=True)
 
 
 def _searched(
-    shift: Shift, level: float, evaluations: int, shifts: int | None, workers: int
-) -> TunedPoint:
-    """The search at one utilisation, with its log."""
-    from twin.config import TunedPoint, TunedTrial
+    shift: Shift,
+    level: float,
+    evaluations: int,
+    shifts: int | None,
+    workers: int,
+    before: Sequence[TunedPoint],
+) -> tuple[TunedPoint, list[dict[str, float]]]:
+    """The search at one utilisation, and a row for each point it tried; it looks at those found ``before`` too."""
+    from twin.config import TunedPoint
 
     tuning = importlib.import_module(SEARCH)
     best, log = tuning.tune(
@@ -91,15 +102,17 @@ def _searched(
         random_points=round(RANDOM_SHARE * evaluations),
         evaluations=evaluations,
         seeds=tuning.TUNING_SEEDS[:shifts],
+        begins=[point.setpoints for point in before],
         workers=workers,
         progress=lambda n, least: tell(f"utilisation {level:g}", n, least),
     )
-    return TunedPoint(
+    point = TunedPoint(
         setpoints=dict(best.setpoints),
         eur_per_part=best.eur_per_part,
         tools_eur_per_part=best.tools_eur_per_part,
-        log=tuple(
-            TunedTrial(setpoints=dict(trial.setpoints), eur_per_part=trial.eur_per_part)
-            for trial in log
-        ),
     )
+    rows = []
+    for trial in log:
+        told = {name: getattr(trial, name) for name in FIGURES}
+        rows.append({"utilisation": level, **told, **trial.setpoints})
+    return point, rows

@@ -44,7 +44,7 @@ def search_rules(
                 shift.place,
                 level,
                 shift.variant,
-                point.model_copy(update={"thresholds": {}, "log": ()}),
+                point.model_copy(update={"thresholds": {}}),
                 evaluations=evaluations,
                 seeds=tuned.seeds,
                 selection_seeds=tuned.selection_seeds,

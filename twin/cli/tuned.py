@@ -36,12 +36,12 @@ class Baseline:
         object.__setattr__(self, "point", self.point.model_copy(update={"setpoints": ordered}))
 
     def record(self) -> dict[str, object]:
-        """For the manifest of a run: the point without the log of its search."""
+        """For the manifest of a run: the point as it was used."""
         from twin.cli.policy_files import kept_in
 
         point = kept_in(self.point, None)
         empty = {name for name in ("thresholds", "policies") if not getattr(point, name)}
-        return point.model_dump(mode="json", exclude={"log", *empty})
+        return point.model_dump(mode="json", exclude=empty)
 
 
 def inputs_sha256(shift: Shift, point: TunedPoint) -> str:
@@ -53,7 +53,7 @@ def inputs_sha256(shift: Shift, point: TunedPoint) -> str:
     from twin.config import load_truth
 
     truth = load_truth(shift.place, shift.plant).model_dump(mode="json")
-    tuned = point.model_dump(mode="json", exclude={"log", "policies"})
+    tuned = point.model_dump(mode="json", exclude={"policies"})
     text = json.dumps({"truth": truth, "tuned": tuned}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

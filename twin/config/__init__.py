@@ -23,7 +23,6 @@ from twin.config.tuned import (
     TunedPoint,
     TunedRule,
     TunedRules,
-    TunedTrial,
     untuned,
 )
 from twin.config.values import Value
@@ -41,7 +40,6 @@ __all__ = [
     "TunedPoint",
     "TunedRule",
     "TunedRules",
-    "TunedTrial",
     "Value",
     "behaviour_sha256",
     "find_plant",

@@ -1,7 +1,7 @@
 """What searches have found for a plant: ``X.fixed.json`` and ``X.rules.json`` beside ``X.yaml``.
 
-The one holds the best constant setpoints, the other the best thresholds of each rule. Both keep the log of
-their search.
+The one holds the best constant setpoints, the other the best thresholds of each rule. What the searches tried on
+the way lies in ``X.fixed.csv``, and in the second file itself.
 """
 
 from __future__ import annotations
@@ -14,13 +14,6 @@ from pydantic import Field
 from twin.config.errors import PlantError
 from twin.config.plant import Plant
 from twin.config.values import Name, Sha256, Spec
-
-
-class TunedTrial(Spec):
-    """One evaluated point of the search."""
-
-    setpoints: dict[str, float]
-    eur_per_part: float
 
 
 class PolicyFile(Spec):
@@ -44,14 +37,13 @@ class PolicyFile(Spec):
 
 
 class TunedPoint(Spec):
-    """The winner at one utilisation, and the log of the search that found it."""
+    """The winner of the search at one utilisation."""
 
     setpoints: dict[str, float]
     eur_per_part: float
     """Mean over the selection seeds."""
     tools_eur_per_part: float
     """Bare price of the edges used, mean over the selection seeds."""
-    log: tuple[TunedTrial, ...] = ()
     thresholds: dict[str, dict[str, float]] = {}
     """Of the rules, by rule, where those were tuned; they are kept in a file of their own."""
     policies: dict[str, PolicyFile] = {}
@@ -89,11 +81,11 @@ class _Searched(Spec):
         """What was tuned for another plant file is no baseline."""
         if self.plant != plant.name:
             raise PlantError(("plant",), f"tuned for {self.plant!r}, not {plant.name!r}")
-        if self.plant_hash != plant.config_hash:
+        if self.plant_hash != tuning_hash(plant):
             raise PlantError(
                 ("plant_hash",),
                 f"tuned for a plant file with hash {self.plant_hash}, this one has "
-                f"{plant.config_hash}",
+                f"{tuning_hash(plant)}",
                 f"tune again: twin tune {plant.name}",
             )
 
@@ -117,6 +109,12 @@ class TunedRules(_Searched):
         """Thresholds by rule, each tuned for the nearest utilisation."""
         point = self.points[nearest(self.points, utilisation)]
         return {rule: dict(found.thresholds) for rule, found in point.items()}
+
+
+def tuning_hash(plant: Plant) -> str:
+    """The hash of all that a search sees of a plant file: of its scenarios ``nominal`` alone."""
+    seen = {name: spec for name, spec in plant.scenarios.items() if name == "nominal"}
+    return plant.model_copy(update={"scenarios": seen}).config_hash
 
 
 def nearest(points: Mapping[str, object], utilisation: float) -> str:

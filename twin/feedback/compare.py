@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from twin.feedback.definitions import LINE_KPIS, Definition
+from twin.feedback.definitions import COMPARED, Definition
 from twin.feedback.kpi import Kpis
 
 CONFIDENCE = 0.95
@@ -38,19 +38,25 @@ class Margin:
     """+1 where more is worse, -1 where less is."""
     absolute: float = 0.0
     share: float = 0.0
+    without_luck: str = ""
+    """The figure that is looked at instead where it is known: the same without its luck."""
+
+    def looked_at(self, found: Mapping[str, Comparison]) -> Comparison | None:
+        """The comparison that tells; None where neither figure was compared."""
+        return found.get(self.without_luck) or found.get(self.name)
 
 
 MARGINS = (
     Margin("throughput_parts_per_h", worse_is=-1, share=0.01),
-    Margin("scrap_share", worse_is=1, absolute=0.001),
+    Margin("scrap_share", worse_is=1, absolute=0.001, without_luck="expected_scrap_share"),
     Margin("tool_cost_eur_per_good_part", worse_is=1, share=0.01),
     Margin("material_kg_per_good_part", worse_is=1, share=0.01),
-    Margin("energy_kwh_per_good_part", worse_is=1, share=0.01),
-    Margin("gas_kwh_per_good_part", worse_is=1, share=0.01),
+    Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.01),
+    Margin("gas_settled_kwh_per_good_part", worse_is=1, share=0.01),
 )
 
 NO_WORSE = (
-    Margin("energy_kwh_per_good_part", worse_is=1, share=0.02),
+    Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.02),
     Margin("cost_eur_per_good_part", worse_is=1, share=0.02),
     *(margin for margin in MARGINS if margin.name in ("throughput_parts_per_h", "scrap_share")),
 )
@@ -138,7 +144,7 @@ def _compare(
     name: str, ours: Sequence[Kpis], baseline: str, theirs: Sequence[Kpis]
 ) -> list[Comparison]:
     found = {}
-    for definition in LINE_KPIS:
+    for definition in COMPARED:
         pairs = [
             (mine[definition.name], other[definition.name])
             for mine, other in zip(ours, theirs, strict=True)
@@ -230,13 +236,14 @@ def _verdict(better: str, low: float, high: float, equal: float) -> str:
 
 def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
     """A saving that something else paid for is none."""
-    better = next(d.better for d in LINE_KPIS if d.name == compared.name)
+    better = next(d.better for d in COMPARED if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
         return compared
     failed = [
         margin.name
         for margin in MARGINS
-        if margin.name != compared.name and not _is_non_inferior(margin, found.get(margin.name))
+        if compared.name not in (margin.name, margin.without_luck)
+        and not _is_non_inferior(margin, margin.looked_at(found))
     ]
     if not failed:
         return compared
@@ -249,10 +256,10 @@ def non_inferiority(found: Mapping[str, Comparison]) -> NonInferiority:
 
     ``found`` is by figure, as `judged` leaves it: what something else paid for is worse in that other figure.
     """
-    beyond = [m.name for m in NO_WORSE if _is_inferior(m, found.get(m.name))]
+    beyond = [m.name for m in NO_WORSE if _is_inferior(m, m.looked_at(found))]
     if beyond:
         return NonInferiority("inferior", ", ".join(beyond))
-    open_ones = [m.name for m in NO_WORSE if not _is_non_inferior(m, found.get(m.name))]
+    open_ones = [m.name for m in NO_WORSE if not _is_non_inferior(m, m.looked_at(found))]
     if open_ones:
         return NonInferiority("not shown", ", ".join(open_ones))
     return NonInferiority("non-inferior")

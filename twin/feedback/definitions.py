@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from twin.feedback import iso22400
 from twin.feedback.account import Account, UndefinedError
 from twin.feedback.state_energy import ASLEEP, AWAKE, WARMING
-from twin.objective import Objective, Used
+from twin.objective import Objective, Stocks, Used
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,20 @@ def _growth(signal: str) -> Callable[[Account], float]:
 
 def _per_good_part(of: Callable[[Account], float]) -> Callable[[Account], float]:
     return lambda account: of(account) / account.good_parts
+
+
+def _only_the_truth(_account: Account) -> float:
+    raise UndefinedError("no reading tells: only the true line knows its probabilities")
+
+
+def _settled(meter: str, owed: Callable[[Stocks], float]) -> Callable[[Account], float]:
+    """What a meter counted, with what the end owes more than the start: else who ends asleep has saved."""
+
+    def taken(account: Account) -> float:
+        owed_more = owed(account.stocks_at_end()) - owed(account.stocks_at_start())
+        return account.growth(meter) + owed_more
+
+    return taken
 
 
 def _tool_changes(account: Account) -> float:
@@ -165,6 +179,20 @@ LINE_KPIS = (
         "lower",
         "gas for each good part",
         _per_good_part(_growth("line.gas_kwh")),
+    ),
+    Definition(
+        "energy_settled_kwh_per_good_part",
+        "kW.h",
+        "lower",
+        "the same electricity, with what makes the line as ready again as it was at the start",
+        _per_good_part(_settled("line.energy_kwh", lambda stocks: stocks.heat_owed_kwh)),
+    ),
+    Definition(
+        "gas_settled_kwh_per_good_part",
+        "kW.h",
+        "lower",
+        "the same gas, with what makes heated zones as hot again as they were at the start",
+        _per_good_part(_settled("line.gas_kwh", lambda stocks: stocks.gas_owed_kwh)),
     ),
     Definition(
         "material_kg_per_good_part",
@@ -333,3 +361,15 @@ LINE_KPIS = (
     ),
 )
 """The figures of the line, in the order in which they are read."""
+
+TRUTH_KPIS = (
+    Definition(
+        "expected_scrap_share",
+        "1",
+        "lower",
+        "defects to be expected by the true line's probabilities, a part: scrap without its luck",
+        _only_the_truth,
+    ),
+)
+"""Figures that an evaluation knows besides, since it has the true line."""
+COMPARED = (*LINE_KPIS, *TRUTH_KPIS)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from twin.cycle import Kpi
 from twin.feedback.compare import Comparison, compare
+from twin.feedback.definitions import TRUTH_KPIS
 from twin.feedback.kpi import Kpis, kpis_from_record
 from twin.feedback.study.holm import Corrected, corrected
 from twin.feedback.study.intervals import interval
@@ -23,7 +25,7 @@ ORACLE, HINDSIGHT, MPC_TRUE, BOUND, FIXED = "oracle", "hindsight", "mpc_true", "
 KNOWING = (HINDSIGHT, MPC_TRUE)
 """Who drives with the luck known; they have no row of their own, but make the oracle."""
 OBJECTIVE = "objective_eur"
-HEADLINE = "energy_kwh_per_good_part"
+HEADLINE = "energy_settled_kwh_per_good_part"
 COSTS = ("running_cost_eur", "stock_change_eur", "demand_charge_eur")
 """Together they are the objective of a shift."""
 
@@ -83,7 +85,7 @@ def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shif
 
 def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
     return Shifts(
-        {one["seed"]: kpis_from_record(one["kpi"]) for one in episodes},
+        {one["seed"]: _kpis(one) for one in episodes},
         sum(one["decisions"]["clipped"] for one in episodes),
         sum(one["decisions"]["fallbacks"] for one in episodes),
         sum(one["decisions"]["not_closed"] for one in episodes),
@@ -91,6 +93,17 @@ def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
         times_ms("controller", episodes),
         deadlines_missed(episodes),
     )
+
+
+def _kpis(episode: Mapping[str, Any]) -> Kpis:
+    """What was read of a shift, and what the true line knows besides."""
+    read = kpis_from_record(episode["kpi"])
+    window = episode["kpi"]["from_us"], episode["kpi"]["until_us"]
+    units = {definition.name: definition.unit for definition in TRUTH_KPIS}
+    known = [
+        Kpi(name, value, units[name], *window) for name, value in episode.get("truth", {}).items()
+    ]
+    return replace(read, values=(*read.values, *known))
 
 
 def times_ms(what: str, episodes: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:

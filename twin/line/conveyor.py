@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twin.kernels.draws import DEFECT
-from twin.kernels.draws import uniform as draw_uniform
 from twin.line.flow import has_room, level, part_leaves, put, take, touch
 from twin.line.hooks import (
     Constants,
@@ -61,7 +59,6 @@ from twin.line.schema import (
     GIVES_TO,
     GRID,
     IDLE,
-    K_LINE_I,
     K_PART_F,
     K_PART_I,
     N_SETPOINTS,
@@ -85,7 +82,6 @@ from twin.line.schema import (
     PRODUCT,
     RESUME,
     SCRAPPED,
-    SEED,
     SINCE_S,
     SINK,
     STANDBY,
@@ -99,14 +95,13 @@ from twin.line.schema import (
     VECTORS_V,
     WARM_UP,
     WORK_LEFT_S,
-    WORLD,
     X_F,
     Y_DEFECT,
     Y_GAS,
     Y_POWER,
     Y_RATE,
 )
-from twin.line.work import luck_of
+from twin.line.work import is_spoilt
 
 if TYPE_CHECKING:
     from twin.line.model import Line
@@ -296,11 +291,9 @@ def deliver(
 ) -> None:
     """A part has passed through: judged here, where its quality is decided."""
     b = e * E_INTS
-    line = k[K_LINE_I]
     part = k[K_PART_I] + slot * P_INTS
     i[b + OPS] += 1
-    luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, luck_of(part, i))
-    if luck < defect_probability:
+    if is_spoilt(e, part, defect_probability, f, i, k):
         i[part + PART_MARKS] |= BAD
     goes_to = k[ELEMENTS_K + e * EK + GIVES_TO]
     if goes_to != SINK:

@@ -40,6 +40,7 @@ from twin.line.schema import (
     EC,
     EK,
     ELEMENTS_K,
+    EXPECTED_DEFECTS,
     EXPONENTIAL,
     FAILURE_RATE,
     FIXED,
@@ -142,4 +143,6 @@ def restart(
         i[b + BAD_STARTS] = bad
     if i[b + BAD_STARTS] > 0 and (new_part or cold):
         i[b + BAD_STARTS] -= 1
+        if not i[b + DEFECTIVE]:
+            f[k[K_LINE_F] + EXPECTED_DEFECTS] += 1.0
         i[b + DEFECTIVE] = 1

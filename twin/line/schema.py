@@ -176,9 +176,9 @@ BAD, COMPONENT, PASS = 1, 2, 4
 """Marks of a part: spoilt, a component that nobody has ordered, and how often it has been reworked."""
 
 # --- the line record ---------------------------------------------------------------------------
-L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor", "out_kg")
+L_FLOAT_COLUMNS = ("material_kg", "scrap_kg", "failure_rate_factor", "out_kg", "expected_defects")
 L_FLOATS = len(L_FLOAT_COLUMNS)
-LINE_MATERIAL_KG, LINE_SCRAP_KG, FAILURE_RATE, LINE_OUT_KG = range(L_FLOATS)
+LINE_MATERIAL_KG, LINE_SCRAP_KG, FAILURE_RATE, LINE_OUT_KG, EXPECTED_DEFECTS = range(L_FLOATS)
 L_INT_COLUMNS = (
     "seed",
     "world",

@@ -33,6 +33,7 @@ from twin.line.schema import (
     EC,
     EK,
     ELEMENTS_K,
+    EXPECTED_DEFECTS,
     FAIL,
     FAILED_MODE,
     FAILURES,
@@ -40,6 +41,7 @@ from twin.line.schema import (
     FIXED,
     FOREVER,
     IN_HAND,
+    K_LINE_F,
     K_LINE_I,
     K_PART_F,
     K_PART_I,
@@ -160,10 +162,10 @@ def begin(
     i[b + DEFECTIVE] = 0
     if defect_probability > 0.0:  # a draw depends on its key alone, so it may be left out
         if i[b + IN_HAND] == 0:
-            i[b + DEFECTIVE] = is_defective(e, part, defect_probability, i, k)
+            i[b + DEFECTIVE] = is_spoilt(e, part, defect_probability, f, i, k)
         for n in range(i[b + IN_HAND]):  # a batch: each part has its own luck
             one = k[K_PART_I] + i[k[ek + PLACES_I] + n] * P_INTS
-            if is_defective(e, one, defect_probability, i, k):
+            if is_spoilt(e, one, defect_probability, f, i, k):
                 i[one + PART_MARKS] |= BAD
     if k[ek + RESTART_SCRAP]:
         restart(e, True, now, f, i, c, k)
@@ -177,8 +179,15 @@ def luck_of(part: int, i: Ints) -> int:
     return i[part + PART_ID] + (i[part + PART_MARKS] // PASS << 40)
 
 
+def is_spoilt(e: int, part: int, probability: float, f: Floats, i: Ints, k: Structure) -> int:
+    """Whether this cycle spoils this part; what was to be expected of it is booked, if it was sound so far."""
+    if not i[part + PART_MARKS] & BAD:
+        f[k[K_LINE_F] + EXPECTED_DEFECTS] += probability
+    return is_defective(e, part, probability, i, k)
+
+
 def is_defective(e: int, part: int, probability: float, i: Ints, k: Structure) -> int:
-    """Whether this cycle spoils this part."""
+    """The draw for it."""
     line = k[K_LINE_I]
     luck = draw_uniform(i[line + SEED], i[line + WORLD], e, DEFECT, luck_of(part, i))
     return 1 if luck < probability else 0

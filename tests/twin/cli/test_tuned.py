@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 import controllers.rule_tuning as rule_search
 import controllers.tuning as search
 from controllers.shift_cost import Outcome
+from controllers.trials import Trial
 from tests.twin.cli.shell import twin
 from twin.cli.problems import Problem
 from twin.cli.tuned import baseline
 from twin.config import load_plant, load_tuned, load_tuned_rules, untuned
+
+TRIAL = Trial({}, (Outcome(1.5, 0.25, True, 1.0, 0.2, 0.02, 1.5),))
 
 
 @pytest.fixture
@@ -31,10 +35,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
         calls.append((utilisation, variant, given["evaluations"], len(given["seeds"])))
-        trial = search.Trial(
-            {"line.takt_s": 60.0 + utilisation},
-            (Outcome(1.5, 0.25, is_calm=True, material_eur_per_part=1.0),),
-        )
+        trial = Trial({"line.takt_s": 60.0 + utilisation}, TRIAL.outcomes)
         given["progress"](1, 1.5)
         return trial, [trial, trial]
 
@@ -48,8 +49,14 @@ def test_what_was_tuned_is_what_a_run_takes(demo: Path, quick: list[tuple[Any, .
     assert str(demo / "plant.fixed.json") in err
     assert quick == [(u, "nominal", 7, 2) for u in (0.6, 0.7, 0.8, 0.9)]
     plant = load_plant(str(demo))
-    tuned = load_tuned(str(demo), plant)
-    assert len(tuned.points["0.8"].log) == 2
+    load_tuned(str(demo), plant)
+    with (demo / "plant.fixed.csv").open() as log:
+        tried = list(csv.DictReader(log))
+    assert [row["utilisation"] for row in tried] == ["0.6"] * 2 + ["0.7"] * 2 + ["0.8"] * 2 + [
+        "0.9"
+    ] * 2
+    assert tried[-1]["line.takt_s"] == "60.9"
+    assert tried[-1]["energy_eur_per_part"] == "0.2"
     found = baseline(str(demo), plant, 0.71, "nominal")
     assert found.point.setpoints == {"line.takt_s": 60.7}
     assert found.doubt == ""
@@ -60,8 +67,11 @@ def test_tuning_goes_on_where_it_ended(demo: Path, quick: list[tuple[Any, ...]])
     twin("tune", demo, "--utilisation", 0.8)
     twin("tune", demo, "--utilisation", 0.6)
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.6", "0.8"}
+    log = demo / "plant.fixed.csv"
+    assert len(log.read_text().splitlines()) == 1 + 4
     _, _, err = twin("tune", demo, "--utilisation", 0.7, "--shifts", 3)
     assert "begun anew" in err
+    assert len(log.read_text().splitlines()) == 1 + 2
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.7"}
 
 
@@ -83,6 +93,19 @@ def test_setpoints_of_another_plant_file_are_not_used(
     found = baseline(str(demo), plant, 0.8, "nominal")
     assert found.point.setpoints == untuned(plant).setpoints
     assert "the recipe holds" in found.doubt
+
+
+def test_a_scenario_that_no_search_sees_leaves_its_setpoints(
+    demo: Path, quick: list[tuple[Any, ...]]
+) -> None:
+    twin("tune", demo, "--utilisation", 0.8)
+    plant_file, before = demo / "plant.yaml", load_plant(str(demo))
+    text = plant_file.read_text()
+    assert "turning.base_power_kw: 0.2" in text
+    plant_file.write_text(text.replace("turning.base_power_kw: 0.2", "turning.base_power_kw: 0.1"))
+    plant = load_plant(str(demo))
+    assert plant.config_hash != before.config_hash
+    assert baseline(str(demo), plant, 0.8, "nominal").doubt == ""
 
 
 def test_far_from_what_was_tuned_is_said(demo: Path, quick: list[tuple[Any, ...]]) -> None:
@@ -117,7 +140,7 @@ def quick_rules(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append((rule, level, given["evaluations"], len(given["seeds"])))
         assert point.thresholds == {}
         names = rule_search.RULES[rule].thresholds
-        found = rule_search.RuleFound(dict.fromkeys(names, level), 1.5)
+        found = rule_search.RuleFound(dict.fromkeys(names, level), TRIAL, 0.2)
         return found, [found]
 
     monkeypatch.setattr(rule_search, "tune_rule", tune_rule)

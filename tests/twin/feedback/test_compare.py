@@ -9,12 +9,12 @@ from twin.feedback import Comparison, Kpis, compare
 from twin.feedback.compare import student_t
 
 NORMAL = {
-    "energy_kwh_per_good_part": 0.80,
+    "energy_settled_kwh_per_good_part": 0.80,
     "throughput_parts_per_h": 40.0,
     "scrap_share": 0.02,
     "tool_cost_eur_per_good_part": 0.25,
     "material_kg_per_good_part": 3.9,
-    "gas_kwh_per_good_part": 8.0,
+    "gas_settled_kwh_per_good_part": 8.0,
 }
 
 
@@ -47,8 +47,10 @@ def test_students_t_at_another_confidence() -> None:
 
 
 def test_one_shift_has_no_interval_and_no_verdict() -> None:
-    found = compare({"mpc": shift(energy_kwh_per_good_part=0.72), "fixed": shift()}, "fixed")
-    energy = one(found, "energy_kwh_per_good_part")
+    found = compare(
+        {"mpc": shift(energy_settled_kwh_per_good_part=0.72), "fixed": shift()}, "fixed"
+    )
+    energy = one(found, "energy_settled_kwh_per_good_part")
     assert energy.difference == pytest.approx(-0.08)
     assert energy.percent == pytest.approx(-10.0)
     assert (energy.low, energy.high) == (None, None)
@@ -57,7 +59,7 @@ def test_one_shift_has_no_interval_and_no_verdict() -> None:
 
 
 def test_the_interval_by_hand() -> None:
-    name = "energy_kwh_per_good_part"
+    name = "energy_settled_kwh_per_good_part"
     ours, theirs = shifts(name, [0.70, 0.74, 0.72]), shifts(name, [0.80, 0.80, 0.80])
     energy = one(compare({"mpc": ours, "fixed": theirs}, "fixed"), name)
     half = 4.302653 * 0.02 / math.sqrt(3.0)
@@ -76,7 +78,7 @@ def test_the_interval_by_hand() -> None:
     ],
 )
 def test_verdicts(ours: list[float], verdict: str) -> None:
-    name = "energy_kwh_per_good_part"
+    name = "energy_settled_kwh_per_good_part"
     found = compare({"mpc": shifts(name, ours), "fixed": shifts(name, [0.8] * 3)}, "fixed")
     assert one(found, name).verdict == verdict
 
@@ -88,13 +90,13 @@ def test_verdicts(ours: list[float], verdict: str) -> None:
         ("scrap_share", 0.0209, 0.0212),
         ("tool_cost_eur_per_good_part", 0.2524, 0.2526),
         ("material_kg_per_good_part", 3.93, 3.95),
-        ("gas_kwh_per_good_part", 8.07, 8.09),
+        ("gas_settled_kwh_per_good_part", 8.07, 8.09),
     ],
 )
 def test_a_saving_that_something_else_paid_for_is_none(
     figure: str, passes: float, fails: float
 ) -> None:
-    name = "energy_kwh_per_good_part"
+    name = "energy_settled_kwh_per_good_part"
     base = shifts(name, [0.8] * 3)
     for value, verdict in ((passes, "better"), (fails, "inconclusive")):
         ours = shifts(name, [0.71, 0.70, 0.72], **{figure: value})
@@ -106,9 +108,9 @@ def test_a_saving_that_something_else_paid_for_is_none(
 def test_gas_that_electricity_paid_for_is_no_saving_and_a_line_without_gas_has_none_to_show() -> (
     None
 ):
-    gas, energy = "gas_kwh_per_good_part", "energy_kwh_per_good_part"
+    gas, energy = "gas_settled_kwh_per_good_part", "energy_settled_kwh_per_good_part"
     for kwh, verdict in ((0.807, "better"), (0.809, "inconclusive")):
-        ours = shifts(gas, [7.0, 7.1, 6.9], energy_kwh_per_good_part=kwh)
+        ours = shifts(gas, [7.0, 7.1, 6.9], energy_settled_kwh_per_good_part=kwh)
         found = one(compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), gas)
         assert (found.verdict, energy in found.reason) == (verdict, verdict == "inconclusive")
     none = {gas: 0.0}
@@ -118,13 +120,25 @@ def test_gas_that_electricity_paid_for_is_no_saving_and_a_line_without_gas_has_n
 
 def test_a_margin_is_held_by_the_interval_and_not_by_the_mean() -> None:
     ours = [
-        shift(energy_kwh_per_good_part=0.70, scrap_share=scrap) for scrap in (0.018, 0.020, 0.022)
+        shift(energy_settled_kwh_per_good_part=0.70, scrap_share=scrap)
+        for scrap in (0.018, 0.020, 0.022)
     ]
     energy = one(
-        compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), "energy_kwh_per_good_part"
+        compare({"mpc": ours, "fixed": [shift()] * 3}, "fixed"), "energy_settled_kwh_per_good_part"
     )
     assert energy.verdict == "inconclusive"
     assert energy.reason == "not shown to be non-inferior: scrap_share"
+
+
+@pytest.mark.parametrize(("expected", "verdict"), [(0.0205, "better"), (0.0215, "inconclusive")])
+def test_scrap_is_judged_without_its_luck_where_that_is_known(
+    expected: float, verdict: str
+) -> None:
+    energy = "energy_settled_kwh_per_good_part"
+    drawn = [0.010, 0.030, 0.020]
+    ours = [shift(scrap_share=s, expected_scrap_share=expected, **{energy: 0.7}) for s in drawn]
+    found = compare({"mpc": ours, "fixed": [shift(expected_scrap_share=0.02)] * 3}, "fixed")
+    assert one(found, energy).verdict == verdict
 
 
 def test_more_output_needs_no_saving() -> None:
@@ -134,10 +148,12 @@ def test_more_output_needs_no_saving() -> None:
 
 
 def test_a_figure_that_is_undefined_in_a_shift_is_inconclusive() -> None:
-    whole = [shift(energy_kwh_per_good_part=0.7)] * 3
-    partly = Kpis(tuple(kpi for kpi in shift().values if kpi.name != "energy_kwh_per_good_part"))
+    whole = [shift(energy_settled_kwh_per_good_part=0.7)] * 3
+    partly = Kpis(
+        tuple(kpi for kpi in shift().values if kpi.name != "energy_settled_kwh_per_good_part")
+    )
     found = compare({"mpc": whole, "fixed": [shift(), shift(), partly]}, "fixed")
-    energy = one(found, "energy_kwh_per_good_part")
+    energy = one(found, "energy_settled_kwh_per_good_part")
     assert (energy.verdict, energy.reason) == ("inconclusive", "undefined in 1 of 3 shifts")
 
 

@@ -47,7 +47,7 @@ def test_the_ceiling_is_what_the_oracle_saves_against_fixed() -> None:
 
 
 def test_means_have_students_interval_and_differences_are_paired() -> None:
-    found = row("mpc")["kpi"]["energy_kwh_per_good_part"]
+    found = row("mpc")["kpi"]["energy_settled_kwh_per_good_part"]
     spread = 0.01 * (5.0 / 3.0) ** 0.5
     assert found["mean"] == pytest.approx(0.925)
     assert found["half_width"] == pytest.approx(student_t(3) * spread / 2.0)

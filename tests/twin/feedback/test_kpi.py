@@ -69,6 +69,8 @@ BY_HAND = {
     "gas_kwh": 8.0,
     "energy_kwh_per_good_part": 0.75,
     "gas_kwh_per_good_part": 0.1,
+    "energy_settled_kwh_per_good_part": (60.0 + 1.0) / GOOD,
+    "gas_settled_kwh_per_good_part": 0.1,
     "material_kg_per_good_part": 5.0,
     "scrap_share": 0.2,
     "tool_changes": 4.0,

@@ -24,7 +24,7 @@ from twin.feedback.leaderboard.score import score_of, scored_cells, scores_of
 from twin.feedback.study.holm import CLAIMS
 
 MPC = "mpc"
-SHOWN = ("energy_kwh_per_good_part", "throughput_parts_per_h", "scrap_share")
+SHOWN = ("energy_settled_kwh_per_good_part", "throughput_parts_per_h", "scrap_share")
 """Figures that stand in a row as they are."""
 
 

@@ -21,7 +21,7 @@ from twin.feedback.compare import (
     non_inferiority,
     student_t,
 )
-from twin.feedback.definitions import LINE_KPIS
+from twin.feedback.definitions import COMPARED
 from twin.feedback.evaluation import HEADLINE, OBJECTIVE
 from twin.feedback.leaderboard.played import Played
 from twin.feedback.study.holm import CLAIMS, Corrected, corrected
@@ -35,7 +35,9 @@ from twin.feedback.study.resampling import (
     mean_of,
 )
 
-JUDGED = frozenset([HEADLINE, *CLAIMS, *(margin.name for margin in MARGINS)])
+JUDGED = frozenset(
+    [HEADLINE, *CLAIMS, *(n for margin in MARGINS for n in (margin.name, margin.without_luck))]
+)
 AXES = (OURS, THEIRS, SHIFTS)
 
 
@@ -56,7 +58,7 @@ def versus(
     found: dict[str, Comparison] = {}
     freedoms: dict[str, int] = {}
     drawn_again: dict[str, Estimate] = {}
-    for definition in LINE_KPIS:
+    for definition in COMPARED:
         name = definition.name
         if name not in JUDGED:
             continue

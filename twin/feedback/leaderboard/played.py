@@ -83,7 +83,7 @@ class Played:
 
 
 def _figure(one: Episode, name: str) -> float:
-    kpis = one["kpi"]["kpis"]
     if name == OBJECTIVE:
         return math.fsum(_figure(one, cost) for cost in COSTS)
-    return float(kpis[name]["value"]) if name in kpis else math.nan
+    kpis, truth = one["kpi"]["kpis"], one.get("truth", {})
+    return float(kpis[name]["value"] if name in kpis else truth.get(name, math.nan))

@@ -14,7 +14,7 @@ from twin.feedback.report.templates import template
 
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
-GAS = "gas_kwh_per_good_part"
+GAS = "gas_settled_kwh_per_good_part"
 IN_FULL = ("idle", "standby", "clipped", "fell back", "not closed")
 """Columns of the reports for which a screen has no room."""
 Row = Mapping[str, Any]

@@ -27,7 +27,9 @@ GROUPS = (
             "energy_kwh",
             "energy_kwh_per_good_part",
             "gas_kwh",
+            "energy_settled_kwh_per_good_part",
             "gas_kwh_per_good_part",
+            "gas_settled_kwh_per_good_part",
             "co2_kg_per_good_part",
             "peak_kw",
             "idle_energy_share",
@@ -70,7 +72,7 @@ STOCKS = (
     "stock_change_eur",
 )
 HEADLINES = (
-    ("energy_kwh_per_good_part", "electricity per good part"),
+    ("energy_settled_kwh_per_good_part", "electricity per good part, warm-ups owed included"),
     ("cost_eur_per_good_part", "cost per good part"),
     ("throughput_parts_per_h", "good parts"),
     ("scrap_share", "scrap share"),

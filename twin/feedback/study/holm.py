@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from twin.feedback.compare import CONFIDENCE, Comparison, student_t, two_sided_p
 
 CLAIMS = (
-    "energy_kwh_per_good_part",
-    "gas_kwh_per_good_part",
+    "energy_settled_kwh_per_good_part",
+    "gas_settled_kwh_per_good_part",
     "material_kg_per_good_part",
     "tool_cost_eur_per_good_part",
     "scrap_share",

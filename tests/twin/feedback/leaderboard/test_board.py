@@ -89,8 +89,8 @@ def test_the_score_is_the_middle_half_of_training_seeds_and_cells(board: dict[st
 def test_luck_of_training_widens_what_luck_of_shifts_leaves_sure(board: dict[str, Any]) -> None:
     alone = row(board, "rl:3")["score"]["iqm"]
     assert (alone["low"], alone["high"]) == pytest.approx((0.9, 0.9))
-    versus = row(board, "rl")["versus"]["fixed"]["energy_kwh_per_good_part"]
-    single = row(board, "rl:3")["versus"]["fixed"]["energy_kwh_per_good_part"]
+    versus = row(board, "rl")["versus"]["fixed"]["energy_settled_kwh_per_good_part"]
+    single = row(board, "rl:3")["versus"]["fixed"]["energy_settled_kwh_per_good_part"]
     assert versus["hi_pct"] - versus["lo_pct"] > 3.0 * (single["hi_pct"] - single["lo_pct"])
     assert versus["verdict"] == single["verdict"] == "better"
     assert versus["holm_lo_pct"] < versus["lo_pct"] < versus["hi_pct"] < versus["holm_hi_pct"] < 0.0
@@ -107,7 +107,7 @@ def test_improvement_is_the_share_of_shifts_that_cost_less(board: dict[str, Any]
 
 def test_a_saving_that_scrap_paid_for_is_none() -> None:
     found = row(standings(lines(scrap_share=0.03)), "rl")
-    energy = found["versus"]["fixed"]["energy_kwh_per_good_part"]
+    energy = found["versus"]["fixed"]["energy_settled_kwh_per_good_part"]
     assert energy["hi_pct"] < 0.0
     assert found["verdict"] == energy["verdict"] == "inconclusive"
     assert energy["reason"] == "not shown to be non-inferior: scrap_share"
@@ -118,7 +118,7 @@ def test_a_saving_that_scrap_paid_for_is_none() -> None:
     [
         ({"kwh": 1.019, "cost": 1.017}, "non-inferior: "),
         ({"kwh": 0.9, "cost": 1.021}, "inferior: cost_eur_per_good_part"),
-        ({"kwh": 1.021, "cost": 0.9}, "inferior: energy_kwh_per_good_part"),
+        ({"kwh": 1.021, "cost": 0.9}, "inferior: energy_settled_kwh_per_good_part"),
         ({"kwh": 1.0, "cost": 1.0, "scrap_share": 0.022}, "inferior: scrap_share"),
         ({"kwh": 1.0, "cost": 1.0, "throughput_parts_per_h": 12.0}, "inferior: throughput_parts_per_h"),
         ({"kwh": 1.0, "cost": 1.0, "scatter": 0.05}, "not shown: cost_eur_per_good_part"),

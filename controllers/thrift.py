@@ -1,0 +1,114 @@
+"""The second half of the search for ``fixed``: the least energy that costs nothing else.
+
+By the objective alone a search hardly sees energy. On the machining line a part scrapped costs as much as
+the electricity of fifty, and an order missed as that of two hundred; two points that differ in one of them
+by luck differ by more than the best and the worst point do in energy. So energy is looked at by itself:
+its cost over the shifts in which all orders are met, under limits for all that it may not be paid with.
+They are those of the best point by the objective, on the same shifts: its cost, its edges and its scrap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from controllers.trials import Search, Trial
+from controllers.tuning_space import NEVER_S, Knob, point_at, shares_of
+
+COST, EDGES, SCRAP = 0.001, 0.005, 0.0005
+"""How much more the cost and the edges of a part may be, as shares, and the scrap: half of the margins by which
+controllers are compared, or less."""
+KEPT_TO = 0.5
+"""Share of these limits that the search keeps to, so that the luck of other shifts does not break them."""
+SCRAP_WEIGHT, PENALTY = 10.0, 10.0
+"""Scrap counts in tenths of a part; beyond a limit energy counts as so many times the excess dearer; assumption."""
+SPREAD = 0.06
+"""The first standard deviation of CMA-ES here, as a share of each knob's way: it begins near; assumption."""
+TIME_OUTS_S = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, NEVER_S)
+"""Those that are tried for each station in the end."""
+TIME_OUT_SHARE = 0.3
+"""Share of this half's evaluations that is kept for them."""
+FINALISTS = 8
+
+Score = Callable[[Trial], float]
+
+
+def excess(trial: Trial, base: Trial, share: float = 1.0) -> float:
+    """How far a point is beyond a share of the limits; 0 inside it."""
+    edges_eur = base.tools_eur_per_part
+    over = (
+        trial.eur_per_part / base.eur_per_part - 1.0 - share * COST,
+        trial.tools_eur_per_part / edges_eur - 1.0 - share * EDGES if edges_eur > 0.0 else 0.0,
+        (trial.scrap_share - base.scrap_share - share * SCRAP) * SCRAP_WEIGHT,
+    )
+    return sum(max(one, 0.0) for one in over)
+
+
+def penalised(trial: Trial, base: Trial, share: float = 1.0) -> float:
+    """EUR of energy a part in the shifts in which ``base`` met all orders, dearer beyond a share of its limits."""
+    energy_eur = trial.calm_energy_eur_per_part(base)
+    return energy_eur * (1.0 + PENALTY * excess(trial, base, share))
+
+
+def thriftiest(
+    search: Search,
+    space: Sequence[Knob],
+    base: Mapping[str, float],
+    begins: Iterable[Mapping[str, float]],
+    selection_seeds: Sequence[int],
+) -> Trial:
+    """The point of least energy inside the limits that ``base`` sets, on shifts that the search has not seen.
+
+    Looked for from ``base`` and from ``begins`` with what is left of the evaluations; ``base`` itself where
+    nothing inside the limits takes less.
+    """
+    first = len(search.log)
+    of_base = search.on(search.seeds, base)
+
+    def score(trial: Trial) -> float:
+        return penalised(trial, of_base, KEPT_TO)
+
+    best = min([of_base, *(search.at(point) for point in begins)], key=score)
+    best = _evolved(search, space, best, score)
+    _time_outs(search, space, best, score)
+    finalists = sorted(search.log[first:], key=score)[:FINALISTS]
+    judged_base = search.on(selection_seeds, base)
+    judged = [judged_base, *(search.on(selection_seeds, one.setpoints) for one in finalists)]
+    inside = [trial for trial in judged if excess(trial, judged_base) <= 0.0]
+    return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(judged_base))
+
+
+def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) -> Trial:
+    """All knobs together, by CMA-ES about the best point so far."""
+    import cma  # takes a second, and nobody else needs it
+
+    evolution = cma.CMAEvolutionStrategy(
+        shares_of(space, begin.setpoints),
+        SPREAD,
+        {"bounds": [0.0, 1.0], "seed": 11, "verbose": -9, "verb_log": 0},
+    )
+    left = search.evaluations - len(search.log)
+    most = len(search.log) + round((1.0 - TIME_OUT_SHARE) * left)
+    best = begin
+    while len(search.log) + evolution.popsize <= most:
+        asked = evolution.ask()
+        trials = [search.at(point_at(space, shares)) for shares in asked]
+        evolution.tell(asked, [score(trial) for trial in trials])
+        best = min([best, *trials], key=score)
+    return best
+
+
+def _time_outs(search: Search, space: Sequence[Knob], best: Trial, score: Score) -> None:
+    """Each station's time-out in turn, over and over, as long as one of them can be bettered."""
+    names = [knob.name for knob in space if knob.logarithmic]
+    is_better = True
+    while is_better:
+        is_better = False
+        for name in names:
+            for time_out_s in TIME_OUTS_S:
+                if len(search.log) >= search.evaluations:
+                    return
+                if best.setpoints[name] == time_out_s:
+                    continue
+                trial = search.at({**best.setpoints, name: time_out_s})
+                if score(trial) < score(best):
+                    best, is_better = trial, True
