@@ -31,7 +31,7 @@ from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Floats, Solution
-from twin.solves import Solve, added_up
+from twin.solves import Solve
 
 HEAD = 7
 """Parameters of a solve that stand before those of the stations."""
@@ -229,10 +229,4 @@ class OperatingPoint:
                         (f"{cell.name}.{mv}", float(bounds[at + k]) / 100.0 / float(span[k]))
                     )
             at += len(cell.mvs)
-        return Solve(
-            solution.solver,
-            str(solution.status),
-            solution.iterations,
-            solution.kkt_residual,
-            added_up(prices),
-        )
+        return solution.solve(prices)

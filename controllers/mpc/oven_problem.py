@@ -35,7 +35,7 @@ from twin.optim.smooth import Expression, SmoothProblem
 from twin.processes import oven
 from twin.processes.bind import symbolic
 from twin.processes.maths_symbols import exp, power, softplus, sqrt
-from twin.solves import Solve, added_up
+from twin.solves import Solve
 
 NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
 """Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
@@ -313,13 +313,7 @@ class OvenProblem:
                 (name, float(v) / unit) for name, unit, v in zip(names, units, lam_x, strict=True)
             ]
             prices += self._edges(now, g)
-        return Solve(
-            solution.solver,
-            str(solution.status),
-            solution.iterations,
-            solution.kkt_residual,
-            added_up((name, price) for name, price in prices if abs(price) > BINDS_EUR),
-        )
+        return solution.solve((name, v) for name, v in prices if abs(v) > BINDS_EUR)
 
     def _edges(self, now: OvenNow, g: NDArray[np.float64]) -> list[tuple[str, float]]:
         """EUR by which a minute, or a kelvin, more room in the bands of each carrier would lower its risk."""

@@ -22,7 +22,7 @@ from twin.cycle import Situation
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Solution
-from twin.solves import Solve, added_up
+from twin.solves import Solve
 
 HEAD = 8
 """Parameters of a solve that stand before those of setpoints, bands and disturbances."""
@@ -196,10 +196,4 @@ class StationLayer:
                     for value, (name, per_unit) in zip(rows, labels, strict=False)
                     if abs(value) > BINDS
                 ]
-        return Solve(
-            solution.solver,
-            str(solution.status),
-            solution.iterations,
-            solution.kkt_residual,
-            added_up(prices),
-        )
+        return solution.solve(prices)

@@ -13,7 +13,6 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -28,7 +27,8 @@ MOST_RETRANSMITS = 6
 class Weather:
     """What the wire does to all that passes. Seconds, shares, kilobits a second (0: as it comes).
 
-    ``is_stalled``: everything waits, connections stand. ``refuses``: nobody new is let in.
+    ``is_stalled``: everything waits, connections stand. ``is_mute``: what the server says waits.
+    ``refuses``: nobody new is let in.
     ``cuts_after``: a connection is reset after so many bytes towards the client (0: never).
     """
 
@@ -37,6 +37,7 @@ class Weather:
     loss: float = 0.0
     kbit_s: float = 0.0
     is_stalled: bool = False
+    is_mute: bool = False
     refuses: bool = False
     cuts_after: int = 0
 
@@ -51,7 +52,7 @@ class Proxy:
         url = urlsplit(endpoint)
         self._host, self._port, self._path = url.hostname, url.port, url.path
         self._luck = Luck(seed, "proxy")
-        self._calm = asyncio.Event()
+        self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
         self._server: asyncio.Server
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,10 +71,14 @@ class Proxy:
     @weather.setter
     def weather(self, weather: Weather) -> None:
         self._weather = weather
-        if weather.is_stalled:
-            self._calm.clear()
-        else:
-            self._calm.set()
+        for way, waits in (
+            (self._to_server, weather.is_stalled),
+            (self._to_client, weather.is_stalled or weather.is_mute),
+        ):
+            if waits:
+                way.clear()
+            else:
+                way.set()
 
     @property
     def endpoint(self) -> str:
@@ -84,12 +89,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.reset()
         for task in tuple(self._tasks):
@@ -174,10 +174,11 @@ class Proxy:
         to_client: bool,
     ) -> None:
         clock = asyncio.get_running_loop().time
+        calm = self._to_client if to_client else self._to_server
         while True:
             due_s, data = await queue.get()
             await asyncio.sleep(max(0.0, due_s - clock()))
-            await self._calm.wait()
+            await calm.wait()
             if pair.is_dead:  # not even the end of it is told
                 continue
             if not data:

@@ -23,6 +23,10 @@ Examples:
   twin chaos run --all --out chaos
   twin chaos kill --loop 20 --controller 10"""
 
+Evidence = Annotated[
+    Path | None, typer.Option(metavar="DIR", show_default=False, help="Keep all evidence there.")
+]
+
 verbs = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -48,10 +52,7 @@ def run(
             help="How long case 33 goes on, wall time.",
         ),
     ] = 0.05,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="Keep all evidence there."),
-    ] = None,
+    out: Evidence = None,
     as_json: options.Json = False,
 ) -> None:
     """Play cases of the fault table against real processes; code 1 if one of them fails."""
@@ -79,10 +80,7 @@ def kill(
     ] = 10,
     workers: Annotated[int, typer.Option(min=1, help="So many lines side by side.")] = 1,
     seed: options.Seed = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", show_default=False, help="Keep all evidence there."),
-    ] = None,
+    out: Evidence = None,
     as_json: options.Json = False,
 ) -> None:
     """Kill a loop, or its controller, at random moments, again and again; code 1 if one kill shows."""

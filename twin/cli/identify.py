@@ -36,9 +36,9 @@ def command(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(
-            "--csv", metavar="FILE", exists=True, dir_okay=False, show_default=False,
-            help="A log of signals instead: CSV or Parquet, with a column time_s.",
+        options.existing_file(
+            "--csv",
+            help="A log of signals instead: CSV or Parquet, with a column time_s."
         ),
     ] = None,
     controller: Annotated[

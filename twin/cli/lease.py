@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -73,10 +74,8 @@ def _opened(path: Path) -> int:
     Where everybody may write, the kernel refuses to open another's file as if it were to be made.
     """
     looking = os.O_RDONLY | os.O_NOFOLLOW
-    try:
+    with suppress(FileNotFoundError):  # nobody has locked this server yet: we make it below
         return os.open(path, looking)
-    except FileNotFoundError:
-        pass
     try:
         handle = os.open(path, looking | os.O_CREAT | os.O_EXCL, 0o444)
     except FileExistsError:  # somebody was faster

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -191,25 +192,19 @@ Saturated = Annotated[
 Speed = Annotated[
     float, typer.Option(parser=speed, metavar="N", help="Plant seconds in a wall second.")
 ]
+existing_file = partial(
+    typer.Option, metavar="FILE", exists=True, dir_okay=False, show_default=False
+)
+"""The option of a file that has to be there."""
 Disturbances = Annotated[
     list[Path] | None,
-    typer.Option(
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        show_default=False,
-        help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable.",
+    existing_file(
+        help="Parquet or CSV file to replay onto the plant's recorded disturbances; repeatable."
     ),
 ]
 Mapping = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        show_default=False,
-        help="How a foreign server's nodes are the plant's signals; see twin discover.",
-    ),
+    existing_file(help="How a foreign server's nodes are the plant's signals; see twin discover."),
 ]
 Run = Annotated[
     str | None,

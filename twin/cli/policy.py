@@ -43,13 +43,7 @@ Bundle = Annotated[
 Controller = Annotated[
     str, typer.Option(metavar="NAME", help="Whose bundle is meant: rl, bc, residual.")
 ]
-Key = Annotated[
-    Path | None,
-    typer.Option(
-        "--key", metavar="FILE", exists=True, dir_okay=False, show_default=False,
-        help="Private key to sign with.",
-    ),
-]  # fmt: skip
+Key = Annotated[Path | None, options.existing_file("--key", help="Private key to sign with.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes on record.")]
 
 verbs = typer.Typer(

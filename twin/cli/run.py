@@ -75,12 +75,8 @@ def command(
     ] = None,
     policy: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            show_default=False,
-            help="Policy bundle of the controller; else the one beside the plant file.",
+        options.existing_file(
+            help="Policy bundle of the controller; else the one beside the plant file."
         ),
     ] = None,
     require_signed: Annotated[

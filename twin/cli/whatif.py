@@ -44,9 +44,9 @@ def command(
     ] = None,
     saved: Annotated[
         Path | None,
-        typer.Option(
-            "--from", metavar="FILE", exists=True, dir_okay=False, show_default=False,
-            help="Begin with a snapshot, of `--save` or `twin loop snapshot`.",
+        options.existing_file(
+            "--from",
+            help="Begin with a snapshot, of `--save` or `twin loop snapshot`."
         ),
     ] = None,
     live: Annotated[

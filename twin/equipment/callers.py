@@ -115,7 +115,7 @@ class _Guarded(Subscriber, _Session):
     _shown: bytes | None = None
 
     @property
-    def makers(self) -> dict[int, Party]:  # type: ignore[override]
+    def makers(self) -> dict[int, Party]:
         return self.iserver.makers
 
     async def create_session(

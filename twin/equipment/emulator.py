@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from asyncua import Server
@@ -131,12 +130,7 @@ class Emulated:
             self._scanning = asyncio.create_task(self._scan())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._scanning is not None:
             self._scanning.cancel()
             with suppress(asyncio.CancelledError):

@@ -11,6 +11,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,11 +96,9 @@ def parsed(data: bytes, path: Path = Path()) -> Known:
         found = (x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate)(data)
     except ValueError as error:
         raise CertificateError(f"{path} is no certificate", "give a file in DER or PEM") from error
-    try:
+    with suppress(x509.ExtensionNotFound):  # it names no application: there is no ApplicationUri
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except x509.ExtensionNotFound:
-        pass
     return Known(
         path,
         found.public_bytes(Encoding.DER),

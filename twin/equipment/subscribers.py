@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -21,23 +22,25 @@ _REFRESHES = (
 )
 
 
-class Subscriber(InternalSession):
+class Subscriber(InternalSession, ABC):
     """A session to which the subscriptions of others are not there.
 
     The same user from the same application may move one here, as after a lost connection (OPC UA Part 4,
     TransferSubscriptions); for all else it must be this session's.
     """
 
-    makers: dict[int, Party]
-    """By subscription, for all sessions of a server: for whom it was made."""
+    @property
+    @abstractmethod
+    def makers(self) -> dict[int, Party]:
+        """By subscription, for all sessions of a server: for whom it was made."""
 
+    @abstractmethod
     def party(self) -> Party:
         """For whom this session asks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reached_out(self, verb: str, number: int) -> None:
         """Take note that somebody asked for a subscription that is not his."""
-        raise NotImplementedError
 
     async def create_subscription(
         self,

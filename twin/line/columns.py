@@ -1,4 +1,4 @@
-"""The constant columns of what surrounds the process: flow, people, batches, setups, upkeep.
+"""The constant columns of what surrounds the process: power, failures, flow, people, setups, upkeep.
 
 Each function fills what one part of the plant file says into ``c`` and ``k``, see
 ``twin.line.schema``; lists of their own length are appended and pointed to.
@@ -6,13 +6,23 @@ Each function fills what one part of the plant file says into ``c`` and ``k``, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twin.config import Plant, PlantError, StationSpec
 from twin.config.elements import ElementSpec
+from twin.config.plant import FailureSpec, PowerSpec, VariantSpec
+from twin.config.truth import TrueStation
 from twin.line import schema as s
 from twin.line.custom import ElementKind
 
+_OPERATING = (s.C_BETWEEN_S, s.C_REPAIR_S, s.C_REPAIR_CV, s.C_REPAIR_LAW)
+_CALENDAR = (
+    s.C_STRIKE_BETWEEN_S,
+    s.C_STRIKE_REPAIR_S,
+    s.C_STRIKE_REPAIR_CV,
+    s.C_STRIKE_REPAIR_LAW,
+)
+LAWS = {"exponential": s.EXPONENTIAL, "lognormal": s.LOGNORMAL}
 PICKS = {"fifo": s.FIFO, "lifo": s.LIFO, "same_product": s.SAME_PRODUCT}
 
 
@@ -110,6 +120,38 @@ def crew_columns(plant: Plant, e: int, name: str, c: list[float], k: list[int]) 
     c.append(float(len(crew.on_duty_h)))
     for begin, end in crew.on_duty_h:
         c += [begin, end]
+
+
+def power_columns(
+    e: int, power: PowerSpec, true: TrueStation | None, variant: VariantSpec, c: list[float]
+) -> None:
+    """What a station draws in kilowatts while it does not work; the truth may know better."""
+    cc = e * s.EC
+    idle = float((true and true.idle_kw) or power.idle_kw) * variant.idle_power_factor
+    c[cc + s.C_OFF_KW] = float(power.off_kw)
+    c[cc + s.C_STANDBY_KW] = float((true and true.standby_kw) or power.standby_kw)
+    c[cc + s.C_WARM_UP_KW], c[cc + s.C_IDLE_KW] = float(power.warm_up_kw), idle
+
+
+def failure_columns(
+    e: int, failures: Mapping[str, FailureSpec], true: TrueStation | None, c: list[float]
+) -> None:
+    """How often a station fails and for how long; the truth may know better.
+
+    Modes that age with the work have columns one behind the other, the one by the calendar its own.
+    """
+    modes = 0
+    for mode, failure in failures.items():
+        between = (true and true.mean_between_s.get(mode)) or failure.mean_between_s
+        repair = (true and true.mean_repair_s.get(mode)) or failure.mean_repair_s
+        law = [float(between), float(repair), failure.repair_cv, LAWS[failure.repair_law]]
+        columns = [column + modes for column in _OPERATING]
+        if failure.clock == "calendar":
+            columns = list(_CALENDAR)
+        else:
+            modes += 1
+        for column, value in zip(columns, law, strict=True):
+            c[e * s.EC + column] = value
 
 
 def flow_columns(plant: Plant, e: int, station: StationSpec, c: list[float], k: list[int]) -> None:

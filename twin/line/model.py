@@ -11,10 +11,13 @@ from twin.config.errors import KeyPath
 from twin.config.plant import VariantSpec
 from twin.line import schema as s
 from twin.line.columns import (
+    LAWS,
     around_columns,
     consumers,
     custom_columns,
+    failure_columns,
     flow_columns,
+    power_columns,
     producers,
     upkeep_columns,
 )
@@ -30,15 +33,6 @@ from twin.line.fit import (
 )
 from twin.processes import load
 from twin.processes.model import Kind, ProcessModel, ProcessModelError, Quantity
-
-_OPERATING = (s.C_BETWEEN_S, s.C_REPAIR_S, s.C_REPAIR_CV, s.C_REPAIR_LAW)
-_CALENDAR = (
-    s.C_STRIKE_BETWEEN_S,
-    s.C_STRIKE_REPAIR_S,
-    s.C_STRIKE_REPAIR_CV,
-    s.C_STRIKE_REPAIR_LAW,
-)
-LAWS = {"exponential": s.EXPONENTIAL, "lognormal": s.LOGNORMAL}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -333,24 +327,9 @@ def _station_columns(
     k[ek + s.DRIFTS] = int(any(parameters[len(model.parameters) :]))
     c += parameters
     c += [_default(q) for q in model.dvs]
-    power = station.power
-    idle = float((true and true.idle_kw) or power.idle_kw) * variant.idle_power_factor
-    c[cc + s.C_OFF_KW] = float(power.off_kw)
-    c[cc + s.C_STANDBY_KW] = float((true and true.standby_kw) or power.standby_kw)
-    c[cc + s.C_WARM_UP_KW], c[cc + s.C_IDLE_KW] = float(power.warm_up_kw), idle
     c[cc + s.C_WARM_UP_S] = float((true and true.warm_up_s) or station.warm_up_s)
-    modes = 0
-    for mode, failure in station.failures.items():
-        between = (true and true.mean_between_s.get(mode)) or failure.mean_between_s
-        repair = (true and true.mean_repair_s.get(mode)) or failure.mean_repair_s
-        law = [float(between), float(repair), failure.repair_cv, LAWS[failure.repair_law]]
-        columns = [column + modes for column in _OPERATING]
-        if failure.clock == "calendar":
-            columns = list(_CALENDAR)
-        else:
-            modes += 1
-        for column, value in zip(columns, law, strict=True):
-            c[cc + column] = value
+    power_columns(e, station.power, true, variant, c)
+    failure_columns(e, station.failures, true, c)
     if station.tool is not None:
         c[cc + s.C_TOOL_LIFE_MM] = float(station.tool.end_of_life_mm)
         c[cc + s.C_TOOL_LIFE_CV] = float((true and true.tool_life_cv) or station.tool.life_cv)

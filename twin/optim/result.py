@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from twin.solves import Solve, added_up
 
 __all__ = ["FEASIBILITY_TOLERANCE", "Floats", "ProblemError", "Solution", "Status", "vector"]
 
@@ -63,6 +65,12 @@ class Solution:
     def usable(self) -> bool:
         """Whether ``x`` keeps all limits and comes from a solve that ended in good order."""
         return self.feasible and self.status in {Status.SOLVED, Status.ITERATION_LIMIT}
+
+    def solve(self, prices: Iterable[tuple[str, float]]) -> Solve:
+        """How it was found, as it goes on record; ``prices`` (EUR a unit) are those of its limits."""
+        return Solve(
+            self.solver, str(self.status), self.iterations, self.kkt_residual, added_up(prices)
+        )
 
 
 def vector(values: float | Sequence[float] | Floats, length: int, name: str) -> Floats:

@@ -93,6 +93,19 @@ async def test_what_was_stalled_comes_when_the_wire_is_mended() -> None:
         assert await ends[1].readexactly(4) == b"late"
 
 
+async def test_a_mute_wire_hands_over_what_is_asked_and_keeps_the_answer_back() -> None:
+    async with wire() as ends:
+        heard = asyncio.Event()
+        ends[0].set_trap(b"asked", heard.set)
+        ends[0].weather = Weather(is_mute=True)
+        ends[2].write(b"asked")
+        await heard.wait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ends[1].readexactly(5), 0.2)
+        ends[0].weather = Weather()
+        assert await ends[1].readexactly(5) == b"asked"
+
+
 async def test_a_reset_is_one() -> None:
     async with wire() as ends:
         await said(ends, b"x")

@@ -12,18 +12,11 @@ import pytest
 from controllers.policy.bundle import read_bundle
 from controllers.policy.manifest import Approval
 from tests.controllers.policy.bundles import PLANT, bundle, widened
-from tests.twin.cli.shell import twin
+from tests.twin.cli.policies import evaluate, evaluated, line_of, replay
 from twin.cli.contenders import policy_of
 from twin.config import behaviour_sha256
 
-CONFLICT = 5
-
-
-def evaluate(policies: Path, out: Path) -> tuple[int, str, str]:
-    return twin(
-        "evaluate", PLANT, "--controllers", f"fixed,rl@{policies}", "--hours", "0.25",
-        "--shifts", "2", "--workers", "1", "--out", out, "--json",
-    )  # fmt: skip
+CONFLICT, HOURS = 5, 0.25
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +28,12 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def evaluated(policies: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    out = tmp_path_factory.mktemp("evaluation")
-    code, said, err = evaluate(policies, out)
-    assert code == 0, err
-    return out, json.loads(said)
+def evaluation(policies: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    return evaluated(PLANT, policies, tmp_path_factory.mktemp("evaluation"), HOURS)
 
 
-def test_each_bundle_of_a_folder_is_played(evaluated: tuple[Path, Any]) -> None:
-    out, _ = evaluated
+def test_each_bundle_of_a_folder_is_played(evaluation: tuple[Path, Any]) -> None:
+    out, _ = evaluation
     lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
     told = {one["controller"]: one for one in lines}
     assert set(told) == {"fixed", "rl:1", "rl:2"}
@@ -56,31 +46,28 @@ def test_each_bundle_of_a_folder_is_played(evaluated: tuple[Path, Any]) -> None:
     assert len(energies) == len(lines) == 6
 
 
-def test_its_row_is_played_again_bit_for_bit(evaluated: tuple[Path, Any]) -> None:
-    out, report = evaluated
+def test_its_row_is_played_again_bit_for_bit(evaluation: tuple[Path, Any]) -> None:
+    out, report = evaluation
     number = next(row["row"] for row in report["leaderboard"]["rows"] if row["controller"] == "rl")
-    code, said, err = twin("evaluate", "--replay", out, "--row", number, "--workers", "1")
+    code, said, err = replay(out, "--row", number)
     assert code == 0, err
     assert f"row {number}, rl: 4 shifts played again, all equal, bit for bit" in said
 
 
 def test_the_same_network_in_another_role_is_another_policy(
-    evaluated: tuple[Path, Any], policies: Path
+    evaluation: tuple[Path, Any], policies: Path
 ) -> None:
     """Neither mixed with the shifts that are there, nor replayed in place of the one of then."""
-    out, path = evaluated[0], policies / "2.policy"
+    out, path = evaluation[0], policies / "2.policy"
     found = read_bundle(path)
     role = found.manifest.role.model_copy(update={"return_after": 99})
     replace(found, manifest=found.manifest.model_copy(update={"role": role})).write(path)
     try:
-        code, _, err = evaluate(policies, out)
+        code, _, err = evaluate(PLANT, policies, out, HOURS)
         assert code == CONFLICT
         assert "rl:2 has driven seed 1 with another policy" in err
-        lines = (out / "episodes.jsonl").read_text().splitlines()
-        number = next(
-            n for n, line in enumerate(lines, 1) if json.loads(line)["controller"] == "rl:2"
-        )
-        code, _, err = twin("evaluate", "--replay", out, "--episode", number, "--workers", "1")
+        number = line_of((out / "episodes.jsonl").read_text(), "rl:2")
+        code, _, err = replay(out, "--episode", number)
         assert code == CONFLICT
         assert "in another role" in err
     finally:
@@ -103,19 +90,18 @@ def test_approval_and_evaluation_make_no_other_policy(tmp_path: Path) -> None:
 
 
 def test_lines_that_do_not_say_what_a_policy_does_are_replayed_and_not_mixed(
-    evaluated: tuple[Path, Any], policies: Path, tmp_path: Path
+    evaluation: tuple[Path, Any], policies: Path, tmp_path: Path
 ) -> None:
     """Those of evaluations from before it was noted."""
-    lines = (evaluated[0] / "episodes.jsonl").read_text().splitlines()
+    lines = (evaluation[0] / "episodes.jsonl").read_text().splitlines()
     told = [json.loads(line) for line in lines]
     for one in told:
         if one["policy"] is not None:
             del one["policy"]["behaviour_sha256"]
     text = "".join(json.dumps(one, sort_keys=True) + "\n" for one in told)
     (tmp_path / "episodes.jsonl").write_text(text)
-    number = next(n for n, one in enumerate(told, 1) if one["controller"] == "rl:1")
-    code, _, err = twin("evaluate", "--replay", tmp_path, "--episode", number, "--workers", "1")
+    code, _, err = replay(tmp_path, "--episode", line_of(text, "rl:1"))
     assert code == 0, err
-    code, _, err = evaluate(policies, tmp_path)
+    code, _, err = evaluate(PLANT, policies, tmp_path, HOURS)
     assert code == CONFLICT
     assert "rl:1 has driven seed 1 with another policy" in err

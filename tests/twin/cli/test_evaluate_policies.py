@@ -10,13 +10,20 @@ from typing import Any
 
 import pytest
 
-from tests.twin.cli.policies import install, write_bundle
+from tests.twin.cli.policies import (
+    evaluate,
+    evaluated,
+    install,
+    line_of,
+    replay,
+    write_bundle,
+)
 from tests.twin.cli.shell import twin
 from twin.cli.contenders import contenders
 from twin.cli.problems import Problem
 from twin.config import find_plant
 
-PLANT = "machining_line"
+PLANT, HOURS = "machining_line", 0.5
 TAKT_S = {1: 66.0, 2: 72.0, 5: 80.0}
 
 
@@ -35,28 +42,14 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluate(policies: Path, out: Path) -> tuple[int, str, str]:
-    return twin(
-        "evaluate", PLANT, "--controllers", f"fixed,rl@{policies}", "--hours", "0.5",
-        "--shifts", "2", "--workers", "1", "--out", out, "--json",
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
-def evaluated(policies: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    out = tmp_path_factory.mktemp("evaluation")
-    code, said, err = evaluate(policies, out)
-    assert code == 0, err
-    return out, json.loads(said)
+def evaluation(policies: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    return evaluated(PLANT, policies, tmp_path_factory.mktemp("evaluation"), HOURS)
 
 
 @pytest.fixture
-def folder(evaluated: tuple[Path, Any], tmp_path: Path) -> Path:
-    return Path(shutil.copytree(evaluated[0], tmp_path / "evaluation"))
-
-
-def replay(folder: Path, *given: object) -> tuple[int, str, str]:
-    return twin("evaluate", "--replay", folder, "--workers", "1", *given)
+def folder(evaluation: tuple[Path, Any], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(evaluation[0], tmp_path / "evaluation"))
 
 
 def change(folder: Path, number: int, old: str, new: str) -> None:
@@ -67,8 +60,8 @@ def change(folder: Path, number: int, old: str, new: str) -> None:
     path.write_text("".join(lines))
 
 
-def test_every_training_seed_is_a_contender_of_its_own(evaluated: tuple[Path, Any]) -> None:
-    out, report = evaluated
+def test_every_training_seed_is_a_contender_of_its_own(evaluation: tuple[Path, Any]) -> None:
+    out, report = evaluation
     assert {row["controller"] for row in report["rows"]} == {"fixed", "rl:1", "rl:2", "rl:5"}
     lines = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
     told = {one["controller"]: one["policy"] for one in lines}
@@ -81,8 +74,8 @@ def test_every_training_seed_is_a_contender_of_its_own(evaluated: tuple[Path, An
     assert all(" --controller rl --policy " in one and "seed5.policy" in one for one in commands)
 
 
-def test_the_leaderboard_shows_them_together_and_each(evaluated: tuple[Path, Any]) -> None:
-    out, report = evaluated
+def test_the_leaderboard_shows_them_together_and_each(evaluation: tuple[Path, Any]) -> None:
+    out, report = evaluation
     rows = {row["controller"]: row for row in report["leaderboard"]["rows"]}
     assert list(rows)[2:] == ["rl:1", "rl:2", "rl:5"]
     assert rows["rl"]["contenders"] == ["rl:1", "rl:2", "rl:5"]
@@ -93,8 +86,8 @@ def test_the_leaderboard_shows_them_together_and_each(evaluated: tuple[Path, Any
     assert "| 0.3 | 3 × 2 |" in page  # hours of training, training seeds and shifts
 
 
-def test_a_row_is_played_again_bit_for_bit(evaluated: tuple[Path, Any]) -> None:
-    out, report = evaluated
+def test_a_row_is_played_again_bit_for_bit(evaluation: tuple[Path, Any]) -> None:
+    out, report = evaluation
     number = next(row["row"] for row in report["leaderboard"]["rows"] if row["controller"] == "rl")
     code, said, err = replay(out, "--row", number)
     assert code == 0, err
@@ -142,23 +135,18 @@ def test_another_policy_under_the_same_name_is_refused(
     """Neither mixed with the shifts that are there, nor replayed in place of the one of then."""
     others = Path(shutil.copytree(policies, tmp_path / "policies"))
     write_bundle(others / "seed2.policy", 2, 73.0)
-    code, _, err = evaluate(others, folder)
+    code, _, err = evaluate(PLANT, others, folder, HOURS)
     assert code == 5
     assert "rl:2 has driven seed 1 with another policy" in err
     lines = (folder / "episodes.jsonl").read_text().replace(str(policies), str(others))
     (folder / "episodes.jsonl").write_text(lines)
-    number = next(
-        n
-        for n, line in enumerate(lines.splitlines(), 1)
-        if json.loads(line)["controller"] == "rl:2"
-    )
-    code, _, err = replay(folder, "--episode", number)
+    code, _, err = replay(folder, "--episode", line_of(lines, "rl:2"))
     assert code == 5
     assert "put the bundle of then in its place" in err
 
 
-def test_what_cannot_be_replayed_is_told(evaluated: tuple[Path, Any], tmp_path: Path) -> None:
-    out, _ = evaluated
+def test_what_cannot_be_replayed_is_told(evaluation: tuple[Path, Any], tmp_path: Path) -> None:
+    out, _ = evaluation
     for given, code, word in (
         ((), 2, "--replay needs --row N or --episode N"),
         (("--row", "1", "--episode", "1"), 2, "one of the two"),

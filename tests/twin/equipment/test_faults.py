@@ -59,9 +59,9 @@ def test_each_kind_shows_what_it_says(tmp_path: Path) -> None:
     assert full.StatusCode.value & 0x0480 == 0x0480
 
 
-def test_every_kind_is_known_by_its_name(tmp_path: Path) -> None:
-    for kind in KINDS:
-        shown(tmp_path, kind=kind, by=2000.0, code="BadSensorFailure")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_may_be_asked_for_and_changes_what_is_shown(kind: str, tmp_path: Path) -> None:
+    assert shown(tmp_path, kind=kind, by=2000.0, code="BadSensorFailure") != [value()]
 
 
 @pytest.mark.parametrize(
