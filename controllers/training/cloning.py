@@ -49,9 +49,13 @@ LESSONS = "lessons.npz"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heard:
-    """One lesson: what was shown at each decision, and what the MPC said to it, scaled; what the shift cost."""
+    """One lesson: what was shown at each decision, and what the MPC said to it, scaled; what the shift cost.
+
+    ``beyond`` is what was shown without a stop at the declared limits: the training range is made of it.
+    """
 
     shown: Rows
+    beyond: Rows
     said: Rows
     objective_eur: float
 
@@ -73,10 +77,10 @@ def train(task: Task) -> Trained:
             clone = fitted(chosen, lessons, task.seed)
     else:
         clone = fitted(chosen, lessons, task.seed)
-    shown = np.concatenate([lesson.shown for lesson in lessons])
+    seen = np.concatenate([lesson.beyond for lesson in lessons])
     return exported(
         task,
-        Actor(clone, "tanh", "clip", engineering(env.schema, shown), len(shown)),
+        Actor(clone, "tanh", "clip", engineering(env.schema, seen), len(seen)),
         env.schema,
         RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
     )
@@ -128,7 +132,8 @@ def taught(env: LineEnv, fixed: TunedPoint, luck: int, clone: torch.nn.Module | 
         Mpc(env.loop.line, fixed), env.loop.controller, env.schema, is_obeyed=clone is None
     )
     env.loop.controller = lesson
-    shown, said, is_over = list[Rows](), list[Rows](), False
+    shown, beyond, said, is_over = list[Rows](), list[Rows](), list[Rows](), False
+    unstopped = env.shown()
     asked = np.zeros(len(env.schema.action), dtype=np.float32)
     while not is_over:
         if clone is not None:
@@ -137,11 +142,13 @@ def taught(env: LineEnv, fixed: TunedPoint, luck: int, clone: torch.nn.Module | 
         heard, is_over = lesson.heard(), tripped or ended
         if heard is not None:
             shown.append(observation)
+            beyond.append(unstopped)
             said.append(heard)
-            if clone is None:
-                after[-asked.size :] = heard  # the schema's last fields: what was asked for last
-        observation = after
-    return Heard(np.array(shown), np.array(said), told["kpi"]["objective_eur"])
+        observation, unstopped = after, env.shown()
+        if heard is not None and clone is None:
+            for row in (observation, unstopped):
+                row[-asked.size :] = heard  # the schema's last fields: what was asked for last
+    return Heard(np.array(shown), np.array(beyond), np.array(said), told["kpi"]["objective_eur"])
 
 
 def answered(clone: torch.nn.Module, observation: Rows) -> Rows:
@@ -177,7 +184,7 @@ def keep(path: Path, lessons: Sequence[Heard], facts: Mapping[str, Any]) -> None
     costs = np.array([lesson.objective_eur for lesson in lessons])
     arrays: dict[str, Any] = {"costs": costs, "facts": np.array(json.dumps(facts, sort_keys=True))}
     for n, lesson in enumerate(lessons):
-        arrays |= {f"shown_{n}": lesson.shown, f"said_{n}": lesson.said}
+        arrays |= {f"{name}_{n}": getattr(lesson, name) for name in ("shown", "beyond", "said")}
     try:
         with draft.open("wb") as file:
             np.savez(file, **arrays)
@@ -195,7 +202,7 @@ def kept(path: Path, facts: Mapping[str, Any]) -> list[Heard]:
         with np.load(path, allow_pickle=False) as arrays:
             refuse_other(path, json.loads(str(arrays["facts"])), facts)
             return [
-                Heard(arrays[f"shown_{n}"], arrays[f"said_{n}"], float(cost))
+                Heard(arrays[f"shown_{n}"], arrays[f"beyond_{n}"], arrays[f"said_{n}"], float(cost))
                 for n, cost in enumerate(arrays["costs"])
             ]
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:

@@ -60,6 +60,9 @@ def test_a_lesson_holds_what_was_shown_and_the_first_answer_to_it(
     shown = engineering(env.schema, lesson.shown)
     previous = [field.name for field in env.schema.observation].index("previous.line.takt_s")
     assert shown[1:, previous] == pytest.approx(takt[:-1], abs=1e-3)
+    # The training range is made of what was not stopped at declared limits: waiting lines go beyond some.
+    assert np.array_equal(np.clip(lesson.beyond, -1.0, 1.0), lesson.shown)
+    assert np.abs(lesson.beyond).max() > 1.0
     env.close()
 
 
@@ -94,7 +97,7 @@ def test_a_clone_learns_what_it_is_told() -> None:
     luck = np.random.default_rng(3)
     shown = luck.uniform(-1, 1, (2000, 5)).astype(np.float32)
     said = np.stack([np.tanh(shown[:, 0] - shown[:, 1]), -0.5 * shown[:, 2]], axis=1)
-    clone = fitted(CloningSpec(epochs=60, network=(32,)), [Heard(shown, said, 0.0)], seed=1)
+    clone = fitted(CloningSpec(epochs=60, network=(32,)), [Heard(shown, shown, said, 0.0)], seed=1)
     fresh = luck.uniform(-1, 1, (500, 5)).astype(np.float32)
     wanted = np.stack([np.tanh(fresh[:, 0] - fresh[:, 1]), -0.5 * fresh[:, 2]], axis=1)
     assert np.abs(cloning.answered(clone, fresh) - wanted).mean() < 0.05
