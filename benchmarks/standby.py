@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from controllers.rules import FULL_PACE_TIME_OUT_S, NEVER_S
 from twin.clock import cpu_s
 from twin.config import Plant, load_plant
 from twin.feedback.compare import student_t
@@ -51,6 +50,8 @@ YIELD = 0.97
 FULL_TAKT_S = 50.0
 """The fastest takt that the operator may ask for; the slowest station takes 58 s."""
 ALWAYS_ON, BOUND = "always_on", "physical_bound"
+NEVER_S, FULL_PACE_TIME_OUT_S = 1_000_000.0, 70.0
+"""Time-outs of this study's policies; assumption."""
 
 
 @dataclass(frozen=True, slots=True)

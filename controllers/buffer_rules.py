@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from controllers.break_even import break_even_s
-from controllers.rules import AlwaysOn
+from controllers.rules import AlwaysOn, shortest_rest_s
 from twin.config import StationSpec, TunedPoint
 from twin.cycle import Observation, Situation
 from twin.line import schema as s
@@ -26,7 +25,7 @@ WITHOUT_WORK = (s.IDLE, s.STANDBY, s.OFF)
 class Upstream(AlwaysOn):
     """Asleep as soon as nothing waits; awake again when so many parts wait."""
 
-    rule, thresholds = "upstream", ("wake_at",)
+    rule, thresholds = "upstream", ("wake_at", "even_share")
     wake_at = 2.0
 
     @property
@@ -64,7 +63,7 @@ class Upstream(AlwaysOn):
 class NPolicy(Upstream):
     """Asleep as soon as nothing waits; awake again when many parts wait."""
 
-    rule, thresholds = "n_policy", ("wake_at",)
+    rule, thresholds = "n_policy", ("wake_at", "even_share")
     wake_at = 8.0
 
     @property
@@ -75,7 +74,7 @@ class NPolicy(Upstream):
 class Opportunity(Upstream):
     """Asleep while the bottleneck has enough to do, or enough room, until the station is ready again."""
 
-    rule, thresholds = "opportunity", ("margin",)
+    rule, thresholds = "opportunity", ("margin", "even_share")
     margin = 1.0
     """How many times the break-even time a window has to last; assumption."""
 
@@ -92,7 +91,7 @@ class Opportunity(Upstream):
         window_s = self._window_s(station, seen)
         if state in ASLEEP:
             return window_s > float(station.warm_up_s) + self._plant.control.period_s
-        return window_s > self.margin * _shortest_rest_s(station) + float(station.warm_up_s)
+        return window_s > self.margin * shortest_rest_s(station) + float(station.warm_up_s)
 
     def _window_s(self, station: StationSpec, seen: Observation) -> float:
         """How long the station may stop before the bottleneck starves or is blocked by it."""
@@ -124,17 +123,6 @@ class Opportunity(Upstream):
                 ways |= {(first.name, st.name): tuple(passed) for st in reached}
                 at = reached[0]
         return ways
-
-
-def _shortest_rest_s(station: StationSpec) -> float:
-    """The shortest rest that pays, by the plant file."""
-    power = station.power
-    return break_even_s(
-        float(power.idle_kw),
-        float(power.standby_kw),
-        float(power.warm_up_kw),
-        float(station.warm_up_s),
-    )
 
 
 def _cycle_s(station: StationSpec, seen: Observation) -> float:

@@ -1,7 +1,7 @@
 """The best thresholds of each rule, found on the shifts on which ``fixed`` is tuned, and as that is.
 
-A rule has one threshold or two, so the search is a grid that grows finer about its best point: it ends
-where its step is a hundredth of the way, or where the evaluations are used up. Each choice drives every
+A rule has one to three thresholds, so the search goes along each in turn, from end to end and then in ever smaller
+steps about the best: it ends where a step is a hundredth of the way, or where the evaluations are used up. Each choice drives every
 tuning shift of the true line, seeing it once a control period, and is judged by its energy under the limits of
 ``controllers.thrift``: ``fixed`` itself sets them. The best few, and the rule as it was, are then compared on the
 selection shifts, which the search has not seen. Process setpoints are those tuned for ``fixed``.
@@ -9,10 +9,10 @@ selection shifts, which the search has not seen. Process setpoints are those tun
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -26,10 +26,11 @@ from twin.config import TunedPoint
 from twin.line.model import build_line
 
 RULES: Mapping[str, type[AlwaysOn]] = {
-    rule.rule: rule for rule in (TimeOut, FullPace, Upstream, NPolicy, Opportunity, Pi)
+    rule.rule: rule for rule in (AlwaysOn, TimeOut, FullPace, Upstream, NPolicy, Opportunity, Pi)
 }
 WAYS: Mapping[str, tuple[float, float]] = {
-    "time_out_s": (30.0, 28800.0),
+    "even_share": (0.6, 1.0),
+    "rests": (0.1, 300.0),
     "wake_at": (1.0, 12.0),
     "n_policy.wake_at": (2.0, 12.0),
     "margin": (0.2, 500.0),
@@ -39,10 +40,10 @@ WAYS: Mapping[str, tuple[float, float]] = {
 """Between what each threshold is searched, on a logarithmic scale; parts are whole.
 
 Of a rule's own, ``rule.threshold``, where it has a way of its own: an N-policy that wakes at the first part
-is the upstream rule. A time-out as long as a shift of 8 h is none.
+is the upstream rule. Time-outs are counted in a station's own rests that just pay: 300 of them are hours.
 """
-GRID = {1: 8, 2: 3}
-"""Points of the first grid along each threshold, by how many there are."""
+GRID = 8
+"""Points of the first look along each threshold."""
 FINEST = 0.01
 FINALISTS = 3
 
@@ -71,6 +72,12 @@ def threshold_at(rule: str, name: str, share: float) -> float:
     lo, hi = way_of(rule, name)
     value = lo * (hi / lo) ** min(max(share, 0.0), 1.0)
     return float(round(value)) if name == "wake_at" else round(value, 2)
+
+
+def share_of(rule: str, name: str, value: float) -> float:
+    """Where a threshold lies on its way, 0 to 1."""
+    lo, hi = way_of(rule, name)
+    return min(max(math.log(value / lo) / math.log(hi / lo), 0.0), 1.0)
 
 
 _shift: Shift | None = None
@@ -141,24 +148,28 @@ def _look(
     score: Callable[[Mapping[str, float]], float],
     has_more: Callable[[], bool],
 ) -> None:
-    """A grid over all, then its best point's neighbours, ever nearer."""
+    """Along each threshold in turn from end to end, then about the best in steps that are halved."""
     names = RULES[rule].thresholds
-    count = GRID.get(len(names), 3)
-    shares = [
-        tuple(x / (count - 1.0) for x in at) for at in product(range(count), repeat=len(names))
-    ]
-    step, best, least = 0.5 / (count - 1.0), shares[0], np.inf
-    while True:
-        for at in shares:
+    best = [share_of(rule, name, float(getattr(RULES[rule], name))) for name in names]
+    least = np.inf
+
+    def look(n: int, shares: Sequence[float]) -> None:
+        nonlocal best, least
+        for x in shares:
             if not has_more():
                 return
+            at = [*best[:n], min(max(x, 0.0), 1.0), *best[n + 1 :]]
             cost = score(
-                {name: threshold_at(rule, name, x) for name, x in zip(names, at, strict=True)}
+                {name: threshold_at(rule, name, y) for name, y in zip(names, at, strict=True)}
             )
             if cost < least:
                 best, least = at, cost
-        if step < FINEST:
-            return
-        steps = product((-step, 0.0, step), repeat=len(names))
-        shares = [tuple(x + dx for x, dx in zip(best, move, strict=True)) for move in steps]
+
+    for n in range(len(names)):
+        look(n, [x / (GRID - 1.0) for x in range(GRID)])
+    step = 0.5 / (GRID - 1.0)
+    while step >= FINEST and has_more():
+        for n in range(len(names)):
+            middle = best[n]
+            look(n, [middle - step, middle + step])
         step *= 0.5

@@ -7,22 +7,23 @@ those that ``twin tune --rules`` has found for the plant, where it has been aske
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
+from controllers.break_even import break_even_s
 from controllers.waking import all_awake
-from twin.config import TunedPoint
+from twin.config import StationSpec, TunedPoint
 from twin.cycle import Action, Situation
 from twin.line.model import Line
 from twin.signals import Limits
 
 NEVER_S = 1_000_000.0
-TIME_OUT_S = 90.0
-"""Idle time after which the time-out rule sends a station to standby; assumption."""
-FULL_PACE_TIME_OUT_S = 70.0
-"""The same for full pace, where an idle station has mostly finished its shift; assumption."""
-SPARE = 0.97
-"""Share of the shift in which an even pace wants to have released everything."""
+EVEN_SHARE = 0.97
+"""Share of the shift in which an even pace wants to have released everything; assumption."""
+RESTS = 1.0
+"""How many times its break-even time a station waits before it sleeps: at once it never takes more than twice
+what somebody who knows the rest to come would (Karlin, Manasse, McGeoch, Owicki, Algorithmica 11 (1994) 542)."""
 
 
 class AlwaysOn:
@@ -30,9 +31,11 @@ class AlwaysOn:
 
     rule = "always_on"
     """Under which name its tuned thresholds are kept."""
-    thresholds: ClassVar[tuple[str, ...]] = ()
+    thresholds: ClassVar[tuple[str, ...]] = ("even_share",)
     """Attributes that a search may set."""
-    time_out_s = NEVER_S
+    even_share = EVEN_SHARE
+    rests = math.inf
+    """How many times its own break-even time each station waits before it sleeps."""
 
     def __init__(self, line: Line, tuned: TunedPoint) -> None:
         self._plant = line.plant
@@ -45,7 +48,9 @@ class AlwaysOn:
             if name != "line.takt_s" and not name.endswith(".standby_after_s")
         }
         self._time_outs = {
-            f"{s.name}.standby_after_s": self.time_out_s for s in line.plant.stations if s.standby
+            f"{station.name}.standby_after_s": _time_out_s(station, self.rests)
+            for station in line.plant.stations
+            if station.standby
         }
 
     def decide(self, situation: Situation) -> Action:
@@ -63,7 +68,7 @@ class AlwaysOn:
         seen, takt = situation.observation, takt_limits(situation)
         open_parts = seen["line.ordered_count"] - seen["line.good_count"] - seen["line.wip"]
         shift_s = self._plant.shift_h * 3600.0
-        left_s = SPARE * shift_s - situation.time_s % shift_s
+        left_s = self.even_share * shift_s - situation.time_s % shift_s
         if open_parts < 1.0 or left_s <= 0.0:
             return takt.lo
         return takt.clip(left_s / open_parts)
@@ -76,23 +81,23 @@ class AlwaysOn:
 class TimeOut(AlwaysOn):
     """Even pace; a station that has been idle for a while goes to standby by itself."""
 
-    rule, thresholds = "timeout", ("time_out_s",)
-    time_out_s = TIME_OUT_S
+    rule, thresholds = "timeout", ("rests", "even_share")
+    rests = RESTS
 
     @property
     def _why(self) -> str:
-        return f"even pace, standby after {self.time_out_s:g} s"
+        return f"even pace, standby after {self.rests:g} times the break-even time"
 
 
 class FullPace(AlwaysOn):
     """Everything at full pace, then standby: the strongest of the simple rules."""
 
-    rule, thresholds = "full_pace", ("time_out_s",)
-    time_out_s = FULL_PACE_TIME_OUT_S
+    rule, thresholds = "full_pace", ("rests",)
+    rests = RESTS
 
     @property
     def _why(self) -> str:
-        return f"full pace, standby after {self.time_out_s:g} s"
+        return f"full pace, standby after {self.rests:g} times the break-even time"
 
     def _takt_s(self, situation: Situation) -> float:
         return takt_limits(situation).lo
@@ -105,7 +110,7 @@ Rules = FullPace
 class Pi(AlwaysOn):
     """A takt that follows the schedule: proportional to what is missing, and to its sum so far."""
 
-    rule, thresholds = "pi", ("gain_s", "reset_s")
+    rule, thresholds = "pi", ("gain_s", "reset_s", "even_share")
     gain_s, reset_s = 2.0, 3600.0
     """Seconds of takt a part behind schedule, and the integral's time; assumption."""
 
@@ -119,7 +124,7 @@ class Pi(AlwaysOn):
 
     def _takt_s(self, situation: Situation) -> float:
         seen, takt = situation.observation, takt_limits(situation)
-        shift_s = SPARE * self._plant.shift_h * 3600.0
+        shift_s = self.even_share * self._plant.shift_h * 3600.0
         ordered, now_s = seen["line.ordered_count"], situation.time_s
         if not ordered > 0.0:
             return takt.hi
@@ -131,6 +136,23 @@ class Pi(AlwaysOn):
         if takt.lo < asked_s < takt.hi:  # else the integral would wind up
             self._sum += behind * passed_s / self.reset_s
         return takt.clip(asked_s)
+
+
+def shortest_rest_s(station: StationSpec) -> float:
+    """The shortest rest through which sleeping pays, by the plant file."""
+    power = station.power
+    return break_even_s(
+        float(power.idle_kw),
+        float(power.standby_kw),
+        float(power.warm_up_kw),
+        float(station.warm_up_s),
+    )
+
+
+def _time_out_s(station: StationSpec, rests: float) -> float:
+    """So many of its rests that just pay, inside what the operator allows."""
+    lo, hi = station.standby_after_s.operator
+    return hi if math.isinf(rests) else min(max(rests * shortest_rest_s(station), lo), hi)
 
 
 def takt_limits(situation: Situation) -> Limits:

@@ -14,7 +14,7 @@ from twin.cycle import Estimate, Forecast, Observation, Situation, Twin
 from twin.feedback.account import gas_owed_kwh, heat_owed_kwh
 from twin.kernels import draws
 from twin.line.engine import Engine, engine
-from twin.line.expectation import expected_defects
+from twin.line.expectation import expected_defects, spoilt_is_scrapped
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table, scenario_of
@@ -30,8 +30,8 @@ class Outcome(NamedTuple):
     """What one shift came to: cost per good part ordered, edges per good part, all orders met.
 
     ``scrap_share`` is that to be expected, see ``twin.line.expectation``, and ``eur_per_part`` counts it instead of
-    what was scrapped by luck: a search would find the points to which luck was kind. ``drawn_eur_per_part`` is what
-    the shift did cost.
+    what was scrapped by luck: a search would find the points to which luck was kind. (An order that luck made miss is
+    missed all the same.) ``drawn_eur_per_part`` is what the shift did cost.
 
     ``material_eur_per_part`` is what of the cost is material, less what scrap brings back;
     ``energy_eur_per_part`` electricity and gas of a good part, with the heat that the end owes.
@@ -130,10 +130,14 @@ class Shift:
             if until_s == (quarter + 1) * QUARTER_S:  # a part of a quarter is not metered
                 peak_kw = max(peak_kw, (kwh - last_kwh) * 4.0 + site_kw)
             last_kwh = kwh
-        return self._score(values, energy_eur, peak_kw, expected_defects(self.line, state))
+        return self._score(values, energy_eur, peak_kw, self._spoilt(state))
+
+    def _spoilt(self, state: LineState) -> float | None:
+        """Parts to be expected scrapped; None where only drawn scrap tells."""
+        return expected_defects(self.line, state) if spoilt_is_scrapped(self.plant) else None
 
     def _score(
-        self, values: NDArray[np.float64], energy_eur: float, peak_kw: float, defects: float
+        self, values: NDArray[np.float64], energy_eur: float, peak_kw: float, defects: float | None
     ) -> Outcome:
         at = self.reader.index
 
@@ -164,8 +168,12 @@ class Shift:
         tools_eur = self.objective.tools_eur(used)
         material_eur = self.objective.material_eur(used)
         made = max(good + tag("line.scrap_count"), 1.0)
-        # A part that was scrapped has been made for nothing; by luck more of them, or fewer, than were to be.
-        luck_eur = (made - good - defects) * self.objective.running_eur(used) / made
+        # A part that was scrapped by luck has been made for nothing, but for what its material brings back.
+        return_eur = used.material_kg * self.objective.scrap_eur_per_kg / made
+        lost_eur = self.objective.running_eur(used) / made - return_eur
+        scrapped = made - good
+        defects = scrapped if defects is None else defects
+        luck_eur = (scrapped - defects) * lost_eur
         return Outcome(
             (cost - luck_eur) / max(ordered, 1.0),
             tools_eur / max(good, 1.0),

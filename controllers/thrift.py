@@ -9,10 +9,13 @@ They are those of the best point by the objective, on the same shifts: its cost,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean, stdev
 
 from controllers.trials import Search, Trial
 from controllers.tuning_space import NEVER_S, Knob, point_at, shares_of
+from twin.feedback.compare import student_t
 
 COST, EDGES, SCRAP = 0.001, 0.005, 0.0005
 """How much more the cost and the edges of a part may be, as shares, and the scrap: half of the margins by which
@@ -49,17 +52,36 @@ def penalised(trial: Trial, base: Trial, share: float = 1.0) -> float:
     return energy_eur * (1.0 + PENALTY * excess(trial, base, share))
 
 
+def is_inside(trial: Trial, base: Trial) -> bool:
+    """Whether no limit is shown to be broken: no 95 % interval of what more is taken lies beyond it.
+
+    ``base`` is a winner, and on the shifts that it won by its luck is part of that: both are to be judged on others.
+    """
+    mine, theirs = trial.outcomes, base.outcomes
+    limits = (
+        ("eur_per_part", COST * base.eur_per_part),
+        ("tools_eur_per_part", EDGES * base.tools_eur_per_part),
+        ("scrap_share", SCRAP),
+    )
+    for figure, limit in limits:
+        more = [getattr(a, figure) - getattr(b, figure) for a, b in zip(mine, theirs, strict=True)]
+        half = student_t(len(more) - 1) * stdev(more) / math.sqrt(len(more))
+        if fmean(more) - half > limit:
+            return False
+    return True
+
+
 def thriftiest(
     search: Search,
     space: Sequence[Knob],
     base: Mapping[str, float],
     begins: Iterable[Mapping[str, float]],
-    selection_seeds: Sequence[int],
+    judging_seeds: Sequence[int],
 ) -> Trial:
-    """The point of least energy inside the limits that ``base`` sets, on shifts that the search has not seen.
+    """The point of least energy inside the limits that ``base`` sets, on shifts that no search has seen.
 
-    Looked for from ``base`` and from ``begins`` with what is left of the evaluations; ``base`` itself where
-    nothing inside the limits takes less.
+    Looked for from ``base`` and from ``begins`` with what is left of the evaluations, on the shifts of ``search``,
+    on which ``base`` was not chosen; then its time-outs by themselves. ``base`` itself where nothing takes less.
     """
     first = len(search.log)
     of_base = search.on(search.seeds, base)
@@ -67,17 +89,22 @@ def thriftiest(
     def score(trial: Trial) -> float:
         return penalised(trial, of_base, KEPT_TO)
 
+    judged = [search.on(judging_seeds, base)]
+
+    def judge(setpoints: Mapping[str, float]) -> Trial:
+        judged.append(search.on(judging_seeds, setpoints))
+        inside = [trial for trial in judged if is_inside(trial, judged[0])]
+        return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(judged[0]))
+
     best = min([of_base, *(search.at(point) for point in begins)], key=score)
-    best = _evolved(search, space, best, score)
-    _time_outs(search, space, best, score)
-    finalists = sorted(search.log[first:], key=score)[:FINALISTS]
-    judged_base = search.on(selection_seeds, base)
-    judged = [judged_base, *(search.on(selection_seeds, one.setpoints) for one in finalists)]
-    inside = [trial for trial in judged if excess(trial, judged_base) <= 0.0]
-    return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(judged_base))
+    _evolved(search, space, best, score)
+    for finalist in sorted(search.log[first:], key=score)[:FINALISTS]:
+        best = judge(finalist.setpoints)
+    swept = _time_outs(search, space, search.on(search.seeds, best.setpoints), score)
+    return judge(swept.setpoints)
 
 
-def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) -> Trial:
+def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) -> None:
     """All knobs together, by CMA-ES about the best point so far."""
     import cma  # takes a second, and nobody else needs it
 
@@ -88,16 +115,12 @@ def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) 
     )
     left = search.evaluations - len(search.log)
     most = len(search.log) + round((1.0 - TIME_OUT_SHARE) * left)
-    best = begin
     while len(search.log) + evolution.popsize <= most:
         asked = evolution.ask()
-        trials = [search.at(point_at(space, shares)) for shares in asked]
-        evolution.tell(asked, [score(trial) for trial in trials])
-        best = min([best, *trials], key=score)
-    return best
+        evolution.tell(asked, [score(search.at(point_at(space, shares))) for shares in asked])
 
 
-def _time_outs(search: Search, space: Sequence[Knob], best: Trial, score: Score) -> None:
+def _time_outs(search: Search, space: Sequence[Knob], best: Trial, score: Score) -> Trial:
     """Each station's time-out in turn, over and over, as long as one of them can be bettered."""
     names = [knob.name for knob in space if knob.logarithmic]
     is_better = True
@@ -106,9 +129,10 @@ def _time_outs(search: Search, space: Sequence[Knob], best: Trial, score: Score)
         for name in names:
             for time_out_s in TIME_OUTS_S:
                 if len(search.log) >= search.evaluations:
-                    return
+                    return best
                 if best.setpoints[name] == time_out_s:
                     continue
                 trial = search.at({**best.setpoints, name: time_out_s})
                 if score(trial) < score(best):
                     best, is_better = trial, True
+    return best

@@ -25,7 +25,7 @@ POINT = untuned(JUDGED.plant)
 
 
 def test_a_rule_takes_its_own_thresholds_and_no_others() -> None:
-    given = {"timeout": {"time_out_s": 123.0}, "n_policy": {"wake_at": 5.0}}
+    given = {"timeout": {"rests": 1.25}, "n_policy": {"wake_at": 5.0}}
     tuned = POINT.model_copy(update={"thresholds": given})
     for name, rule in RULES.items():
         own, plain = rule(LINE, tuned), rule(LINE, POINT)
@@ -34,8 +34,8 @@ def test_a_rule_takes_its_own_thresholds_and_no_others() -> None:
             assert getattr(own, threshold) == expected
             lo, hi = way_of(name, threshold)
             assert lo <= getattr(plain, threshold) <= hi
-    assert "standby after 123 s" in RULES["timeout"](LINE, tuned)._why
-    assert "standby after 90 s" in RULES["timeout"](LINE, POINT)._why
+    assert "standby after 1.25 times" in RULES["timeout"](LINE, tuned)._why
+    assert "standby after 1 times" in RULES["timeout"](LINE, POINT)._why
 
 
 @pytest.mark.parametrize("name", ["timeout", "opportunity"])
@@ -70,7 +70,7 @@ def costing(energy_eur: float) -> Outcome:
 
 
 def valley(thresholds: Mapping[str, float]) -> float:
-    floor = {"time_out_s": 400.0, "gain_s": 3.0, "reset_s": 3000.0}
+    floor = {"rests": 4.0, "even_share": 0.9, "gain_s": 3.0, "reset_s": 3000.0}
     return sum((value / floor[name] - 1.0) ** 2 for name, value in thresholds.items())
 
 

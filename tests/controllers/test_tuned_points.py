@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from controllers.shift_cost import Shift
-from controllers.thrift import excess
+from controllers.thrift import TIME_OUTS_S, is_inside
 from controllers.trials import Trial
-from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS
+from controllers.tuning import FURTHER_ON, JUDGING_SEEDS, SELECTION_SEEDS, TUNING_SEEDS
 from controllers.tuning_space import knobs, point_at, shares_of
 from twin.cli.tuned import baseline
 from twin.feedback.compare import student_t
@@ -19,7 +19,7 @@ from twin.feedback.compare import student_t
 NEIGHBOURS = 50
 SPREAD = 0.05
 """Standard deviation of each knob's step, as a share of its way."""
-MOST = 0.01
+MOST = {"eur_per_part": 0.01, "energy_eur_per_part": 0.005}
 LOOKS = (range(3001, 3013), range(3101, 3141), range(4001, 4121))
 """Shifts on which each neighbour is tried, and then those again that looked better. The search has seen none of them."""
 LEVELS = (0.9, 0.8, 0.7, 0.6)
@@ -46,10 +46,10 @@ def saved(trials: tuple[Trial, Trial], of: str) -> tuple[float, float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
-def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(
-    plant: str, level: float
-) -> None:
-    """Neither by the objective nor, inside the limits for all else, in energy.
+def test_no_neighbour_of_the_tuned_point_is_better(plant: str, level: float) -> None:
+    """Neither by the objective, by 1 %, nor in energy inside the limits for all else, by 0.5 %.
+
+    Fifty random neighbours, most of which break a limit, and each time-out by itself, which breaks none.
 
     The best of fifty on a few shifts is mostly the luckiest. So one that looks better is looked at again on
     forty others, and then on many, and is better if its mean is in each look and the 95 % interval of the
@@ -57,7 +57,8 @@ def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(
     """
     shift = Shift(plant, level, "nominal")
     tuned = baseline(plant, shift.plant, level, "nominal").point.setpoints
-    assert not {seed for look in LOOKS for seed in look} & {*TUNING_SEEDS, *SELECTION_SEEDS}
+    searched = {*TUNING_SEEDS, *(seed + FURTHER_ON for seed in TUNING_SEEDS), *SELECTION_SEEDS}
+    assert not {seed for look in LOOKS for seed in look} & {*searched, *JUDGING_SEEDS}
     space = knobs(shift.plant)
 
     def on(look: range, point: Mapping[str, float]) -> Trial:
@@ -72,8 +73,8 @@ def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(
         for look in LOOKS:
             pair = at_tuned(look), on(look, point)
             gains = {of: saved(pair, of) for of in better}
-            better = [of for of, (gain, _) in gains.items() if gain > MOST]
-            if excess(pair[1], pair[0]) > 0.0:
+            better = [of for of, (gain, _) in gains.items() if gain > MOST[of]]
+            if not is_inside(pair[1], pair[0]):
                 better = [of for of in better if of == "eur_per_part"]
             if look == LOOKS[-1]:
                 better = [of for of in better if gains[of][0] > gains[of][1]]
@@ -88,4 +89,10 @@ def test_no_neighbour_of_the_tuned_point_is_better_by_more_than_one_percent(
         near = np.clip(np.add(shares_of(space, tuned), steps), 0.0, 1.0)
         points.append(point_at(space, near.tolist()))
     assert len({tuple(point.values()) for point in points}) == NEIGHBOURS
+    points += [
+        {**tuned, knob.name: time_out_s}
+        for knob in space
+        if knob.logarithmic
+        for time_out_s in TIME_OUTS_S
+    ]
     assert [(better, point) for point in points if (better := better_in(point))] == []

@@ -127,7 +127,7 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
     from twin.feedback.bands import Bands
-    from twin.line.expectation import expected_scrap_share
+    from twin.line.expectation import expected_scrap_share, spoilt_is_scrapped
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
@@ -151,7 +151,9 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     taken = {name: value or 0.0 for name, value in told.items()}
     patience_s = shift.plant.control.deadline_s
     taken["deadlines_missed"] = runtime.timings.decisions.longer_than(patience_s)
-    truth = {"expected_scrap_share": expected_scrap_share(plc.line, plc.state)}
+    truth = {}
+    if spoilt_is_scrapped(plc.line.plant):
+        truth["expected_scrap_share"] = expected_scrap_share(plc.line, plc.state)
     return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record(), truth)
 
 

@@ -32,6 +32,7 @@ def begun(
     path: Path,
     shift: Shift,
     shifts: int | None,
+    evaluations: int,
     kind: type[Search],
     selection_shifts: int | None = None,
 ) -> Search:
@@ -46,6 +47,7 @@ def begun(
         variant=shift.variant,
         seeds=tuple(tuning.TUNING_SEEDS[:shifts]),
         selection_seeds=tuple(tuning.SELECTION_SEEDS[:selection_shifts]),
+        evaluations=evaluations,
         versions=versions(),
         points={},
     )

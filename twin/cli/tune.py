@@ -57,7 +57,7 @@ def command(
 ) -> None:
     """Search the setpoints of the controller `fixed` on the true plant; takes some minutes.
 
-    With --rules, the thresholds of each rule, on the same shifts and by the same objective; the rules hold
+    With --rules, the thresholds of each rule, on the same shifts and in the same way; the rules hold
     the setpoints that were tuned before.
     """
     from twin.cli.tune_rules import search_rules
@@ -72,7 +72,7 @@ def command(
     if rules:
         search_rules(path, shift, sorted(levels), evaluations, shifts, workers)
     else:
-        tuned = begun(path, shift, shifts, Tuned)
+        tuned = begun(path, shift, shifts, evaluations, Tuned)
         found: list[TunedPoint] = []
         for level in sorted(levels):
             point, tried = _searched(shift, level, evaluations, shifts, workers, found)

@@ -33,7 +33,7 @@ def search_rules(
 
     tuning = importlib.import_module(SEARCH)
     selection = None if shifts is None else SELECTION * shifts
-    tuned = begun(path, shift, shifts, TunedRules, selection)
+    tuned = begun(path, shift, shifts, evaluations, TunedRules, selection)
     for level in levels:
         point = baseline(shift.place, shift.plant, level, shift.variant).point
         for rule in tuning.RULES:

@@ -41,9 +41,9 @@ class TunedPoint(Spec):
 
     setpoints: dict[str, float]
     eur_per_part: float
-    """Mean over the selection seeds."""
+    """Mean over the judging seeds."""
     tools_eur_per_part: float
-    """Bare price of the edges used, mean over the selection seeds."""
+    """Bare price of the edges used, mean over the judging seeds."""
     thresholds: dict[str, dict[str, float]] = {}
     """Of the rules, by rule, where those were tuned; they are kept in a file of their own."""
     policies: dict[str, PolicyFile] = {}
@@ -75,6 +75,8 @@ class _Searched(Spec):
     variant: Name
     seeds: tuple[int, ...]
     selection_seeds: tuple[int, ...]
+    evaluations: int = Field(ge=1)
+    """At most so many points, or choices, at each utilisation."""
     versions: Mapping[str, str]
 
     def check(self, plant: Plant) -> None:

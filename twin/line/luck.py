@@ -19,6 +19,7 @@ from twin.kernels.draws import exponential as draw_exponential
 from twin.kernels.draws import lognormal as draw_lognormal
 from twin.line.hooks import Constants, Floats, Ints, Journal, Structure, cycle_luck
 from twin.line.schema import (
+    BAD,
     BAD_STARTS,
     C_BETWEEN_S,
     C_CYCLE_CV,
@@ -45,12 +46,18 @@ from twin.line.schema import (
     FAILURE_RATE,
     FIXED,
     FOREVER,
+    IN_HAND,
     K_LINE_F,
     K_LINE_I,
+    K_PART_I,
     MEAN_CYCLE_S,
+    P_INTS,
+    PART_MARKS,
+    PLACES_I,
     REST_SINCE_S,
     RESTART_SCRAP,
     SEED,
+    SLOT,
     TOOLS,
     WORLD,
 )
@@ -143,6 +150,18 @@ def restart(
         i[b + BAD_STARTS] = bad
     if i[b + BAD_STARTS] > 0 and (new_part or cold):
         i[b + BAD_STARTS] -= 1
-        if not i[b + DEFECTIVE]:
-            f[k[K_LINE_F] + EXPECTED_DEFECTS] += 1.0
+        f[k[K_LINE_F] + EXPECTED_DEFECTS] += sound_inside(e, i, k)
         i[b + DEFECTIVE] = 1
+
+
+def sound_inside(e: int, i: Ints, k: Structure) -> int:
+    """Parts inside that nothing has spoilt yet, one or a batch."""
+    b = e * E_INTS
+    if i[b + IN_HAND] == 0:
+        bad = i[k[K_PART_I] + i[b + SLOT] * P_INTS + PART_MARKS] & BAD
+        return 0 if bad or i[b + DEFECTIVE] else 1
+    sound = 0
+    for n in range(i[b + IN_HAND]):
+        one = k[K_PART_I] + i[k[ELEMENTS_K + e * EK + PLACES_I] + n] * P_INTS
+        sound += 0 if i[one + PART_MARKS] & BAD else 1
+    return sound

@@ -98,6 +98,18 @@ def test_gas_has_its_columns_where_any_is_burnt() -> None:
     assert not {"idle", "clipped"} & set(told(in_short=True))
 
 
+def test_expected_scrap_and_cost_against_fixed_are_shown_where_they_are_known() -> None:
+    def lines(**truth: Any) -> list[dict[str, Any]]:
+        return [episode(name, n, 90.0, 0.8) | truth for name in ("fixed", "mpc") for n in (1, 2)]
+
+    report = {"rows": rows_of(lines(truth={"expected_scrap_share": 0.019}))}
+    columns = columns_of(report)
+    assert [columns["expected scrap"](row) for row in report["rows"]] == ["0.019 ± 0"] * 2
+    assert "expected scrap" not in columns_of({"rows": rows_of(lines())})
+    assert "EUR against fixed" in columns
+    assert "EUR against fixed" not in columns_of(report, in_short=True)
+
+
 def test_without_hindsight_there_is_no_ceiling_and_cells_stay_apart() -> None:
     some = [one for one in EPISODES if one["controller"] != "hindsight"]
     others = [episode("fixed", n, 90.0, 0.8, u=0.6) for n in (1, 2)]
@@ -133,7 +145,7 @@ def test_who_knows_the_luck_makes_the_oracle_and_the_bound_does_not() -> None:
         "plant": "p", "plant_hash": "0", "seeds": [1, 4], "shift_h": 8.0, "doubts": [],
         "rows": list(rows.values()),
     })  # fmt: skip
-    assert "| bound |" + " – |" * 8 + " 82.5 ± 2.054 | – | 275.9 % |" + " – |" * 5 in text
+    assert "| bound |" + " – |" * 9 + " 82.5 ± 2.054 | – | 275.9 % |" + " – |" * 5 in text
     assert "No course of the\nline can cost less" in text
 
 

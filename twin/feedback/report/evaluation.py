@@ -15,7 +15,8 @@ from twin.feedback.report.templates import template
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
 GAS = "gas_settled_kwh_per_good_part"
-IN_FULL = ("idle", "standby", "clipped", "fell back", "not closed")
+SCRAP, COST = "expected_scrap_share", "cost_eur_per_good_part"
+IN_FULL = ("idle", "standby", "EUR against fixed", "clipped", "fell back", "not closed")
 """Columns of the reports for which a screen has no room."""
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
@@ -24,7 +25,12 @@ Columns = Mapping[str, Callable[[Row], str]]
 def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
     """What each column shows of a row, by its title; those of gas only where any was burnt."""
     burnt = any(row["kpi"].get(GAS, {}).get("mean", 0.0) > 0.0 for row in report["rows"])
-    gas: Columns = {"kWh gas a good part": partial(_mean, name=GAS), "gas against fixed": _gas}
+    gas: Columns = {
+        "kWh gas a good part": partial(_mean, name=GAS),
+        "gas against fixed": partial(_other, of=GAS),
+    }
+    known = any(SCRAP in row["kpi"] for row in report["rows"])
+    expected: Columns = {"expected scrap": partial(_mean, name=SCRAP)}
     columns: Columns = {
         "controller": lambda row: str(row["controller"]),
         "kWh a good part": partial(_mean, name=HEADLINE),
@@ -33,9 +39,11 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
         **(gas if burnt else {}),
         "good parts": partial(_mean, name="good_parts"),
         "scrap": partial(_mean, name="scrap_share"),
+        **(expected if known else {}),
         "idle": partial(_mean, name="idle_energy_share"),
         "standby": partial(_mean, name="standby_energy_share"),
-        "EUR a good part": partial(_mean, name="cost_eur_per_good_part"),
+        "EUR a good part": partial(_mean, name=COST),
+        "EUR against fixed": partial(_other, of=COST),
         "EUR a shift": partial(_mean, name="objective_eur"),
         "peak kW": partial(_mean, name="peak_kw"),
         "of the ceiling": _ceiling,
@@ -97,8 +105,8 @@ def _against(row: Row, rival: str) -> str:
     return _difference(row["versus"].get(rival))
 
 
-def _gas(row: Row) -> str:
-    return _difference(row["versus"].get("fixed", {}).get("figures", {}).get(GAS))
+def _other(row: Row, of: str) -> str:
+    return _difference(row["versus"].get("fixed", {}).get("figures", {}).get(of))
 
 
 def _difference(found: Mapping[str, Any] | None) -> str:
@@ -122,10 +130,13 @@ def render_markdown(report: Mapping[str, Any]) -> str:
 
 
 NOTES = (
-    """Means over paired shifts with Student's 95 % interval. Differences are in electricity per good part, in
-per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
+    """Means over paired shifts with Student's 95 % interval. Differences are in electricity (or gas) per good part, with what
+the end owes more than the start, warm-ups of sleeping stations and heat of ovens; in per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
 zero, nothing else has paid for it, and the wider interval that Holm's correction over eight figures leaves lies there
 too; *equal*; *inconclusive*.""",
+    """Expected scrap is what the true line's own probabilities add up to, and not what luck made of them; by it the margin
+for scrap is held. Cost has no margin of its own: it is shown with its verdict, since an order missed costs more than
+the electricity of a hundred parts.""",
     """The oracle is, shift by shift, the cheapest by the objective of all controllers, of a search over
 constant plans with the luck of the shift known, and of the MPC with the true plant and its luck known. *Of the
 ceiling* is the share of what the oracle saves against `fixed` by the objective.""",
@@ -189,5 +200,7 @@ def _intervals(rows: Sequence[Row], name: str, title: str) -> str:
     axes.axvline(0.0, color=INK, linewidth=0.8)
     axes.set_yticks(range(len(shown)), [row["controller"] for row in shown])
     axes.invert_yaxis()
-    axes.set_xlabel(f"electricity per good part against {against}, %", color=INK)
+    axes.set_xlabel(
+        f"electricity per good part, warm-ups owed included, against {against}, %", color=INK
+    )
     return svg(drawn, name, title)
