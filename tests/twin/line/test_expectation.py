@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import math
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 
+from tests.twin.line.element_courses import plant
+from tests.twin.line.small_lines import Run
 from twin.config import load_plant, untuned
 from twin.kernels import draws
 from twin.line import schema as s
 from twin.line.engine import engine
-from twin.line.expectation import expected_defects, expected_scrap_share
+from twin.line.expectation import expected_defects, expected_scrap_share, spoilt_is_scrapped
 from twin.line.initial import initial_state
 from twin.line.model import build_line
 from twin.line.scenario import build_table
@@ -47,3 +50,34 @@ def test_scrap_is_what_was_expected_but_for_luck(name: str) -> None:
 def test_before_the_first_part_there_is_none() -> None:
     line = build_line(load_plant("machining_line"))
     assert expected_scrap_share(line, initial_state(line, 1, draws.PLANT)) == 0.0
+
+
+BAD_START = {"restart_scrap_parts": 1, "restart_after_s": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("cycles_s", "room", "stations"),
+    [
+        ([5.0, 5.0], [9], {0: BAD_START, 1: BAD_START}),
+        ([5.0, 20.0, 6.0], [9, 9], {1: {**BAD_START, "batch": {"parts": 3, "at_least": None}}}),
+    ],
+)
+def test_a_part_that_a_bad_start_spoils_is_expected_once(
+    cycles_s: list[float], room: list[int], stations: dict[int, dict[str, Any]]
+) -> None:
+    changes = {f"stations__{n}__{key}": it for n, of in stations.items() for key, it in of.items()}
+    line = build_line(plant(cycles_s, room, source__takt_s__start=50.0, **changes))
+    run = Run(line, None).to(1000.0)
+    assert run.count(s.LINE_SCRAPPED) > 5
+    assert expected_defects(line, run.state) == run.count(s.LINE_SCRAPPED)
+
+
+@pytest.mark.parametrize(
+    "inspection", [{"finds": 0.9}, {"false_alarms": 0.01}, {"rework_to": "infeed"}]
+)
+def test_where_spoilt_is_not_scrapped_there_is_no_expected_scrap(
+    inspection: dict[str, Any],
+) -> None:
+    at_the_end = {"stations__1__inspects": True, "stations__1__inspection": inspection}
+    assert not spoilt_is_scrapped(plant([10.0, 5.0], [4], **at_the_end))
+    assert spoilt_is_scrapped(plant([10.0, 5.0], [4], stations__1__inspects=True))
