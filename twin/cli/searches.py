@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from twin.cli.problems import CONFLICT, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -35,8 +36,14 @@ def begun(
     evaluations: int,
     kind: type[Search],
     selection_shifts: int | None = None,
+    *,
+    may_replace: bool = False,
 ) -> Search:
-    """What the file holds for this very plant, variant and search; anything else is replaced."""
+    """What the file holds for this very plant, variant and search, to go on with.
+
+    What was searched for a plant file that is no more will be replaced. Raises ``Problem`` for anything else that
+    it holds, unless it ``may_replace``: another search may have been longer than this one.
+    """
     from twin.cli.results import versions
     from twin.config.tuned import tuning_hash
 
@@ -59,8 +66,22 @@ def begun(
         held = empty
     if held.points and held.model_copy(update={"points": {}}) == empty:
         return held
-    typer.echo(f"{path} is begun anew", err=True)
+    if held.points and held.plant_hash == empty.plant_hash and not may_replace:
+        msg = f"{path} holds another search: {_told(held)}; this one: {_told(empty)}"
+        hint = "--to FILE puts this one elsewhere, --anew puts it in its place, the same options go on with it"
+        raise Problem("conflict", msg, hint, code=CONFLICT)
+    typer.echo(f"{path} will be replaced", err=True)
     return empty
+
+
+def _told(search: Tuned | TunedRules) -> str:
+    levels = ", ".join(sorted(search.points, key=float))
+    of = f" for utilisation {levels}" if levels else ""
+    packages = ", ".join(f"{name} {version}" for name, version in search.versions.items())
+    return (
+        f"{search.evaluations} points on {len(search.seeds)} shifts{of}, variant {search.variant}, "
+        f"by {packages}"
+    )
 
 
 def write(path: Path, tuned: Tuned | TunedRules) -> None:

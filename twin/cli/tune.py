@@ -54,6 +54,9 @@ def command(
     rules: Annotated[
         bool, typer.Option("--rules", help="Search the thresholds of the rules instead.")
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Replace what another search has left in the file.")
+    ] = False,
 ) -> None:
     """Search the setpoints of the controller `fixed` on the true plant; takes some minutes.
 
@@ -70,9 +73,9 @@ def command(
     path = to or (rules_path if rules else tuned_path)(find_plant(shift.place))
     levels = shift.plant.demand.utilisations.values() if utilisation is None else [utilisation]
     if rules:
-        search_rules(path, shift, sorted(levels), evaluations, shifts, workers)
+        search_rules(path, shift, sorted(levels), evaluations, shifts, workers, anew)
     else:
-        tuned = begun(path, shift, shifts, evaluations, Tuned)
+        tuned = begun(path, shift, shifts, evaluations, Tuned, may_replace=anew)
         found: list[TunedPoint] = []
         for level in sorted(levels):
             point, tried = _searched(shift, level, evaluations, shifts, workers, found)

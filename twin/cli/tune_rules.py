@@ -22,6 +22,7 @@ def search_rules(
     evaluations: int,
     shifts: int | None,
     workers: int,
+    anew: bool,
 ) -> None:
     """Search every rule at every utilisation; what the file holds of this search is kept.
 
@@ -33,7 +34,7 @@ def search_rules(
 
     tuning = importlib.import_module(SEARCH)
     selection = None if shifts is None else SELECTION * shifts
-    tuned = begun(path, shift, shifts, evaluations, TunedRules, selection)
+    tuned = begun(path, shift, shifts, evaluations, TunedRules, selection, may_replace=anew)
     for level in levels:
         point = baseline(shift.place, shift.plant, level, shift.variant).point
         for rule in tuning.RULES:

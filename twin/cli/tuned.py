@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from twin.config import Plant, TunedPoint
 
 PACKAGES = ("twin", "controllers")
+ENOUGH_POINTS, ENOUGH_SHIFTS = 500, 20
+"""A search of less than so many points on so many shifts has found no rival worth beating."""
+NO_RIVAL = "always_on"
+"""What is shown beside the others to tell how much there is to save."""
 FAR = 0.051
 """Utilisations further apart than this are other work for a line."""
 
@@ -112,7 +116,7 @@ def _untuned_rules(
     """That rules which are to drive have thresholds of their own still; empty where none has."""
     from twin.plugins import find_controller
 
-    factories = {name: find_controller(name) for name in drivers}
+    factories = {name: find_controller(name) for name in drivers if name != NO_RIVAL}
     missing = [
         name
         for name, factory in factories.items()
@@ -170,6 +174,8 @@ def _fixed(place: str, plant: Plant, utilisation: float, variant: str) -> Baseli
         msg = f"{path}: holds no tuned point ({error})"
         raise Problem("damaged", msg, f"remove it; {advice}", code=DAMAGED) from error
     doubts = [f"for the variant {tuned.variant}"] if tuned.variant != variant else []
+    if tuned.evaluations < ENOUGH_POINTS or len(tuned.seeds) < ENOUGH_SHIFTS:
+        doubts.append(f"with {tuned.evaluations} points on {len(tuned.seeds)} shifts alone")
     near = next(share for share, held in tuned.points.items() if held is point)
     if abs(float(near) - utilisation) > FAR:
         doubts.append(f"for a utilisation of {near}")

@@ -59,7 +59,7 @@ def test_what_was_tuned_is_what_a_run_takes(demo: Path, quick: list[tuple[Any, .
     assert tried[-1]["energy_eur_per_part"] == "0.2"
     found = baseline(str(demo), plant, 0.71, "nominal")
     assert found.point.setpoints == {"line.takt_s": 60.7}
-    assert found.doubt == ""
+    assert "with 7 points on 2 shifts alone" in found.doubt
     assert sorted(p.name for p in demo.iterdir() if p.name.startswith(".")) == []
 
 
@@ -69,8 +69,14 @@ def test_tuning_goes_on_where_it_ended(demo: Path, quick: list[tuple[Any, ...]])
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.6", "0.8"}
     log = demo / "plant.fixed.csv"
     assert len(log.read_text().splitlines()) == 1 + 4
-    _, _, err = twin("tune", demo, "--utilisation", 0.7, "--shifts", 3)
-    assert "begun anew" in err
+    before = (demo / "plant.fixed.json").read_bytes()
+    code, _, err = twin("tune", demo, "--utilisation", 0.7, "--shifts", 3)
+    assert (code, "600 points on 20 shifts for utilisation 0.6, 0.8" in err) == (5, True), err
+    assert (demo / "plant.fixed.json").read_bytes() == before
+    _, _, err = twin("tune", demo, "--utilisation", 0.7, "--shifts", 3, "--anew")
+    assert "will be replaced" in err
+    doubt = baseline(str(demo), load_plant(str(demo)), 0.7, "nominal").doubt
+    assert "with 600 points on 3 shifts alone" in doubt
     assert len(log.read_text().splitlines()) == 1 + 2
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.7"}
 
@@ -155,17 +161,17 @@ def test_thresholds_are_kept_beside_the_plant_and_given_to_the_rules(
     code, out, err = twin("tune", demo, "--rules", "--evaluations", 7, "--shifts", 2)
     assert (code, out) == (0, "")
     assert str(demo / "plant.rules.json") in err
-    assert len(quick_rules) == 4 * 6
-    assert quick_rules[0] == ("timeout", 0.6, 7, 2)
+    assert len(quick_rules) == 4 * 7
+    assert quick_rules[0] == ("always_on", 0.6, 7, 2)
     plant = load_plant(str(demo))
     assert len(load_tuned_rules(str(demo), plant).selection_seeds) == 6
     found = baseline(str(demo), plant, 0.71, "nominal")
     assert found.point.setpoints == plain.point.setpoints
-    assert found.point.thresholds["pi"] == {"gain_s": 0.7, "reset_s": 0.7}
+    assert found.point.thresholds["pi"] == {"gain_s": 0.7, "reset_s": 0.7, "even_share": 0.7}
     assert found.record()["thresholds"] == found.point.thresholds
     assert "variant nominal" in baseline(str(demo), plant, 0.7, "high").doubt
     twin("tune", demo, "--rules", "--evaluations", 7, "--shifts", 2)  # all is there
-    assert len(quick_rules) == 4 * 6
+    assert len(quick_rules) == 4 * 7
 
 
 def test_rules_that_nobody_has_tuned_are_a_doubt_where_they_drive(
