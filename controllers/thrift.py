@@ -28,8 +28,6 @@ SPREAD = 0.06
 """The first standard deviation of CMA-ES here, as a share of each knob's way: it begins near; assumption."""
 TIME_OUTS_S = (30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, NEVER_S)
 """Those that are tried for each station in the end."""
-TIME_OUT_SHARE = 0.3
-"""Share of this half's evaluations that is kept for them."""
 FINALISTS = 8
 
 Score = Callable[[Trial], float]
@@ -81,7 +79,8 @@ def thriftiest(
     """The point of least energy inside the limits that ``base`` sets, on shifts that no search has seen.
 
     Looked for from ``base`` and from ``begins`` with what is left of the evaluations, on the shifts of ``search``,
-    on which ``base`` was not chosen; then its time-outs by themselves. ``base`` itself where nothing takes less.
+    on which ``base`` was not chosen; ``base`` itself where nothing takes less. Last each station's time-out in turn,
+    over and over, on the many shifts: what one of them saves is less than luck on a few.
     """
     first = len(search.log)
     of_base = search.on(search.seeds, base)
@@ -89,19 +88,19 @@ def thriftiest(
     def score(trial: Trial) -> float:
         return penalised(trial, of_base, KEPT_TO)
 
-    judged = [search.on(judging_seeds, base)]
+    best = reference = search.on(judging_seeds, base)
+    judged = [reference]
 
     def judge(setpoints: Mapping[str, float]) -> Trial:
         judged.append(search.on(judging_seeds, setpoints))
-        inside = [trial for trial in judged if is_inside(trial, judged[0])]
-        return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(judged[0]))
+        inside = [trial for trial in judged if is_inside(trial, reference)]
+        return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(reference))
 
-    best = min([of_base, *(search.at(point) for point in begins)], key=score)
-    _evolved(search, space, best, score)
+    begin = min([of_base, *(search.at(point) for point in begins)], key=score)
+    _evolved(search, space, begin, score)
     for finalist in sorted(search.log[first:], key=score)[:FINALISTS]:
         best = judge(finalist.setpoints)
-    swept = _time_outs(search, space, search.on(search.seeds, best.setpoints), score)
-    return judge(swept.setpoints)
+    return _swept(judge, best, [knob.name for knob in space if knob.logarithmic])
 
 
 def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) -> None:
@@ -113,26 +112,21 @@ def _evolved(search: Search, space: Sequence[Knob], begin: Trial, score: Score) 
         SPREAD,
         {"bounds": [0.0, 1.0], "seed": 11, "verbose": -9, "verb_log": 0},
     )
-    left = search.evaluations - len(search.log)
-    most = len(search.log) + round((1.0 - TIME_OUT_SHARE) * left)
-    while len(search.log) + evolution.popsize <= most:
+    while len(search.log) + evolution.popsize <= search.evaluations:
         asked = evolution.ask()
         evolution.tell(asked, [score(search.at(point_at(space, shares))) for shares in asked])
 
 
-def _time_outs(search: Search, space: Sequence[Knob], best: Trial, score: Score) -> Trial:
-    """Each station's time-out in turn, over and over, as long as one of them can be bettered."""
-    names = [knob.name for knob in space if knob.logarithmic]
+def _swept(
+    judge: Callable[[Mapping[str, float]], Trial], best: Trial, names: Sequence[str]
+) -> Trial:
+    """Each time-out in turn, over and over, as long as one of them can be bettered."""
     is_better = True
     while is_better:
-        is_better = False
+        before = best
         for name in names:
             for time_out_s in TIME_OUTS_S:
-                if len(search.log) >= search.evaluations:
-                    return best
-                if best.setpoints[name] == time_out_s:
-                    continue
-                trial = search.at({**best.setpoints, name: time_out_s})
-                if score(trial) < score(best):
-                    best, is_better = trial, True
+                if best.setpoints[name] != time_out_s:
+                    best = judge({**best.setpoints, name: time_out_s})
+        is_better = best is not before
     return best

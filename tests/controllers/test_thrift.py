@@ -96,4 +96,7 @@ def test_a_point_from_elsewhere_is_begun_at() -> None:
     near = {**BASE, "feed": 1.0}
     trials = search(0.0)
     trials.evaluations = 1
-    assert thriftiest(trials, SPACE, BASE, [near], (3, 4)).setpoints == near
+    assert thriftiest(trials, SPACE, BASE, [near], (3, 4)).setpoints == {
+        **near,
+        "standby_after_s": 30.0,
+    }
