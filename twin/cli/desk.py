@@ -216,12 +216,14 @@ class Desk:
         except ValueError as error:
             raise Problem("usage", str(error), "give LO and HI, and --version") from error
         async with self._limiting:
-            if refusal := change.refusal(signal, loop.memory.guard.limits_version):
-                is_old = change.version != loop.memory.guard.limits_version
-                hint = "look again: twin limits get" if is_old else "the plant file sets those"
-                kind, code = ("conflict", CONFLICT) if is_old else ("refused", REFUSED)
-                raise Problem(kind, refusal, hint, code=code)
+            guard = loop.memory.guard
+            if refusal := change.refusal(signal, guard.limits_version):
+                raise _unchanged(refusal, is_old=change.version != guard.limits_version)
             await self._turn_with(self.command(LIMITS, who, change.in_words(reason)))
+            # One that nobody waited for any more may have come first; the turn then drops this one.
+            made = guard.limits.get(name) == limits and guard.limits_version == change.version + 1
+            if not made:
+                raise _unchanged(change.refusal(signal, guard.limits_version), is_old=True)
         return self.limits()
 
     def limits(self) -> dict[str, Any]:
@@ -283,6 +285,12 @@ class Desk:
                 raise Problem("conflict", msg, "see: twin loop status", code=CONFLICT) from None
             if command in cycle.commands:
                 return cycle
+
+
+def _unchanged(why: str, *, is_old: bool) -> Problem:
+    hint = "look again: twin limits get" if is_old else "the plant file sets those"
+    kind, code = ("conflict", CONFLICT) if is_old else ("refused", REFUSED)
+    return Problem(kind, why, hint, code=code)
 
 
 def _ends(limits: Limits | None) -> list[float] | None:

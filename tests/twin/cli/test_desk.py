@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -381,6 +382,27 @@ async def test_of_two_who_have_seen_the_same_limits_one_is_refused(
     answers = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(one) is Problem for one in answers) == [False, True]
     assert line.loop.memory.guard.limits_version == 2
+
+
+@pytest.mark.parametrize("first", [{"lo": 61.0}, {"lo": 62.0, "mv": "wash.speed_rel"}])
+async def test_limits_are_not_told_as_made_if_another_change_still_waited_for_its_turn(
+    first: dict[str, object], line: Line, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(TAKT, name="wash.speed_rel")
+    line.loop.signals, line.loop.mvs = (TAKT, other), (TAKT.name, other.name)
+    line.mvs[other.name] = other
+    desk = desk_of(line, audit)
+    change = {"verb": "limits", "reason": "trial", "mv": TAKT.name, "hi": 99.0, "version": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr("twin.cli.desk.ANSWER_S", 0.0)
+        with pytest.raises(Problem, match="no turn has come"):
+            await desk.answer(change | first, ANN)
+    with pytest.raises(Problem, match="at version 2, not 1: somebody changed them") as caught:
+        await limited(desk, line, lo=62.0, hi=99.0)
+    assert caught.value.code == 5
+    (changed,) = line.loop.memory.guard.limits.items()
+    assert changed == (first.get("mv", TAKT.name), Limits(float(str(first["lo"])), 99.0))
+    assert [row.verb for row in audit.commands()][-1] == "refused: limits"
 
 
 @pytest.mark.parametrize(
