@@ -65,7 +65,8 @@ _REACHED = {
 class Desk:
     """Takes the operator's commands for one loop.
 
-    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything. ``segment``
+    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything, and ``doubts`` of the
+    connection's certificates. ``segment``
     brings all decisions to disk, closes a segment of samples for whoever reads while the loop runs, and gives
     the plant time up to which they now reach.
     """
@@ -78,9 +79,10 @@ class Desk:
         lease: Lease | None,
         trouble: Callable[[], str],
         segment: Callable[[], float],
+        doubts: Callable[[], list[str]] = list,
     ) -> None:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, dict(facts), lease
-        self._trouble, self._segment = trouble, segment
+        self._trouble, self._segment, self._doubts = trouble, segment, doubts
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._solves: dict[str, Solve] = {}
         self._closing = ""
@@ -250,6 +252,8 @@ class Desk:
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
         if trouble := self._trouble():
             found["trouble"] = trouble
+        if doubts := self._doubts():
+            found["certificates"] = doubts
         if latest is not None:
             decision = latest.decision
             found |= {

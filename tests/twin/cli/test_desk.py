@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 
 from tests.twin.cli.shell import twin
+from tests.twin.equipment.certificates import ending_in
 from twin.act.memory import GuardMemory
 from twin.act.told import hear
 from twin.cli import local_socket
 from twin.cli.desk import Desk
 from twin.cli.lease import LOCKS, Lease
+from twin.cli.linked import certificate_doubts
 from twin.cli.local_socket import SOCKET, Peer, ask, bound, is_served, peer_of
 from twin.cli.loop import _say
 from twin.cli.problems import Problem
@@ -137,6 +139,22 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
         assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
     assert not (tmp_path / SOCKET).exists()
     assert not is_served(tmp_path)
+
+
+def test_a_certificate_that_ends_soon_is_told_with_the_status(
+    line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certificates = {"client": ending_in(20.0), "server": ending_in(200.0)}
+    equipment = SimpleNamespace(state=SimpleNamespace(certificates=certificates))
+    parts = (line, audit, {"run": "r-1"}, None, lambda: "", lambda: 0.0)
+    (told,) = Desk(*parts, lambda: certificate_doubts(equipment)).status()["certificates"]
+    until = f"{certificates['client'].ends:%Y-%m-%d}"
+    assert told.startswith(f"the client's certificate is valid until {until} only: twin cert new")
+    _say({"mode": "ADVISORY", "certificates": [told]}, as_json=False)
+    assert f"  warning: {told}\n" in capsys.readouterr().out
+    equipment.state.certificates = {"server": ending_in(31.0)}
+    assert "certificates" not in Desk(*parts, lambda: certificate_doubts(equipment)).status()
+    assert certificate_doubts(object()) == []
 
 
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
