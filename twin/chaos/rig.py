@@ -270,7 +270,7 @@ class Rig:
         environment = {
             "PYTHONPATH": path,
             restless.SWITCH: str(self._switch),
-            "XDG_RUNTIME_DIR": str(leases),
+            "TAKTTWIN_LOCKS": str(leases),
             **more,
         }
         said = self.folder / f"loop-{number}.log"

@@ -1,4 +1,4 @@
-"""Cases 30 to 36: processes, time, operators."""
+"""Cases 30 to 37: processes, time, operators."""
 
 from __future__ import annotations
 
@@ -52,21 +52,13 @@ async def _second(rig: Rig) -> None:
 # --- time --------------------------------------------------------------------------------------
 
 
-async def _clocks(rig: Rig) -> None:
-    """The line's stamps first; then the calendar of a loop's own machine, where that can be moved."""
-    stale = Step("HOLD", HOLDS.why, 9)
-    await broken(
-        shown(HOLDS, SHEDS, values={ZONE: {"kind": "shifted", "by": 600.0}}),
-        shown(stale, values={ZONE: {"kind": "year", "by": 1970}}),
-        shown(HOLDS, values={ZONE: {"kind": "year", "by": 2100}}),
-    )(rig)
-    library = faketime()
-    if not library:
-        return
+async def _calendar(rig: Rig) -> None:
+    """A loop takes its turns beside one that is closed, while the calendar of its machine steps."""
+    first = await begun(rig)
     file = rig.folder / "calendar"
     file.write_text("+0\n")
     more = {
-        "LD_PRELOAD": library,
+        "LD_PRELOAD": faketime(),
         "FAKETIME_TIMESTAMP_FILE": str(file),
         "FAKETIME_CACHE_DURATION": "1",
         "DONT_FAKE_MONOTONIC": "1",
@@ -81,6 +73,11 @@ async def _clocks(rig: Rig) -> None:
         due = (now_s() - began_s) / rig.period_s
         why = f"{count} turns in {due:.0f} periods while the calendar is at {step} s"
         expect(rig, holds=abs(count - due) <= 2.0, why=why)
+    rig.story.after = first.footprint
+
+
+def _no_faketime() -> str:
+    return "" if faketime() else "libfaketime, which moves the calendar of one process"
 
 
 def faketime() -> str:
@@ -199,10 +196,13 @@ PROCESS = (
     Case(
         34,
         "time",
-        "clocks that are wrong",
-        "stamps 10 min ahead, of 1970, of 2100; the calendar of the loop's machine steps by an hour "
-        "(with libfaketime alone)",
-        _clocks,
+        "stamps of clocks that are wrong",
+        "stamps 10 min ahead, of 1970, of 2100",
+        broken(
+            shown(HOLDS, SHEDS, values={ZONE: {"kind": "shifted", "by": 600.0}}),
+            shown(Step("HOLD", HOLDS.why, 9), values={ZONE: {"kind": "year", "by": 1970}}),
+            shown(HOLDS, values={ZONE: {"kind": "year", "by": 2100}}),
+        ),
     ),
     Case(
         35,
@@ -225,5 +225,13 @@ PROCESS = (
             ),
             shown(Step("SHED", "was moved at the PLC", 2), by_hand={FAN: 0.7}),
         ),
+    ),
+    Case(
+        37,
+        "time",
+        "the loop's machine has a clock that is set anew",
+        "its calendar steps by an hour ahead, an hour back, and to the right time",
+        _calendar,
+        needs=_no_faketime,
     ),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
+from twin.cli.linked import certificate_doubts
 from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
@@ -148,6 +149,8 @@ class _Watch:
         async with OpcUaEquipment.connect(
             endpoint, signals, plant_hash=plant_hash, security=security, binding=binding
         ) as line:
+            for doubt in certificate_doubts(line):
+                typer.echo(f"warning: {doubt}", err=True)
             if line.lockstep:
                 msg = f"the line at {endpoint} stands still between the steps of whoever moves it"
                 hint = "attach to a line that goes by its own clock: twin emulate … --speed 60"

@@ -11,6 +11,7 @@ import typer
 
 from twin.cli import options
 from twin.cli.problems import DAMAGED, Problem
+from twin.printable import printable
 
 if TYPE_CHECKING:
     from twin.store.audit import Audit
@@ -87,7 +88,7 @@ def show(
             typer.echo(f"{path}")
         for row in rows[-last:]:
             why = f"  ({row.why})" if row.why else ""
-            typer.echo(f"{row.utc}  {row.name:<12} {row.who}: {row.what}{why}")
+            typer.echo(printable(f"{row.utc}  {row.name:<12} {row.who}: {row.what}{why}"))
 
 
 @verbs.command(epilog="\b\nExample:\n  twin audit verify --expect 2901:5b1f…")

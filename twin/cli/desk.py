@@ -65,7 +65,8 @@ _REACHED = {
 class Desk:
     """Takes the operator's commands for one loop.
 
-    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything. ``segment``
+    ``facts`` are shown with its status, and so is what ``trouble`` says, if anything, and ``doubts`` of the
+    connection's certificates. ``segment``
     brings all decisions to disk, closes a segment of samples for whoever reads while the loop runs, and gives
     the plant time up to which they now reach.
     """
@@ -78,9 +79,10 @@ class Desk:
         lease: Lease | None,
         trouble: Callable[[], str],
         segment: Callable[[], float],
+        doubts: Callable[[], list[str]] = list,
     ) -> None:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, dict(facts), lease
-        self._trouble, self._segment = trouble, segment
+        self._trouble, self._segment, self._doubts = trouble, segment, doubts
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._solves: dict[str, Solve] = {}
         self._closing = ""
@@ -216,12 +218,14 @@ class Desk:
         except ValueError as error:
             raise Problem("usage", str(error), "give LO and HI, and --version") from error
         async with self._limiting:
-            if refusal := change.refusal(signal, loop.memory.guard.limits_version):
-                is_old = change.version != loop.memory.guard.limits_version
-                hint = "look again: twin limits get" if is_old else "the plant file sets those"
-                kind, code = ("conflict", CONFLICT) if is_old else ("refused", REFUSED)
-                raise Problem(kind, refusal, hint, code=code)
+            guard = loop.memory.guard
+            if refusal := change.refusal(signal, guard.limits_version):
+                raise _unchanged(refusal, is_old=change.version != guard.limits_version)
             await self._turn_with(self.command(LIMITS, who, change.in_words(reason)))
+            # One that nobody waited for any more may have come first; the turn then drops this one.
+            made = guard.limits.get(name) == limits and guard.limits_version == change.version + 1
+            if not made:
+                raise _unchanged(change.refusal(signal, guard.limits_version), is_old=True)
         return self.limits()
 
     def limits(self) -> dict[str, Any]:
@@ -248,6 +252,8 @@ class Desk:
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
         if trouble := self._trouble():
             found["trouble"] = trouble
+        if doubts := self._doubts():
+            found["certificates"] = doubts
         if latest is not None:
             decision = latest.decision
             found |= {
@@ -283,6 +289,12 @@ class Desk:
                 raise Problem("conflict", msg, "see: twin loop status", code=CONFLICT) from None
             if command in cycle.commands:
                 return cycle
+
+
+def _unchanged(why: str, *, is_old: bool) -> Problem:
+    hint = "look again: twin limits get" if is_old else "the plant file sets those"
+    kind, code = ("conflict", CONFLICT) if is_old else ("refused", REFUSED)
+    return Problem(kind, why, hint, code=code)
 
 
 def _ends(limits: Limits | None) -> list[float] | None:

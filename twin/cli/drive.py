@@ -13,6 +13,7 @@ import typer
 from twin.cli.desk import Desk
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
+from twin.cli.linked import certificate_doubts
 from twin.cli.locked import locked_text
 from twin.cli.logbook import LogFormat, logged
 from twin.cli.monitor import Monitor, Pulse
@@ -132,7 +133,10 @@ async def drive(
             historian.export_parquet(folder.segments)
             return historian.acknowledged_us / 1e6
 
-        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble, segment)
+        def doubts() -> list[str]:
+            return certificate_doubts(equipment)
+
+        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble, segment, doubts)
         for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
             typer.echo(f"note: {name} is switched off: {why}", err=True)
             desk.command("mv_off", "twin run", f"{name} {why}")

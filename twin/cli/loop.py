@@ -227,5 +227,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(f"  model: {least} is the least believed, {100.0 * trust[least]:.0f} %")
     for name, why in answer.get("why", {}).items():
         typer.echo(f"    {name}: {why}")
+    for doubt in answer.get("certificates", ()):
+        typer.echo(f"  warning: {doubt}")
     if "plant_time_s" in answer:
         typer.echo(f"  plant time: {answer['plant_time_s'] / 3600.0:.3f} h")

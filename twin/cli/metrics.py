@@ -7,15 +7,18 @@ counted here, turn by turn. Times called plant seconds are of the line, all othe
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from twin.cli.linked import Linked
 from twin.cli.pages import PLAIN, Page
+from twin.clock import utc_now
 from twin.cycle import Mode
 
 if TYPE_CHECKING:
@@ -27,16 +30,6 @@ if TYPE_CHECKING:
 
 DECISIONS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Upper ends of the classes in which decision times are counted, seconds."""
-
-
-@runtime_checkable
-class Linked(Protocol):
-    """Equipment behind a connection that can be looked at."""
-
-    @property
-    def state(self) -> LinkState:
-        """The connection now."""
-        ...
 
 
 class Metrics(Collector):
@@ -123,6 +116,12 @@ def _link(state: LinkState) -> Iterator[Metric]:
     yield _gauge("link_connected", "1 while the line can be reached.", float(state.connected))
     hard = float(state.is_hard)
     yield _gauge("link_needs_person", "1 if the connection will not mend by itself.", hard)
+    valid_s = {
+        side: (known.ends - datetime.fromisoformat(utc_now())).total_seconds()
+        for side, known in state.certificates.items()
+    }
+    text = "Until a certificate of the connection ends; below 0 it has."
+    yield _gauges("link_certificate_valid_seconds", text, "side", valid_s)
     for name, text, count in (
         ("link_sessions", "Sessions begun.", state.sessions),
         ("link_losses", "Times the line was lost.", state.losses),

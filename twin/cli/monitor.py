@@ -81,7 +81,7 @@ class Monitor:
 
     def _unready(self) -> list[str]:
         """Why the loop cannot do its work now: nothing that an operator has decided is among it."""
-        from twin.cli.metrics import Linked
+        from twin.cli.linked import Linked
 
         faults = self._pulse.stopped()
         if isinstance(self._equipment, Linked) and not self._equipment.state.connected:

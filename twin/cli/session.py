@@ -17,6 +17,7 @@ from twin.cli.drive import NO_UPKEEP, Driven, Job, Upkeep, Window, drive
 from twin.cli.emulator_child import emulator
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
+from twin.cli.linked import certificate_doubts
 from twin.cli.policy_files import for_run, keep, kept_in, refusals_noted
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.results import kpi_file, orders_note, show_kpis, timing_file, versions
@@ -252,6 +253,8 @@ class Session:
                 if self._mapping is not None:
                     names = f"{len(found.missing)} signals; {self._mapping} says which and why"
                 typer.echo(f"note: the line does not show {names}", err=True)
+            for doubt in certificate_doubts(found):
+                typer.echo(f"warning: {doubt}", err=True)
             for name, why in found.refused.items():
                 typer.echo(f"note: the server refuses to report {name}: {why}", err=True)
             yield found

@@ -22,10 +22,13 @@ from twin.equipment.opcua_types import name_of
 from twin.equipment.pki import CertificateError, Pki, now, parsed, thumbprint
 from twin.equipment.tally import Kind, Tally, source_of
 from twin.equipment.users import Doorman, Role, UsersError
+from twin.printable import printable
 
 _log = logging.getLogger(__name__)
 LONGEST_TEXT = 1_000
 """Characters of a row: whoever writes ten thousand nodes at once does not fill the disk either."""
+LONGEST_USER = 64
+"""Characters of the name that somebody gives at the door: he may give any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Visitor:
     def __str__(self) -> str:
         host = self.peer[0] if isinstance(self.peer, tuple) and self.peer else self.peer
         shown = f"certificate {thumbprint(self.shown)[:16]}" if self.shown else "no certificate"
-        return f"{self.user or 'unknown'}, {shown}, {host}"
+        return f"{printable(self.user, LONGEST_USER) or 'unknown'}, {shown}, {host}"
 
 
 class Witness(Protocol):
@@ -184,6 +187,8 @@ class Gate:
         self._tally.settle()
 
     def _witness(self, what: str, who: str, why: str) -> None:
+        """Put it on record, as text that is a line whatever names a client has thought of."""
+        what, who, why = (printable(text, LONGEST_TEXT) for text in (what, who, why))
         try:
             self.witness(what, who, why)
         except Exception:  # noqa: BLE001  (a full disk must not open or close the door)

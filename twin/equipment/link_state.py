@@ -11,7 +11,7 @@ from asyncua import ua
 from twin.config import PlantError
 from twin.equipment.opcua_link import OpenNetwork, WrongServer
 from twin.equipment.opcua_security import Unknown
-from twin.equipment.pki import CertificateError
+from twin.equipment.pki import CertificateError, Known
 
 HARD = frozenset(
     {
@@ -53,7 +53,8 @@ class LinkState:
     ``dropped`` are values and events that the server reported to have thrown away, ``late`` values
     that came after newer ones. ``heard`` counts notifications by subscription, ``silent_s`` is how
     long each has said nothing, not even that it lives (wall time). ``ages_s`` is how old each
-    sampled signal is, plant time; NaN for one that was never heard of.
+    sampled signal is, plant time; NaN for one that was never heard of. ``certificates`` are those that the
+    newest session was begun with, by side: client and server; none in the clear.
     """
 
     connected: bool
@@ -66,6 +67,7 @@ class LinkState:
     heard: Mapping[str, int]
     silent_s: Mapping[str, float]
     ages_s: Mapping[str, float]
+    certificates: Mapping[str, Known] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -23,9 +23,10 @@ from twin.equipment.line_clock import LineClock
 from twin.equipment.link_state import LinkCounts, LinkState, is_hard
 from twin.equipment.lockstep_read import OutOfStep
 from twin.equipment.opcua_link import WrongServer, dial
-from twin.equipment.opcua_security import ClientSecurity
+from twin.equipment.opcua_security import ClientSecurity, certificates_of
 from twin.equipment.opcua_session import LineSession
 from twin.equipment.own_line import OwnLine
+from twin.equipment.pki import Known
 from twin.protocols import Clock
 from twin.signals import Signal
 
@@ -64,6 +65,7 @@ class OpcUaEquipment:
         self._timeout_s, self._security = timeout_s, security
         self._fast_ms = fast_ms
         self._session: LineSession
+        self._certificates: dict[str, Known] = {}
         self._clock: Clock
         self._online = False
         self._why = f"not connected to {url}"
@@ -170,6 +172,7 @@ class OpcUaEquipment:
             counts.heard + Counter(session.heard),
             session.silent_s,
             session.ages_s,
+            self._certificates,
         )
 
     def drain_gaps(self) -> tuple[Gap, ...]:
@@ -234,6 +237,7 @@ class OpcUaEquipment:
 
     async def _begin(self) -> LineSession:
         client = await dial(self._url, self._timeout_s, self._security)
+        self._certificates = certificates_of(client)
         return await LineSession.begin(
             client, self._signals, self._binding, self._timeout_s, self._fast_ms
         )

@@ -151,6 +151,13 @@ async def secure_client(client: Client, security: ClientSecurity, timeout_s: flo
     client.set_password(password)
 
 
+def certificates_of(client: Client) -> dict[str, Known]:
+    """Both certificates of an encrypted connection, by side, client and server; none of one in the clear."""
+    policy = client.security_policy
+    shown = {"client": policy.host_certificate, "server": policy.peer_certificate}
+    return {side: parsed(first_of_chain(der)) for side, der in shown.items() if der}
+
+
 async def _shown(url: str, wanted: str, timeout_s: float) -> tuple[Known, str]:
     """The certificate that a server shows, and the policy to talk to it by.
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from twin.config import Plant, PlantError
+from twin.printable import printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def _here(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """Those of the wanted columns that the file has, each of them once."""
     here = [column for column in wanted if column in names]
     if not here:
-        shown = ", ".join(_shown(name) for name in names[:NAMES_SHOWN])
+        shown = ", ".join(printable(name, LONGEST_SHOWN) for name in names[:NAMES_SHOWN])
         shown += " …" if len(names) > NAMES_SHOWN else ""
         hint = f"the file has: {shown}; the plant file says which are recorded"
         msg = f"there is no column {', '.join(repr(column) for column in wanted)}"
@@ -174,14 +175,8 @@ def _as_floats(path: Path, column: str, values: Any) -> NDArray[np.float64]:
     return np.asarray(floats, dtype=np.float64)
 
 
-def _shown(text: str) -> str:
-    """A text of the file as a message can hold it."""
-    cut = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
-    return cut if cut.isprintable() else ascii(cut)
-
-
 def _no_number(path: Path, column: str, text: str, row: int) -> PlantError:
-    msg = f"column {column!r} holds {_shown(text)!r} in row {row}, not a number"
+    msg = f"column {column!r} holds '{printable(text, LONGEST_SHOWN)}' in row {row}, not a number"
     hint = "write numbers with a dot, and leave unknown values empty to see where they are"
     return PlantError((), msg, hint, file=str(path))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.twin.cli.shell import twin
-from twin.chaos import plays
+from twin.chaos import plays, table_process
 from twin.chaos.campaign import Result, Score, Verdict, play
 from twin.chaos.case import Case
 from twin.chaos.cases import SOAK, TABLE, with_soak
@@ -32,11 +32,21 @@ def played(case: Case, folder: Path) -> Result:
 
 
 def test_the_table_is_whole() -> None:
-    assert [case.number for case in TABLE] == list(range(1, 37))
+    assert [case.number for case in TABLE] == list(range(1, 38))
     assert all((case.play is None) or (case.alone is None) for case in TABLE)
     skipped = [case.number for case in TABLE if case.play is None and case.alone is None]
     assert all(case_of(number).needs() for number in skipped)
     assert "90 s" in next(case.title for case in with_soak(TABLE, 90.0) if case.number == SOAK)
+
+
+def test_a_fault_that_this_machine_cannot_play_is_skipped_and_not_half_survived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(table_process, "faketime", lambda: "")
+    needing = {case.number for case in TABLE if "libfaketime" in case.needs()}
+    assert needing == {37}
+    monkeypatch.setattr(table_process, "faketime", lambda: "/usr/lib/libfaketime.so.1")
+    assert case_of(37).needs() == ""
 
 
 def test_kills_are_spread_over_the_lines() -> None:
@@ -80,7 +90,6 @@ def test_a_fault_is_survived_and_one_that_nobody_expects_is_not(
 ) -> None:
     """Two real processes and a wire: their start alone takes some seconds."""
     monkeypatch.setattr(plays, "TURNS_BEFORE", 4)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     case = replace(case_of(1), speed=QUICK)
     found = played(replace(case, play=plays.broken(*_nan())), tmp_path / "nan")
     assert not {"O1", "O2", "O3", "O4"} & found.why.keys(), found.in_words
@@ -100,7 +109,7 @@ def _nan() -> tuple[plays.Harm]:
 
 def test_the_command_line_lists_and_refuses() -> None:
     code, out, _ = twin("chaos", "run", "--list", "--json")
-    assert (code, len(json.loads(out))) == (0, 36)
+    assert (code, len(json.loads(out))) == (0, 37)
     assert " 36 operator" in twin("chaos", "run", "--list")[1]
     assert twin("chaos", "run")[0] == 2
     code, _, err = twin("chaos", "run", "99")

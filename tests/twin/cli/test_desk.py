@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +16,13 @@ import numpy as np
 import pytest
 
 from tests.twin.cli.shell import twin
+from tests.twin.equipment.certificates import ending_in
 from twin.act.memory import GuardMemory
 from twin.act.told import hear
 from twin.cli import local_socket
 from twin.cli.desk import Desk
 from twin.cli.lease import LOCKS, Lease
+from twin.cli.linked import certificate_doubts
 from twin.cli.local_socket import SOCKET, Peer, ask, bound, is_served, peer_of
 from twin.cli.loop import _say
 from twin.cli.problems import Problem
@@ -136,6 +139,22 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
         assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
     assert not (tmp_path / SOCKET).exists()
     assert not is_served(tmp_path)
+
+
+def test_a_certificate_that_ends_soon_is_told_with_the_status(
+    line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certificates = {"client": ending_in(20.0), "server": ending_in(200.0)}
+    equipment = SimpleNamespace(state=SimpleNamespace(certificates=certificates))
+    parts = (line, audit, {"run": "r-1"}, None, lambda: "", lambda: 0.0)
+    (told,) = Desk(*parts, lambda: certificate_doubts(equipment)).status()["certificates"]
+    until = f"{certificates['client'].ends:%Y-%m-%d}"
+    assert told.startswith(f"the client's certificate is valid until {until} only: twin cert new")
+    _say({"mode": "ADVISORY", "certificates": [told]}, as_json=False)
+    assert f"  warning: {told}\n" in capsys.readouterr().out
+    equipment.state.certificates = {"server": ending_in(31.0)}
+    assert "certificates" not in Desk(*parts, lambda: certificate_doubts(equipment)).status()
+    assert certificate_doubts(object()) == []
 
 
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
@@ -381,6 +400,27 @@ async def test_of_two_who_have_seen_the_same_limits_one_is_refused(
     answers = await asyncio.gather(*both, return_exceptions=True)
     assert sorted(type(one) is Problem for one in answers) == [False, True]
     assert line.loop.memory.guard.limits_version == 2
+
+
+@pytest.mark.parametrize("first", [{"lo": 61.0}, {"lo": 62.0, "mv": "wash.speed_rel"}])
+async def test_limits_are_not_told_as_made_if_another_change_still_waited_for_its_turn(
+    first: dict[str, object], line: Line, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(TAKT, name="wash.speed_rel")
+    line.loop.signals, line.loop.mvs = (TAKT, other), (TAKT.name, other.name)
+    line.mvs[other.name] = other
+    desk = desk_of(line, audit)
+    change = {"verb": "limits", "reason": "trial", "mv": TAKT.name, "hi": 99.0, "version": 1}
+    with monkeypatch.context() as patch:
+        patch.setattr("twin.cli.desk.ANSWER_S", 0.0)
+        with pytest.raises(Problem, match="no turn has come"):
+            await desk.answer(change | first, ANN)
+    with pytest.raises(Problem, match="at version 2, not 1: somebody changed them") as caught:
+        await limited(desk, line, lo=62.0, hi=99.0)
+    assert caught.value.code == 5
+    (changed,) = line.loop.memory.guard.limits.items()
+    assert changed == (first.get("mv", TAKT.name), Limits(float(str(first["lo"])), 99.0))
+    assert [row.verb for row in audit.commands()][-1] == "refused: limits"
 
 
 @pytest.mark.parametrize(

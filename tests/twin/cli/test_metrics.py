@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.twin.cli.shell import REPOSITORY
 from tests.twin.driven import Noted, driven
+from tests.twin.equipment.certificates import ending_in
 from twin.cli.metrics import Metrics
 from twin.cycle import Cycle
 from twin.equipment.link_state import LinkState
@@ -32,6 +33,7 @@ STATE = LinkState(
     heard={"fast": 100, "events": 7},
     silent_s={"fast": 1.5},
     ages_s={"turning.power_kw": 2.0, 'odd"name': math.nan},
+    certificates={"client": ending_in(20.0), "server": ending_in(-1.0)},
 )
 
 
@@ -90,6 +92,10 @@ def test_the_connection_is_told_with_what_is_unknown(loop: tuple[Runtime, Noted,
     told = figures(loop[2])
     assert told["takttwin_link_connected", ""] == 0.0
     assert told["takttwin_link_needs_person", ""] == 1.0
+    valid_s = {
+        side: told["takttwin_link_certificate_valid_seconds", side] for side in STATE.certificates
+    }
+    assert valid_s == pytest.approx({"client": 20 * 86_400, "server": -86_400}, abs=3_600.0)
     assert told["takttwin_link_sessions_total", ""] == 3.0
     assert told["takttwin_link_losses_total", ""] == 2.0
     assert told["takttwin_link_dropped_values_total", ""] == 4.0

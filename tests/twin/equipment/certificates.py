@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from twin.equipment.pki import Known, Pki, read_certificate, write_private
+from twin.equipment.pki import Known, Pki, now, read_certificate, write_private
 
 
 def expired(pki: Pki) -> Known:
@@ -38,3 +39,9 @@ def expired(pki: Pki) -> Known:
     write_private(pki.certificate, made.public_bytes(Encoding.DER), 0o644)
     assert key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return read_certificate(pki.certificate)
+
+
+def ending_in(days: float) -> Known:
+    """A certificate as it is known, which ends so many days from now."""
+    ends = now() + timedelta(days=days)
+    return Known(Path("own.der"), b"", "takttwin", "urn:takttwin", ends - timedelta(days=900), ends)

@@ -46,6 +46,9 @@ async def test_two_that_were_introduced_talk_in_secret_by_each_policy(sides: Sid
             async with dialled(line, security) as equipment:
                 await equipment.command("Advance", float(line.plc.now_us + PERIOD_US))
                 assert (await equipment.read()).time_us == line.plc.now_us
+                shown = {s: one.thumbprint for s, one in equipment.state.certificates.items()}
+                own = {"client": sides.client.own(), "server": sides.server.own()}
+                assert shown == {side: one.thumbprint for side, one in own.items()}
         found = await Client(line.endpoint).connect_and_get_server_endpoints()
         modes = {(e.SecurityPolicyUri.rpartition("#")[2], e.SecurityMode.name) for e in found}
         assert modes == {(policy, "SignAndEncrypt") for policy in POLICIES}

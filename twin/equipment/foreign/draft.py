@@ -21,6 +21,7 @@ from twin.equipment.foreign.inventory import Item
 from twin.equipment.foreign.matching import LEAST, OF_ALL, Guess, assigned, to_write, words
 from twin.equipment.foreign.translation import vocabulary
 from twin.line import schema as s
+from twin.printable import printable
 from twin.signals import Role, Signal
 
 _HANDSHAKE = {
@@ -70,16 +71,16 @@ class Draft:
             lines += [
                 "#   - {signals: NAME or PATTERN, why: …}; a part of the handshake: {absent: why}"
             ]
-            lines += [f"#   {name}: {why}" for name, why in self.open.items()]
+            lines += [_comment(f"  {name}: {why}") for name, why in self.open.items()]
         if self.unused:
             lines += ["", "# Nodes of the server that no signal was found for:"]
-            lines += [f"#   {text}" for text in self.unused]
+            lines += [_comment(f"  {text}") for text in self.unused]
         return "\n".join(lines) + "\n"
 
     def _entries(self, entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
         found = []
         for name, entry in entries.items():
-            beside = f"  # {self.beside[name]}" if name in self.beside else ""
+            beside = f"  {_comment(self.beside[name])}" if name in self.beside else ""
             found.append(f"  {name}: {_flow(entry)}{beside}")
         return found
 
@@ -241,7 +242,7 @@ def _described(item: Item) -> str:
     said = [live.type + ("[]" if live.is_array else ""), item.said_unit]
     said.append("" if item.limits is None else f"[{item.limits.lo:g}, {item.limits.hi:g}]")
     said.append(("r" if live.readable else "") + ("w" if live.writable else ""))
-    return f"{item.text}: {', '.join(word for word in said if word)}".replace("\n", " ")
+    return f"{item.text}: {', '.join(word for word in said if word)}"
 
 
 def _entities(signals: Sequence[Signal]) -> tuple[str, ...]:
@@ -258,6 +259,11 @@ def _namespace_words(uris: Sequence[str], items: Sequence[Item]) -> dict[int, st
         name = last if re.fullmatch(r"[a-z][a-z0-9_]{0,39}", last) else f"ns{index}"
         found[index] = name if name not in found.values() else f"ns{index}"
     return found
+
+
+def _comment(text: str) -> str:
+    """What stands beside the entries: names are the server's, and none may begin a line of the file."""
+    return f"# {printable(text)}"
 
 
 def _flow(entry: Mapping[str, Any]) -> str:

@@ -117,6 +117,32 @@ def test_nothing_is_invented_for_a_server_that_has_nothing():
     assert "handshake.heartbeat" in made.open
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_a_server_writes_no_line_of_the_draft(end):
+    live = f"{end}status: {{uncertain: good}}{end}#"
+    items = [
+        item(f"Line/Turning/Power{live}", unit="kW"),  # guessed
+        item(f"Line/Alive{live}", writable=True),  # a part of the handshake
+        item(f"A/Milling/Power{live}", unit="kW"),  # not told apart
+        item(f"B/Milling/Power{live}", unit="kW"),
+        item(f"Line/Other{live}"),  # of no signal
+        item(f"Line/StartIt{live}", "method"),
+    ]
+    wanted = [signal("turning.power_kw", "kW"), signal("milling.power_kw", "kW")]
+    made = draft("p", wanted, items, ("", "", f"urn:acme:plc{live}"), f"urn:acme{live}")
+    assert set(made.signals) == {"turning.power_kw"}
+    assert set(made.handshake) == {"heartbeat"}
+    assert any("not told apart" in why for why in made.open.values())
+    assert any("StartIt" in text for text in made.unused)
+    lines = made.text().splitlines()
+    assert not [line for line in lines if line.startswith("status")]
+    plain = [line for line in lines if not line.startswith("#") and line]
+    assert [line.partition(":")[0].strip() for line in plain] == [
+        *("schema_version", "plant", "server", "namespaces", plain[4].partition(":")[0].strip()),
+        *("application_uri", "signals", "turning.power_kw", "handshake", "heartbeat"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("node", "text"),
     [

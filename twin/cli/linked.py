@@ -1,0 +1,36 @@
+"""A line behind a connection, as those look at it who tell a person how it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from twin.equipment.link_state import LinkState
+
+_REMEDIES = {
+    "client": "twin cert new --side client, and have it trusted there",
+    "server": "its owner has to make a new one",
+}
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """Equipment behind a connection that can be looked at."""
+
+    @property
+    def state(self) -> LinkState:
+        """The connection now."""
+        ...
+
+
+def certificate_doubts(equipment: object) -> list[str]:
+    """What is to be said of the certificates of a line's connection: that one ends soon, or has ended."""
+    if not isinstance(equipment, Linked) or not equipment.state.certificates:
+        return []
+    from twin.equipment.pki import now
+
+    return [
+        f"the {side}'s certificate is {doubt}: {_REMEDIES[side]}"
+        for side, known in equipment.state.certificates.items()
+        if (doubt := known.doubt(now()))
+    ]
