@@ -12,10 +12,10 @@ from asyncua import ua
 from asyncua.client.ua_client import UaClientState
 
 from tests.twin.analyze.in_step import loop_of
-from tests.twin.driven import TAKT, Asking
+from tests.twin.driven import Asking
 from tests.twin.equipment.lines import FEED, SPEED, batch, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Cycle, Mode, Outcome
+from twin.cycle import Cycle, Outcome
 from twin.equipment import own_line
 from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
