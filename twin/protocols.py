@@ -135,6 +135,11 @@ class Record(Protocol):
 class Interrupted(Protocol):
     """Equipment behind a connection, which may break and be back between two turns."""
 
+    @property
+    def losses(self) -> int:
+        """How often the line was out of sight so far; counted before it is back."""
+        ...
+
     def drain_gaps(self) -> Sequence[Gap]:
         """The gaps that have ended since the last call, oldest first."""
         ...

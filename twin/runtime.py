@@ -44,6 +44,9 @@ NEWS_S, NEWS_TRIES = 0.05, 80
 LATE_PERIODS = 2.5
 """Readings further apart than this have a gap between them."""
 
+OUT_OF_SIGHT = "the line was out of sight since it was read"
+"""Why what was decided before a connection broke does not leave after it."""
+
 
 class EquipmentClock:
     """Lockstep: plant time moves when this clock is waited on."""
@@ -90,6 +93,7 @@ class Runtime:
         self._commands: deque[str] = deque()
         self._acknowledged: Acknowledgement | None = None
         self._last_us = -1
+        self._losses_before = 0
         self._lost_since_us: int | None = None
         self._lost_reason = ""
         self._untold: tuple[Event, ...] = ()
@@ -183,7 +187,7 @@ class Runtime:
 
     async def execute(self, decision: Decision) -> None:
         """Carry a decision out: recheck, intent, write, read back, outcome."""
-        if decision.command == "ReleaseRemote" or not is_taken_back(self._commands):
+        if decision.command == "ReleaseRemote" or not self._overtaken():
             await self._command(decision.command)
         if decision.batch is None:
             return
@@ -238,11 +242,23 @@ class Runtime:
 
         Their deadline counts from the reading on which they rest, and so limits how old that may be.
         """
-        if is_taken_back(self._commands):
-            return "the operator has taken authority back"
+        if why := self._overtaken():
+            return why
         if mode is not Mode.CLOSED:
             return f"the loop is {mode}"
         return TOO_LATE if self._clock.now_us() > batch.deadline_us else ""
+
+    def _overtaken(self) -> str:
+        """What has happened since the reading that leaves nothing of a decision but giving the line back.
+
+        A line that was out of sight may be another session's by now, or stand elsewhere than it was read.
+        """
+        if is_taken_back(self._commands):
+            return "the operator has taken authority back"
+        return OUT_OF_SIGHT if self._losses() != self._losses_before else ""
+
+    def _losses(self) -> int:
+        return self._equipment.losses if isinstance(self._equipment, Interrupted) else 0
 
     def _withheld(self, batch: Batch, name: str) -> str:
         """Why the setpoint of one MV must not leave any more, while its batch is under way."""
@@ -306,6 +322,7 @@ class Runtime:
     async def _news(self) -> Reading:
         """A reading later than the last one. A paced line tells its news in its own rhythm."""
         for _ in range(NEWS_TRIES if self._paced else 1):
+            self._losses_before = self._losses()
             reading = await self._equipment.read()
             events, self._untold = (*self._untold, *reading.events), ()
             if reading.time_us > self._last_us or not self._paced:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from asyncua import ua
 from asyncua.client.ua_client import UaClientState
 
+from tests.twin.analyze.in_step import loop_of
+from tests.twin.driven import Asking
 from tests.twin.equipment.lines import FEED, SPEED, batch, plc, signals, value
 from tests.twin.equipment.wires import Wire
-from twin.cycle import Outcome
+from twin.cycle import Cycle, Outcome
 from twin.equipment import own_line
 from twin.equipment.emulator import Emulated
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_types import refusal
 from twin.equipment.plc import Result
+from twin.runtime import OUT_OF_SIGHT, Runtime
 
 PATIENCE_S = 240.0
 FAR_US = 10**12
@@ -116,6 +121,41 @@ async def test_nothing_that_was_asked_while_the_line_was_away_is_ever_sent(
     assert received(line) == [(SPEED, 230.0)]
     (gap,) = equipment.drain_gaps()
     assert gap.from_us < gap.until_us
+
+
+async def test_what_a_loop_decides_while_the_line_breaks_and_returns_is_not_sent(
+    line: Emulated, wire: Wire, equipment: OpcUaEquipment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision takes its time in a thread, and the session is back before it is made."""
+    runtime = Runtime(loop_of(Asking()), equipment, equipment.clock(), paced=True)
+    step, decided, is_back = runtime.loop.step, asyncio.Event(), threading.Event()
+    here = asyncio.get_running_loop()
+
+    def slow(*given: Any) -> Cycle:
+        cycle = step(*given)
+        if cycle.decision.batch is not None and cycle.decision.batch.setpoints:
+            here.call_soon_threadsafe(decided.set)
+            assert is_back.wait(PATIENCE_S)
+        return cycle
+
+    async def until_decided() -> None:
+        while not decided.is_set():
+            await runtime.turn(equipment.clock().now_us())
+
+    monkeypatch.setattr(runtime.loop, "step", slow)
+    runtime.command("close")
+    turning = asyncio.create_task(until_decided())
+    await decided.wait()
+    wire.cut()
+    await equipment.wait_connected(connected=False)
+    wire.mend()
+    await equipment.wait_connected()
+    is_back.set()
+    await turning
+    answer = runtime._acknowledged
+    assert answer is not None
+    assert (answer.outcome, answer.detail) == (Outcome.SKIPPED, OUT_OF_SIGHT)
+    assert line.plc.written == []
 
 
 async def test_a_denial_while_the_session_is_renewed_is_no_refusal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.twin.driven import PERIOD_US, TAKT, Asking, Noted, Stores, driven, lo
 from twin import runtime as module
 from twin.clock import VirtualClock
 from twin.cycle import TOO_LATE, Action, Batch, Cycle, Decision, Event, Gap, Mode, Outcome, Reading
-from twin.runtime import EquipmentClock, Runtime
+from twin.runtime import OUT_OF_SIGHT, EquipmentClock, Runtime
 from twin.signals import Quality, Setpoint
 from twin.store.quarantine import StoreError
 
@@ -330,6 +331,81 @@ async def test_an_answer_is_told_to_one_turn_only() -> None:
     assert silent.acknowledged is None
 
 
+class Breaking(Noted):
+    """A line whose connection may break, and be back, while the loop decides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses = 0
+        self.gaps: list[Gap] = []
+
+    def drain_gaps(self) -> list[Gap]:
+        gaps, self.gaps = self.gaps, []
+        return gaps
+
+    def breaks(self) -> None:
+        now_us = self.plc.now_us
+        self.losses += 1
+        self.gaps.append(Gap(now_us, now_us, "connection lost"))
+
+
+def breaking(*turns_with_a_break: int) -> tuple[Runtime, Breaking, Stores]:
+    """A loop told to close, and its line that breaks in these turns, counted from 0, after it was read."""
+    line = Breaking()
+    stores = Stores(line)
+    clock = EquipmentClock(line)
+    runtime = Runtime(loop_of(Asking()), line, clock, samples=stores, record=stores)
+    step, at = runtime.loop.step, iter(range(99))
+
+    def meanwhile(*given: Any) -> Cycle:
+        if next(at) in turns_with_a_break:
+            line.breaks()
+        return step(*given)
+
+    runtime.loop.step = meanwhile  # type: ignore[method-assign]
+    runtime.command("close")
+    return runtime, line, stores
+
+
+async def test_what_was_decided_before_a_break_never_leaves_after_it() -> None:
+    runtime, line, stores = breaking(2)
+    await turns(runtime, line, 2)
+    line.log.clear()
+    await turns(runtime, line, 1)
+    assert line.log == ["read", "conclude 2", "beat"]
+    outcome = stores.outcomes[-1]
+    assert (outcome.outcome, outcome.detail) == (Outcome.SKIPPED, OUT_OF_SIGHT)
+    hold, back = await turns(runtime, line, 2)
+    assert hold.commands == ("gap: connection lost",)
+    assert (hold.decision.mode, back.decision.mode) == (Mode.HOLD, Mode.CLOSED)
+    assert line.log[-1] == "conclude 3"
+    assert stores.outcomes[-1].outcome is Outcome.ACCEPTED
+
+
+async def test_remote_control_is_not_asked_for_by_what_was_decided_before_a_break() -> None:
+    runtime, line, _ = breaking(0)
+    asked, again = await turns(runtime, line, 2)
+    assert (asked.decision.command, again.decision.command) == ("RequestRemote",) * 2
+    assert line.log == ["read", "beat", "read", "RequestRemote", "beat"]
+
+
+async def test_the_line_is_given_back_though_it_broke_since_that_was_decided() -> None:
+    runtime, line, _ = breaking(2)
+    await turns(runtime, line, 2)
+    runtime.command("open")
+    await turns(runtime, line, 1)
+    assert line.log[-2:] == ["read", "ReleaseRemote"]
+
+
+async def test_a_break_between_two_requests_of_a_batch_stops_what_is_left_of_it() -> None:
+    runtime, line, _ = breaking()
+    await turns(runtime, line, 1)
+    batch = Batch(1, 1, (), DEADLINE_US)
+    assert runtime._withheld(batch, TAKT) == ""
+    line.breaks()
+    assert runtime._withheld(batch, TAKT) == OUT_OF_SIGHT
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -563,6 +639,7 @@ async def test_a_break_between_two_turns_is_on_record_and_makes_the_loop_hold() 
     runtime, line, stores = await closed()
     told = [Gap(31_000_000, 42_000_000, "connection lost, new session")]
     told.append(Gap(40_000_000, 50_000_000, "the server dropped values", was_lost=False))
+    line.losses = 0  # type: ignore[attr-defined]
     line.drain_gaps = lambda: [told.pop(0)] if told else []  # type: ignore[attr-defined]
     hold, again, after = await turns(runtime, line, 3)
     assert hold.commands == ("gap: connection lost, new session",)

@@ -229,6 +229,10 @@ class Guard:
         elif math.isnan(shed):
             conditions["plc_not_shed"] = "it is not known whether the PLC has shed"
             events.setdefault("transient", conditions["plc_not_shed"])
+        if math.isnan(observation["control.echo_seq"]):  # nobody knows whose a value in force is
+            unknown = "it is not known which batch the PLC has taken last"
+            conditions.setdefault("permit", unknown)
+            events.setdefault("transient", unknown)
         plc = observation["control.mode"]
         if plc == REMOTE:
             memory.was_lost = False

@@ -175,6 +175,11 @@ class OpcUaEquipment:
             self._certificates,
         )
 
+    @property
+    def losses(self) -> int:
+        """How often the connection was lost, in all sessions; counted before it is back."""
+        return self._counts.losses
+
     def drain_gaps(self) -> tuple[Gap, ...]:
         """The gaps that have ended since the last call, oldest first.
 

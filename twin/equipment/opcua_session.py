@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -31,6 +31,7 @@ _LOOK_S = 0.25
 """How often a paced line is looked at for silence."""
 
 _WRONG_CALLS = {ua.StatusCodes.BadInvalidArgument, ua.StatusCodes.BadInvalidState}
+"""Answers of a method that has not done what it was called for."""
 
 
 class LineSession:
@@ -249,15 +250,18 @@ class LineSession:
             line = (self.client, self.found)
             return await self._binding.write(*line, theirs, self._timeout_s, refusal_of)
         except ua.UaStatusCodeError as error:
-            stands = self.client.state is UaClientState.CONNECTED
-            refused = stands and error.code in REFUSALS
-            result = Outcome.REJECTED if refused else Outcome.UNKNOWN
+            result = Outcome.REJECTED if self._is_word(error.code, REFUSALS) else Outcome.UNKNOWN
             return Acknowledgement(batch.sequence, result, {}, name_of(error.code))
         except Exception as error:  # noqa: BLE001  (it has left: what it did is not known)
             return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, repr(error))
 
     async def command(self, verb: str, argument: float) -> None:
-        """Call a method. Raises ``ValueError`` for one that the line does not have or refuses."""
+        """Call a method. Raises ``ValueError`` for one that the line does not have or refuses for certain.
+
+        What may have been done, as while the session is renewed, is a ``ConnectionError``. So is any
+        denial to move plant time but that of a wrong time: such a line is out of reach.
+        """
+        certain = _WRONG_CALLS if verb == "Advance" else REFUSALS | _WRONG_CALLS
         try:
             if verb == "Advance":
                 await self._advance(round(argument) - self._began_us)
@@ -266,11 +270,15 @@ class LineSession:
                 await self._binding.command(*theirs, verb, argument, self._timeout_s)
         except ua.UaStatusCodeError as error:
             msg = f"the line refuses {verb}({argument:g}): {name_of(error.code)}"
-            kind = ValueError if error.code in _WRONG_CALLS else ConnectionError
+            kind = ValueError if self._is_word(error.code, certain) else ConnectionError
             raise kind(msg) from error
         except (OSError, ua.UaError) as error:
             msg = f"no answer to {verb}: {error!r}"
             raise ConnectionError(msg) from error
+
+    def _is_word(self, code: int, refusals: Container[int]) -> bool:
+        """Whether an answer refuses for certain. Only a session that stands can."""
+        return self.client.state is UaClientState.CONNECTED and code in refusals
 
     async def _advance(self, until_us: int) -> None:
         until = scalar(until_us, DataType.INT64)

@@ -270,7 +270,7 @@ def test_batches_are_numbered_on_from_what_the_plc_has_taken() -> None:
     assert first.batch is not None
     assert first.batch.sequence == 42
     assert first.batch.deadline_us == 610_000_000
-    second = turns.grant({TAKT: 90.0}, observation(630.0, ["control.echo_seq"]))
+    second = turns.grant({TAKT: 90.0}, observation(630.0, control__echo_seq=-1.0))
     assert second.batch is not None
     assert second.batch.sequence == 43
 
@@ -334,6 +334,7 @@ def test_a_plc_that_does_not_answer_ends_the_handshake() -> None:
         (observation(0.0, control__permit_remote=math.nan), "it is not known whether the PLC"),
         (observation(0.0, control__shed=1.0), "the PLC has shed and waits for a reset"),
         (observation(0.0, control__shed=math.nan), "it is not known whether the PLC has shed"),
+        (observation(0.0, control__echo_seq=math.nan), "it is not known which batch the PLC"),
     ],
 )
 def test_close_is_refused_with_the_reason(seen: Observation, why: str) -> None:
@@ -446,6 +447,22 @@ def test_a_setpoint_that_somebody_moves_at_the_plc_is_his() -> None:
     assert (moved.mode, moved.batch, moved.command) == (Mode.SHED, None, "ReleaseRemote")
     assert moved.reasons == ("line.takt_s was moved at the PLC",)
     assert turns.grant({}, observation(720.0, line__takt_s=85.0), "ack").mode is Mode.ADVISORY
+
+
+def test_who_moved_a_setpoint_cannot_be_told_without_an_echo() -> None:
+    """The loop waits, and does not go on from what it wrote while nobody looks for hands."""
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    accepted = {"answer": Outcome.ACCEPTED, "active": {TAKT: 80.0}}
+    mute = observation(630.0, line__takt_s=80.0, control__echo_seq=math.nan)
+    waits = turns.grant({TAKT: 90.0}, mute, **accepted)
+    assert (waits.mode, written(waits)) == (Mode.HOLD, {})
+    assert waits.reasons == ("it is not known which batch the PLC has taken last",)
+    still = observation(660.0, line__takt_s=85.0, control__echo_seq=math.nan)
+    assert written(turns.grant({TAKT: 90.0}, still)) == {}
+    heard = observation(690.0, line__takt_s=85.0, control__echo_seq=1.0)
+    back = turns.grant({TAKT: 240.0}, heard)
+    assert (back.mode, written(back)) == (Mode.CLOSED, {TAKT: 205.0})  # 4/s from what is in force
 
 
 def test_a_plc_whose_numbers_are_coarser_than_ours_is_nobodys_hand() -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from asyncua import Client, ua
 
+from twin.clock import monotonic_us
 from twin.config.mapping import ActSpec
-from twin.cycle import Acknowledgement, Batch, Outcome
+from twin.cycle import TOO_LATE, Acknowledgement, Batch, Outcome
 from twin.equipment.binding import REFUSALS, Refusal
 from twin.equipment.foreign.bound import COUNTER, ECHO, Bound
 from twin.equipment.foreign.calls import bare, read_values, write_values
@@ -65,7 +67,7 @@ async def write(
     left = tuple(s for s in batch.setpoints if s.signal not in withheld)
     if not left:
         return Acknowledgement(batch.sequence, Outcome.SKIPPED, {}, "; ".join(said))
-    return await _read_back(bound, client, replace(batch, setpoints=left), said)
+    return await _read_back(bound, client, replace(batch, setpoints=left), said, refusal_of)
 
 
 async def act(bound: Bound, client: Client, part: ActSpec | None, timeout_s: float) -> None:
@@ -101,21 +103,26 @@ async def _paused(
 
 
 async def _read_back(
-    bound: Bound, client: Client, batch: Batch, refused: list[str]
+    bound: Bound, client: Client, batch: Batch, refused: list[str], refusal_of: Refusal
 ) -> Acknowledgement:
-    """What is in force: read until it is what was asked and the echo has come, or long enough."""
+    """What is in force: read until it is what was asked and the echo has come, or long enough.
+
+    Where nobody wants the batch any more it is not looked for any longer, and what it did is not known.
+    """
     asked = {setpoint.signal: setpoint.value for setpoint in batch.setpoints}
     echoes = ECHO in bound.mapping.signals and any(name in bound.encodings for name in asked)
     names = [*asked, *([ECHO] if echoes else [])]
     patience_s = 0.0 if refused else bound.mapping.server.readback_s
+    until_us = monotonic_us() + round(patience_s * 1e6)
     while True:
         shown = await _shown(bound, client, names)
         late = echoes and not shown[ECHO] >= batch.sequence
         other = [f"{n} is {shown[n]:g}" for n, value in asked.items() if shown[n] != value]
-        if patience_s <= 0.0 or not (other or late):
+        if monotonic_us() >= until_us or not (other or late):
             break
+        if why := _unwanted(asked, refusal_of):
+            return Acknowledgement(batch.sequence, Outcome.UNKNOWN, {}, f"not seen in force: {why}")
         await asyncio.sleep(ECHO_S)
-        patience_s -= ECHO_S
     if bound.place[ECHO] in bound.interpretation.stand_ins:
         bound.interpretation.stand_ins[bound.place[ECHO]] = float(batch.sequence)
     unechoed = [f"the PLC has not echoed batch {batch.sequence}"] if late else []
@@ -123,6 +130,15 @@ async def _read_back(
     active = {name: shown[name] for name in asked if not math.isnan(shown[name])}
     outcome = Outcome.MISMATCH if said else Outcome.ACCEPTED
     return Acknowledgement(batch.sequence, outcome, active, said or "read back")
+
+
+def _unwanted(names: Iterable[str], refusal_of: Refusal) -> str:
+    """Why none of these MVs is to be moved any more; empty if one still is.
+
+    A deadline that passes meanwhile is no reason: it is about leaving, and this has left in time.
+    """
+    whys = [refusal_of(name) for name in names]
+    return "" if any(why in ("", TOO_LATE) for why in whys) else whys[0]
 
 
 async def _shown(bound: Bound, client: Client, names: list[str]) -> dict[str, float]:
