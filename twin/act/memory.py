@@ -44,6 +44,8 @@ class GuardMemory:
     """Whether the line was out of sight since it was last in remote control."""
     has_asked: bool = False
     """Whether we have asked for remote control since the loop was closed, or the line lost, and were not refused."""
+    accepted_doubts: set[str] = field(default_factory=set)
+    """Quantities whose model is in doubt, and an operator has said that the loop may be closed all the same."""
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)

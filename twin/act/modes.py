@@ -59,13 +59,13 @@ TABLE = (
     Transition(Mode.ADVISORY, "off", Mode.OFF),
     Transition(Mode.ADVISORY, "open", Mode.ADVISORY),
     Transition(Mode.ADVISORY, "freeze", Mode.ADVISORY),
-    # The PLC may have shed before we came: its reset waits for the same word.
+    # The PLC may have shed before we came, or a model be in doubt: both wait for the same word.
     Transition(Mode.ADVISORY, "ack", Mode.ADVISORY),
     Transition(
         Mode.ADVISORY,
         "close",
         Mode.INIT,
-        ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority"),
+        ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority", "model"),
     ),
     Transition(Mode.INIT, "off", Mode.OFF),
     Transition(Mode.INIT, "open", Mode.ADVISORY),

@@ -193,6 +193,8 @@ class Desk:
         if (verb, mode) in WRONG_MODE:
             code, why, hint = WRONG_MODE[verb, mode]
             raise Problem("conflict", why, hint, code=code)
+        if verb == "ack" and mode is Mode.ADVISORY and (doubted := self._doubted()):
+            reason = f"{reason} (the model is in doubt: {', '.join(doubted)})"  # as it was seen
         if verb == "close" and self._lease is not None:
             self._lease.take()
         command = self.command(verb, who, reason)
@@ -262,7 +264,11 @@ class Desk:
             }
         if health := loop.health:
             found["model_trust"] = {name: round(one.trust, 3) for name, one in health.items()}
+        if doubted := self._doubted():
+            found["in_doubt"] = doubted
         guard = loop.memory.guard
+        if accepted := sorted(guard.accepted_doubts):
+            found["doubt_accepted"] = accepted
         if off := sorted(guard.off_mvs):
             found["switched_off"] = off
         if guard.is_frozen:
@@ -270,6 +276,10 @@ class Desk:
         if guard.limits:
             found["limits_changed"] = sorted(guard.limits)
         return found
+
+    def _doubted(self) -> dict[str, str]:
+        """The doubts in the model that stand, by quantity."""
+        return {name: one.doubt for name, one in self._runtime.loop.health.items() if one.doubt}
 
     async def _turn_with(self, command: str) -> Cycle:
         """The turn that took the command; one under way has not."""

@@ -111,7 +111,7 @@ def ack(
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
 ) -> None:
-    """Acknowledge that the loop has shed; it then advises."""
+    """Acknowledge that the loop has shed; it then advises. In ADVISORY: close in spite of a doubt."""
     _say(asked("ack", reason, run, out), as_json=as_json)
 
 
@@ -225,6 +225,9 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     if trust := answer.get("model_trust"):
         least = min(trust, key=trust.__getitem__)
         typer.echo(f"  model: {least} is the least believed, {100.0 * trust[least]:.0f} %")
+    for name, why in answer.get("in_doubt", {}).items():
+        is_accepted = name in answer.get("doubt_accepted", ())
+        typer.echo(f"  in doubt{', accepted' if is_accepted else ''}: {why}")
     for name, why in answer.get("why", {}).items():
         typer.echo(f"    {name}: {why}")
     if "plant_time_s" in answer:

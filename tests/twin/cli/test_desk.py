@@ -226,6 +226,25 @@ async def test_a_command_that_the_guard_refuses_is_a_refusal(
     assert told == {"error": "the loop stays ADVISORY: because", "exit_code": 4}
 
 
+async def test_who_closes_in_spite_of_a_doubt_is_on_record_with_it(
+    tmp_path: Path, line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "the correction of wash.gas_kwh is out of all reason: 3"
+    line.loop.health = {"wash.gas_kwh": Health(0.0, why), "wash.last_cycle_s": Health(1.0)}
+    desk = desk_of(line, audit)
+    async with desk.open(tmp_path):
+        asking = asyncio.create_task(asked(tmp_path, verb="ack", reason="a new meter"))
+        await line._woken.wait()
+        line.turn(desk)
+        told = await asking
+    assert told["in_doubt"] == {"wash.gas_kwh": why}
+    (row,) = audit.commands()
+    assert row.reason == "a new meter (the model is in doubt: wash.gas_kwh)"
+    line.loop.memory.guard.accepted_doubts = {"wash.gas_kwh"}
+    _say(desk.status(), as_json=False)
+    assert f"in doubt, accepted: {why}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("line_of_text", [b"{}\n", b"[]\n", b"nonsense\n", b"\n", b'{"verb": 3}\n'])
 async def test_nonsense_is_answered_and_does_no_harm(
     line_of_text: bytes, tmp_path: Path, line: Line, audit: Audit
