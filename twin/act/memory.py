@@ -15,6 +15,8 @@ class GuardMemory:
     """All that the guard remembers from one cycle to the next."""
 
     mode: Mode = Mode.ADVISORY
+    requested: Mode = Mode.ADVISORY
+    """The mode that operators want, whatever the loop can be in."""
     since_us: int = 0
     sequence: int = 0
     heartbeat: int = 0

@@ -248,6 +248,7 @@ class Desk:
         """Where the loop stands after its last turn."""
         latest, loop = self._runtime.latest, self._runtime.loop
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
+        found["requested"] = str(loop.memory.guard.requested)
         if trouble := self._trouble():
             found["trouble"] = trouble
         if latest is not None:

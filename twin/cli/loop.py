@@ -205,6 +205,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     reasons = "; ".join(answer.get("reasons", ()))
     typer.echo(f"{answer['mode']}  {reasons}")
     for name in (
+        "requested",
         "trouble",
         "run",
         "plant",

@@ -749,3 +749,29 @@ def test_an_acknowledged_shed_accepts_no_doubt() -> None:
     seen = observation(600.0, control__mode=2.0)
     assert turns.grant({}, seen, "ack: switch replaced", DOUBTED).mode is Mode.ADVISORY
     assert turns.grant({}, seen, "close: trial", DOUBTED).mode is Mode.ADVISORY
+
+
+def test_what_operators_want_is_theirs_to_change_and_nobody_elses() -> None:
+    turns = Turns(Mode.ADVISORY)
+    local = observation(600.0, control__mode=2.0)
+
+    def after(seen: Observation, *commands: str) -> tuple[Mode, Mode]:
+        return turns.grant({}, seen, *commands).mode, turns.memory.requested
+
+    barred = observation(600.0, control__mode=2.0, control__permit_remote=0.0)
+    assert after(barred, "close: trial") == (Mode.ADVISORY, Mode.ADVISORY)  # refused is over
+    assert after(local, "close: trial") == (Mode.INIT, Mode.CLOSED)
+    assert after(observation(630.0)) == (Mode.CLOSED, Mode.CLOSED)
+    assert after(lost(660.0)) == (Mode.HOLD, Mode.CLOSED)
+    assert after(lost(800.0)) == (Mode.SHED, Mode.CLOSED)
+    assert after(observation(830.0, control__mode=2.0), "ack: seen")[1] is Mode.ADVISORY
+    assert after(local, "off") == (Mode.OFF, Mode.OFF)
+    assert after(local, "close: trial") == (Mode.OFF, Mode.OFF)
+    assert after(local, "start") == (Mode.ADVISORY, Mode.ADVISORY)
+
+
+def test_who_freezes_a_loop_that_sheds_wanted_it_to_hold() -> None:
+    turns = Turns()
+    shed = observation(600.0, control__mode=2.0, control__shed=1.0)
+    assert turns.grant({}, shed, "freeze").mode is Mode.SHED
+    assert turns.memory.requested is Mode.HOLD

@@ -133,7 +133,12 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
         assert stat.S_IMODE(mode) == 0o600
         assert is_served(tmp_path)
         told = await asked(tmp_path, verb="status")
-        assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
+        assert told == {
+            "run": "r-1",
+            "mode": "ADVISORY",
+            "requested": "ADVISORY",
+            "pid": os.getpid(),
+        }
     assert not (tmp_path / SOCKET).exists()
     assert not is_served(tmp_path)
 
@@ -141,6 +146,16 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
     assert "trouble" not in desk_of(line, audit).status()
     assert desk_of(line, audit, trouble="disk full").status()["trouble"] == "disk full"
+
+
+def test_what_operators_want_is_shown_beside_what_the_loop_is_in(
+    line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.loop.mode, line.loop.memory.guard.requested = Mode.SHED, Mode.CLOSED
+    told = desk_of(line, audit).status()
+    assert (told["mode"], told["requested"]) == ("SHED", "CLOSED")
+    _say(told, as_json=False)
+    assert "SHED" in capsys.readouterr().out.partition("requested: CLOSED")[0]
 
 
 def test_the_last_solve_of_each_station_is_shown_though_others_are_newer(
