@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.act.limit_change import LimitChange
 from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
+from twin.cli.handover import CARRIED, FROZEN, Handover, subject
 from twin.cli.lease import Lease
 from twin.cli.local_socket import ANSWER_S, SOCKET, Peer, bound, peer_of
 from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
@@ -83,6 +84,8 @@ class Desk:
         self._trouble, self._segment = trouble, segment
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._solves: dict[str, Solve] = {}
+        self._as_before: dict[str, str] = {}
+        """What holds because it did in the run before, until an operator says otherwise."""
         self._closing = ""
         """The command to close that waits for its turn."""
         self._limiting = asyncio.Lock()
@@ -95,7 +98,16 @@ class Desk:
         except StoreError:
             if verb not in GIVING_UP:  # it is never refused
                 raise
+        self._as_before.pop(subject(verb, reason), None)
         return self._runtime.command(verb, reason)
+
+    def take_over(self, before: Handover) -> dict[str, str]:
+        """Put in force, and on record, what operators took from the loop in the run before; gives it in words."""
+        for verb, reason in before.commands(self._runtime.loop.signals):
+            self.command(verb, CARRIED, reason)
+            about = subject(verb, reason)
+            self._as_before[about] = reason if about == FROZEN else reason.partition(" ")[2]
+        return dict(self._as_before)
 
     def tell(self, name: str, fact: object) -> None:
         """Show one more fact with the status."""
@@ -193,6 +205,9 @@ class Desk:
         if (verb, mode) in WRONG_MODE:
             code, why, hint = WRONG_MODE[verb, mode]
             raise Problem("conflict", why, hint, code=code)
+        if verb == "close" and FROZEN in self._as_before:
+            why = f"the loop was frozen in the run before: {self._as_before[FROZEN]}"
+            raise Problem("refused", why, "first: twin loop open", code=REFUSED)
         if verb == "ack" and mode is Mode.ADVISORY and (doubted := self._doubted()):
             reason = f"{reason} (the model is in doubt: {', '.join(doubted)})"  # as it was seen
         if verb == "close" and self._lease is not None:
@@ -274,6 +289,8 @@ class Desk:
             found["switched_off"] = off
         if guard.is_frozen:
             found["frozen"] = True
+        if self._as_before:
+            found["as_before"] = dict(self._as_before)
         if guard.limits:
             found["limits_changed"] = sorted(guard.limits)
         return found

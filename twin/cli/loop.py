@@ -229,6 +229,8 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     for name, why in answer.get("in_doubt", {}).items():
         is_accepted = name in answer.get("doubt_accepted", ())
         typer.echo(f"  in doubt{', accepted' if is_accepted else ''}: {why}")
+    for name, why in answer.get("as_before", {}).items():
+        typer.echo(f"  as in the run before: {name}: {why}")
     for name, why in answer.get("why", {}).items():
         typer.echo(f"    {name}: {why}")
     if "plant_time_s" in answer:
