@@ -17,7 +17,7 @@ from twin.act.memory import GuardMemory
 from twin.analyze.estimation import EstimateMemory, OffsetEstimator
 from twin.analyze.filled import filled, own_course
 from twin.analyze.forecasting import Forecaster, ForecastMemory
-from twin.analyze.monitoring import Monitor
+from twin.analyze.monitoring import Monitor, standing
 from twin.analyze.synchronise import synchronise
 from twin.analyze.waiting import learned
 from twin.analyze.whatif import Forks, present
@@ -59,7 +59,7 @@ class LoopMemory:
     guard: GuardMemory = field(default_factory=GuardMemory)
     turns: int = 0
     doubts: tuple[str, ...] = ()
-    """What has come to be doubted of the model in this turn, as the guard is told."""
+    """What has come to be doubted of the model in this turn, and what still is, as the guard is told."""
 
 
 class ControlLoop:
@@ -137,7 +137,7 @@ class ControlLoop:
     def analyze(self, observation: Observation) -> Situation | None:
         """Where the line is and what comes; None while the line cannot be seen."""
         memory = self.memory
-        memory.doubts = ()
+        memory.doubts = _doubted(memory.estimate)
         if (observation.quality[self._critical] & int(UNUSABLE)).any():
             return None
         now_s = observation.time_us / 1e6
@@ -154,7 +154,8 @@ class ControlLoop:
         self._estimator.update(observation, twin, memory.estimate)
         offsets, watched = memory.estimate.offsets, memory.estimate.watched
         raised = self._monitor.update(observation, offsets, watched)
-        memory.doubts = tuple(f"drift: {doubt}" for doubt in raised.values())
+        told = (f"drift: {doubt}" for doubt in raised.values())
+        memory.doubts = (*told, *_doubted(memory.estimate))
         known = memory.estimate.values
         forks = Forks(learned(self.line, known), self.tags, self._choice)
         active = {name: observation[name] for name in self.mvs}
@@ -204,3 +205,8 @@ class ControlLoop:
             name: float(observation[name] - values[self.tags.index[name]])
             for name in ("line.good_count", "line.wip", "line.energy_kwh")
         }
+
+
+def _doubted(estimate: EstimateMemory) -> tuple[str, ...]:
+    """The doubts that stand, as the guard is told; also while the line cannot be seen."""
+    return tuple(f"doubted: {name} {why}" for name, why in standing(estimate.watched).items())

@@ -105,6 +105,29 @@ def test_a_step_opens_nothing_and_asks_no_clock(
     assert len(replayed) == TURNS
 
 
+def test_a_model_in_doubt_keeps_the_loop_open_until_somebody_accepts_it() -> None:
+    """A meter that shows three times the energy: the correction is out of all reason, turn after turn."""
+    plc, loop = plc_of(true("machining_line")), loop_of("rules", TWIN_SEED)
+    energy = next(name for name in loop.tags.index if name.endswith(".last_energy_kwh"))
+
+    def threefold(_: int, reading: Reading) -> Reading:
+        shown = reading.values[loop.tags.index[energy]]
+        return tampered(loop, reading, values={energy: 3.0 * shown})
+
+    words = {0: "close", 10: "close: on", 11: "ack: a new meter", 12: "close: on"}
+    decisions = [cycle.decision for cycle in drive(plc, loop, 40, words, threefold)]
+    doubted = next(n for n, one in enumerate(decisions) if "in doubt" in one.reasons[0])
+    assert doubted < 10
+    assert {one.mode for one in decisions[doubted:12]} == {Mode.ADVISORY}
+    why = f"close refused: the model is in doubt: the correction of {energy} is out of all reason"
+    assert decisions[10].reasons[0].startswith(why)
+    assert {one.mode for one in decisions[15:25]} == {Mode.CLOSED}
+    # It keeps coming out above what even the corrected model says: that is news.
+    assert decisions[-1].mode is Mode.ADVISORY
+    assert loop.health[energy].doubt
+    assert not loop.memory.guard.accepted_doubts
+
+
 def test_a_step_leaves_its_reading_as_it_was() -> None:
     loop = loop_of("rules", TWIN_SEED)
     for cycle in recorded("machining_line"):

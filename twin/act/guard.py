@@ -18,7 +18,7 @@ from twin.act.allowed import in_words, limits_of
 from twin.act.asked import in_numbers, is_number
 from twin.act.by_hand import answered, left_bands, widened
 from twin.act.memory import GuardMemory
-from twin.act.modes import next_mode
+from twin.act.modes import next_mode, wanted
 from twin.act.told import hear
 from twin.config.plant import ControlSpec
 from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
@@ -115,6 +115,7 @@ class Guard:
         self._flapping(observation.time_us, memory, events)
         if memory.is_frozen:  # no doubt in the model, and no inputs that are good again, move it
             events = {name: why for name, why in events.items() if name in _MOVES_A_FROZEN}
+        memory.requested = wanted(memory.requested, memory.mode, events, conditions)
         mode, why = next_mode(memory.mode, events, conditions)
         memory.is_frozen = mode is Mode.HOLD and (memory.is_frozen or "freeze" in events)
         if mode is not memory.mode:

@@ -15,6 +15,8 @@ class GuardMemory:
     """All that the guard remembers from one cycle to the next."""
 
     mode: Mode = Mode.ADVISORY
+    requested: Mode = Mode.ADVISORY
+    """The mode that operators want, whatever the loop can be in."""
     since_us: int = 0
     sequence: int = 0
     heartbeat: int = 0
@@ -44,6 +46,8 @@ class GuardMemory:
     """Whether the line was out of sight since it was last in remote control."""
     has_asked: bool = False
     """Whether we have asked for remote control since the loop was closed, or the line lost, and were not refused."""
+    accepted_doubts: set[str] = field(default_factory=set)
+    """Quantities whose model is in doubt, and an operator has said that the loop may be closed all the same."""
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)

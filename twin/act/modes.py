@@ -59,13 +59,13 @@ TABLE = (
     Transition(Mode.ADVISORY, "off", Mode.OFF),
     Transition(Mode.ADVISORY, "open", Mode.ADVISORY),
     Transition(Mode.ADVISORY, "freeze", Mode.ADVISORY),
-    # The PLC may have shed before we came: its reset waits for the same word.
+    # The PLC may have shed before we came, or a model be in doubt: both wait for the same word.
     Transition(Mode.ADVISORY, "ack", Mode.ADVISORY),
     Transition(
         Mode.ADVISORY,
         "close",
         Mode.INIT,
-        ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority"),
+        ("inputs", "permit", "plc_not_shed", "limits", "audit", "authority", "model"),
     ),
     Transition(Mode.INIT, "off", Mode.OFF),
     Transition(Mode.INIT, "open", Mode.ADVISORY),
@@ -119,3 +119,19 @@ def next_mode(
             continue
         return row.target, events[event] or event
     return mode, refused
+
+
+def wanted(
+    before: Mode, mode: Mode, events: Mapping[str, str], conditions: Mapping[str, str]
+) -> Mode:
+    """The mode that operators want: by their newest word that is not refused, else the one of before.
+
+    INIT is on the way to CLOSED, which is what was asked for. What the loop does by itself changes nothing here.
+    """
+    for event in EVENTS:
+        if event not in OPERATOR_EVENTS or event not in events:
+            continue
+        row = _BY_PLACE.get((mode, event))
+        if row is not None and not any(name in conditions for name in row.needs):
+            return Mode.CLOSED if row.target is Mode.INIT else row.target
+    return before

@@ -77,7 +77,10 @@ class Monitor:
     def update(
         self, seen: Observation, offsets: Mapping[str, Offset], memory: dict[str, Watched]
     ) -> dict[str, str]:
-        """Take in what was measured since the last call; the doubts that are new, by quantity."""
+        """Take in what was measured since the last call; the doubts that are new, by quantity.
+
+        An alarm of the sum is new each time, for it begins again at 0: what went on went on.
+        """
         raised = {}
         for name, offset in offsets.items():
             if name not in self._bands and not name.endswith(FACTORS):
@@ -90,7 +93,7 @@ class Monitor:
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]
                     watched.least_scatter = least_scatter(watched.values)
             doubt = self._doubt(name, offset, watched)
-            if doubt and not watched.doubt:
+            if doubt and (not watched.doubt or watched.sum_sd > ALARM_SD):
                 raised[name] = doubt
             watched.doubt = doubt
             if watched.sum_sd > ALARM_SD:  # told; what goes on will be told again
@@ -122,6 +125,11 @@ class Monitor:
             lo, hi = self._bands[name]
             return abs(value) / (BAND_SHARE * (hi - lo)) if hi > lo else 0.0
         return abs(math.log(value)) / math.log(MOST_FACTOR) if value > 0.0 else math.inf
+
+
+def standing(memory: Mapping[str, Watched]) -> dict[str, str]:
+    """The doubts that stand, raised now or long ago, by quantity."""
+    return {name: watched.doubt for name, watched in memory.items() if watched.doubt}
 
 
 def least_scatter(values: Sequence[float]) -> float:

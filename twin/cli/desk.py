@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from twin.act.limit_change import LimitChange
 from twin.act.modes import COMMANDS, GIVING_UP, LIMITS, MV_COMMANDS
+from twin.cli.handover import CARRIED, FROZEN, Handover, subject
 from twin.cli.lease import Lease
 from twin.cli.local_socket import ANSWER_S, SOCKET, Peer, bound, peer_of
 from twin.cli.problems import CONFLICT, REFUSED, USAGE, Problem, nearest, pick
@@ -85,6 +86,8 @@ class Desk:
         self._trouble, self._segment, self._doubts = trouble, segment, doubts
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._solves: dict[str, Solve] = {}
+        self._as_before: dict[str, str] = {}
+        """What holds because it did in the run before, until an operator says otherwise."""
         self._closing = ""
         """The command to close that waits for its turn."""
         self._limiting = asyncio.Lock()
@@ -97,7 +100,16 @@ class Desk:
         except StoreError:
             if verb not in GIVING_UP:  # it is never refused
                 raise
+        self._as_before.pop(subject(verb, reason), None)
         return self._runtime.command(verb, reason)
+
+    def take_over(self, before: Handover) -> dict[str, str]:
+        """Put in force, and on record, what operators took from the loop in the run before; gives it in words."""
+        for verb, reason in before.commands(self._runtime.loop.signals):
+            self.command(verb, CARRIED, reason)
+            about = subject(verb, reason)
+            self._as_before[about] = reason if about == FROZEN else reason.partition(" ")[2]
+        return dict(self._as_before)
 
     def tell(self, name: str, fact: object) -> None:
         """Show one more fact with the status."""
@@ -195,6 +207,11 @@ class Desk:
         if (verb, mode) in WRONG_MODE:
             code, why, hint = WRONG_MODE[verb, mode]
             raise Problem("conflict", why, hint, code=code)
+        if verb == "close" and FROZEN in self._as_before:
+            why = f"the loop was frozen in the run before: {self._as_before[FROZEN]}"
+            raise Problem("refused", why, "first: twin loop open", code=REFUSED)
+        if verb == "ack" and mode is Mode.ADVISORY and (doubted := self._doubted()):
+            reason = f"{reason} (the model is in doubt: {', '.join(doubted)})"  # as it was seen
         if verb == "close" and self._lease is not None:
             self._lease.take()
         command = self.command(verb, who, reason)
@@ -250,6 +267,7 @@ class Desk:
         """Where the loop stands after its last turn."""
         latest, loop = self._runtime.latest, self._runtime.loop
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
+        found["requested"] = str(loop.memory.guard.requested)
         if trouble := self._trouble():
             found["trouble"] = trouble
         if doubts := self._doubts():
@@ -268,14 +286,24 @@ class Desk:
             }
         if health := loop.health:
             found["model_trust"] = {name: round(one.trust, 3) for name, one in health.items()}
+        if doubted := self._doubted():
+            found["in_doubt"] = doubted
         guard = loop.memory.guard
+        if accepted := sorted(guard.accepted_doubts):
+            found["doubt_accepted"] = accepted
         if off := sorted(guard.off_mvs):
             found["switched_off"] = off
         if guard.is_frozen:
             found["frozen"] = True
+        if self._as_before:
+            found["as_before"] = dict(self._as_before)
         if guard.limits:
             found["limits_changed"] = sorted(guard.limits)
         return found
+
+    def _doubted(self) -> dict[str, str]:
+        """The doubts in the model that stand, by quantity."""
+        return {name: one.doubt for name, one in self._runtime.loop.health.items() if one.doubt}
 
     async def _turn_with(self, command: str) -> Cycle:
         """The turn that took the command; one under way has not."""

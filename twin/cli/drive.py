@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import typer
 
 from twin.cli.desk import Desk
+from twin.cli.handover import RUN, Handover
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
 from twin.cli.linked import certificate_doubts
@@ -82,13 +83,17 @@ class Probed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Who drives. ``close_reason`` is empty where an operator closes; ``facts`` go with status."""
+    """Who drives. ``close_reason`` is empty where an operator closes; ``facts`` go with status.
+
+    ``before`` is what operators took from the loop that ran at this line before.
+    """
 
     name: str
     close_reason: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
     lease: Lease | None = None
     upkeep: Upkeep = NO_UPKEEP
+    before: Handover = field(default_factory=Handover)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,19 +142,23 @@ async def drive(
             return certificate_doubts(equipment)
 
         desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble, segment, doubts)
+        for trouble in job.before.trouble:
+            typer.echo(f"note: {trouble}", err=True)
         for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
             typer.echo(f"note: {name} is switched off: {why}", err=True)
-            desk.command("mv_off", "twin run", f"{name} {why}")
+            desk.command("mv_off", RUN, f"{name} {why}")
+        for name, why in desk.take_over(job.before).items():
+            typer.echo(f"note: as in the run before: {name}: {why}", err=True)
         if isinstance(equipment, Conditional) and equipment.unclosable:
             typer.echo(f"note: the loop can only advise here: {equipment.unclosable}", err=True)
         if job.close_reason:
-            desk.command("close", "twin run", job.close_reason)
+            desk.command("close", RUN, job.close_reason)
         period_s = loop.line.plant.control.period_s / window.speed
         monitor = Monitor(runtime, equipment, historian, audit, Pulse(period_s))
         watch = _Watch(audit, historian, folder, (desk, screen, monitor), window, job.upkeep)
 
         def leave() -> None:
-            desk.command("open", "twin run", "interrupted")
+            desk.command("open", RUN, "interrupted")
             runtime.stop()
 
         interrupts.leave = leave

@@ -28,7 +28,7 @@ class Lease:
     """The right to close a loop over one endpoint. The kernel gives it back when we end."""
 
     def __init__(self, endpoint: str) -> None:
-        self._endpoint, self._server = endpoint, _server_of(endpoint)
+        self._endpoint, self._server = endpoint, server_of(endpoint)
         self._handle = -1
 
     def take(self) -> None:
@@ -84,7 +84,7 @@ def _opened(path: Path) -> int:
     return handle
 
 
-def _server_of(endpoint: str) -> str:
+def server_of(endpoint: str) -> str:
     """Address and port behind an endpoint, however it is written; as it stands if nobody knows."""
     place = urlsplit(endpoint)
     try:

@@ -111,7 +111,7 @@ def ack(
     out: options.Out = Path("runs"),
     as_json: options.Json = False,
 ) -> None:
-    """Acknowledge that the loop has shed; it then advises."""
+    """Acknowledge that the loop has shed; it then advises. In ADVISORY: close in spite of a doubt."""
     _say(asked("ack", reason, run, out), as_json=as_json)
 
 
@@ -205,6 +205,7 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     reasons = "; ".join(answer.get("reasons", ()))
     typer.echo(f"{answer['mode']}  {reasons}")
     for name in (
+        "requested",
         "trouble",
         "run",
         "plant",
@@ -225,6 +226,11 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
     if trust := answer.get("model_trust"):
         least = min(trust, key=trust.__getitem__)
         typer.echo(f"  model: {least} is the least believed, {100.0 * trust[least]:.0f} %")
+    for name, why in answer.get("in_doubt", {}).items():
+        is_accepted = name in answer.get("doubt_accepted", ())
+        typer.echo(f"  in doubt{', accepted' if is_accepted else ''}: {why}")
+    for name, why in answer.get("as_before", {}).items():
+        typer.echo(f"  as in the run before: {name}: {why}")
     for name, why in answer.get("why", {}).items():
         typer.echo(f"    {name}: {why}")
     for doubt in answer.get("certificates", ()):

@@ -85,6 +85,11 @@ class Metrics(Collector):
             "loop_mode", "1 for the mode that the loop is in.", "mode",
             {str(mode): float(mode is loop.mode) for mode in Mode},
         )  # fmt: skip
+        requested = loop.memory.guard.requested
+        yield _gauges(
+            "loop_requested_mode", "1 for the mode that operators want.", "mode",
+            {str(mode): float(mode is requested) for mode in Mode},
+        )  # fmt: skip
         off = float(len(loop.memory.guard.off_mvs))
         yield _gauge("switched_off_mvs", "MVs that the loop may not write.", off)
         trust = {name: one.trust for name, one in loop.health.items()}

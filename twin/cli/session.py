@@ -15,6 +15,7 @@ import typer
 from twin.analyze.seen import unseen
 from twin.cli.drive import NO_UPKEEP, Driven, Job, Upkeep, Window, drive
 from twin.cli.emulator_child import emulator
+from twin.cli.handover import Handover, handover
 from twin.cli.interrupt import Interrupts
 from twin.cli.lease import Lease
 from twin.cli.linked import certificate_doubts
@@ -134,9 +135,10 @@ class Session:
             # Made before there is a line: it takes seconds, in which a connection would fall silent.
             with refusals_noted(self._plant_file, f"run of {name}"):
                 loop = self._shift.loop(factory, self._tuned.point)
+            before = self._before()  # a look at each run that there was
             async with self._line(name) as (equipment, clock, window):
                 return await drive(
-                    self._job(name),
+                    self._job(name, before),
                     loop,
                     (equipment, clock),
                     window,
@@ -178,7 +180,13 @@ class Session:
         """Wall time for one decision."""
         return self._shift.plant.control.deadline_s / self._speed
 
-    def _job(self, name: str) -> Job:
+    def _before(self) -> Handover:
+        """What operators took from the loop that ran here before; in lockstep there are none."""
+        if self._kind != "endpoint" or self._is_lockstep:
+            return Handover()
+        return handover(self._out, self._shift.plant.name, self._endpoint)
+
+    def _job(self, name: str, before: Handover) -> Job:
         own = self._kind != "endpoint"
         facts = {"run": self._folder.run_id, "endpoint": self._endpoint or self._kind}
         if self._kind != "in-process":
@@ -189,6 +197,7 @@ class Session:
             {**self._facts(), **facts},
             None if own else Lease(self._endpoint),
             self._upkeep,
+            before,
         )
 
     # --- the line ------------------------------------------------------------------------------

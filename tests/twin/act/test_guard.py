@@ -730,3 +730,65 @@ def test_a_change_of_limits_comes_back_from_its_words(
 ) -> None:
     limits = LimitChange(TAKT, Limits(min(one, other), max(one, other)), version)
     assert LimitChange.parse(limits.in_words(why)) == limits
+
+
+DOUBTED = "doubted: oven.gas_kwh the correction of oven.gas_kwh is out of all reason: 3"
+
+
+def test_a_loop_is_not_closed_on_a_model_in_doubt_that_nobody_has_accepted() -> None:
+    turns = Turns(Mode.ADVISORY)
+    seen = observation(600.0, control__mode=2.0)
+    refused = turns.grant({}, seen, "close: trial", DOUBTED)
+    assert refused.mode is Mode.ADVISORY
+    assert (
+        "close refused: the model is in doubt: the correction of oven.gas_kwh" in refused.reasons[0]
+    )
+    assert turns.grant({}, seen, "ack: the meter is new", DOUBTED).mode is Mode.ADVISORY
+    assert turns.grant({}, seen, "close: trial", DOUBTED).mode is Mode.INIT
+    assert turns.grant({}, observation(630.0), DOUBTED).mode is Mode.CLOSED
+    held = turns.grant({}, lost(660.0), DOUBTED)
+    assert held.mode is Mode.HOLD
+    assert turns.grant({}, observation(690.0), DOUBTED).mode is Mode.CLOSED  # accepted is accepted
+
+
+def test_what_was_accepted_of_a_model_ends_with_the_next_doubt_and_with_the_doubt() -> None:
+    for then in (("drift: oven.gas_kwh keeps coming out above", DOUBTED), ()):
+        turns = Turns(Mode.ADVISORY)
+        seen = observation(600.0, control__mode=2.0)
+        turns.grant({}, seen, "ack: the meter is new", DOUBTED)
+        assert turns.memory.accepted_doubts == {"oven.gas_kwh"}
+        turns.grant({}, seen, *then)
+        assert turns.grant({}, seen, "close: trial", DOUBTED).mode is Mode.ADVISORY
+
+
+def test_an_acknowledged_shed_accepts_no_doubt() -> None:
+    turns = Turns(Mode.SHED)
+    seen = observation(600.0, control__mode=2.0)
+    assert turns.grant({}, seen, "ack: switch replaced", DOUBTED).mode is Mode.ADVISORY
+    assert turns.grant({}, seen, "close: trial", DOUBTED).mode is Mode.ADVISORY
+
+
+def test_what_operators_want_is_theirs_to_change_and_nobody_elses() -> None:
+    turns = Turns(Mode.ADVISORY)
+    local = observation(600.0, control__mode=2.0)
+
+    def after(seen: Observation, *commands: str) -> tuple[Mode, Mode]:
+        return turns.grant({}, seen, *commands).mode, turns.memory.requested
+
+    barred = observation(600.0, control__mode=2.0, control__permit_remote=0.0)
+    assert after(barred, "close: trial") == (Mode.ADVISORY, Mode.ADVISORY)  # refused is over
+    assert after(local, "close: trial") == (Mode.INIT, Mode.CLOSED)
+    assert after(observation(630.0)) == (Mode.CLOSED, Mode.CLOSED)
+    assert after(lost(660.0)) == (Mode.HOLD, Mode.CLOSED)
+    assert after(lost(800.0)) == (Mode.SHED, Mode.CLOSED)
+    assert after(observation(830.0, control__mode=2.0), "ack: seen")[1] is Mode.ADVISORY
+    assert after(local, "off") == (Mode.OFF, Mode.OFF)
+    assert after(local, "close: trial") == (Mode.OFF, Mode.OFF)
+    assert after(local, "start") == (Mode.ADVISORY, Mode.ADVISORY)
+
+
+def test_who_freezes_a_loop_that_sheds_wanted_it_to_hold() -> None:
+    turns = Turns()
+    shed = observation(600.0, control__mode=2.0, control__shed=1.0)
+    assert turns.grant({}, shed, "freeze").mode is Mode.SHED
+    assert turns.memory.requested is Mode.HOLD

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.twin.analyze.in_step import PLANTS, drive, loop_of, nominal, observed, plant_of, true
-from twin.analyze.monitoring import ALARM_SD, Monitor, Watched, least_scatter
+from twin.analyze.monitoring import ALARM_SD, Monitor, Watched, least_scatter, standing
 from twin.analyze.offset import Offset
 from twin.cycle import Mode
 from twin.equipment.plc import Plc
@@ -64,10 +64,22 @@ def test_a_correction_out_of_all_reason_is_doubted_while_it_grows_and_not_foreve
     assert told(sound, memory) == {}
     assert "out of all reason" in told(odd, memory)[QUALITY]
     assert told(odd, memory) == {}
+    assert list(standing(memory)) == [QUALITY]
     line = nominal("molding_cell")
     health = Monitor(line).health({QUALITY: odd}, memory)[QUALITY]
     assert (health.trust, "reason" in health.doubt) == (0.0, True)
     assert Monitor(line).health({QUALITY: sound}, memory)[QUALITY].trust == pytest.approx(0.2)
+
+
+def test_what_goes_on_drifting_is_told_though_it_is_in_doubt_already() -> None:
+    memory: dict[str, Watched] = {}
+    lo, hi = plant_of("molding_cell").stations[0].sensors["shrinkage_pct"].band or (0.0, 0.0)
+    odd, raised = Offset(0.6 * (hi - lo), 1.0), []
+    for n in range(1, 19):
+        odd.innovation, odd.times = 4.0, n
+        raised.append("above" in told(odd, memory).get(QUALITY, ""))
+        assert list(standing(memory)) == [QUALITY]
+    assert [n for n, new in enumerate(raised, start=1) if new] == [9, 18]
 
 
 def test_a_factor_is_doubted_on_both_sides() -> None:

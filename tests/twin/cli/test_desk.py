@@ -136,7 +136,12 @@ async def test_status_is_answered_at_once_and_the_socket_is_the_owners_alone(
         assert stat.S_IMODE(mode) == 0o600
         assert is_served(tmp_path)
         told = await asked(tmp_path, verb="status")
-        assert told == {"run": "r-1", "mode": "ADVISORY", "pid": os.getpid()}
+        assert told == {
+            "run": "r-1",
+            "mode": "ADVISORY",
+            "requested": "ADVISORY",
+            "pid": os.getpid(),
+        }
     assert not (tmp_path / SOCKET).exists()
     assert not is_served(tmp_path)
 
@@ -160,6 +165,16 @@ def test_a_certificate_that_ends_soon_is_told_with_the_status(
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:
     assert "trouble" not in desk_of(line, audit).status()
     assert desk_of(line, audit, trouble="disk full").status()["trouble"] == "disk full"
+
+
+def test_what_operators_want_is_shown_beside_what_the_loop_is_in(
+    line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line.loop.mode, line.loop.memory.guard.requested = Mode.SHED, Mode.CLOSED
+    told = desk_of(line, audit).status()
+    assert (told["mode"], told["requested"]) == ("SHED", "CLOSED")
+    _say(told, as_json=False)
+    assert "SHED" in capsys.readouterr().out.partition("requested: CLOSED")[0]
 
 
 def test_the_last_solve_of_each_station_is_shown_though_others_are_newer(
@@ -243,6 +258,25 @@ async def test_a_command_that_the_guard_refuses_is_a_refusal(
         line.turn(desk)
         told = await asking
     assert told == {"error": "the loop stays ADVISORY: because", "exit_code": 4}
+
+
+async def test_who_closes_in_spite_of_a_doubt_is_on_record_with_it(
+    tmp_path: Path, line: Line, audit: Audit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "the correction of wash.gas_kwh is out of all reason: 3"
+    line.loop.health = {"wash.gas_kwh": Health(0.0, why), "wash.last_cycle_s": Health(1.0)}
+    desk = desk_of(line, audit)
+    async with desk.open(tmp_path):
+        asking = asyncio.create_task(asked(tmp_path, verb="ack", reason="a new meter"))
+        await line._woken.wait()
+        line.turn(desk)
+        told = await asking
+    assert told["in_doubt"] == {"wash.gas_kwh": why}
+    (row,) = audit.commands()
+    assert row.reason == "a new meter (the model is in doubt: wash.gas_kwh)"
+    line.loop.memory.guard.accepted_doubts = {"wash.gas_kwh"}
+    _say(desk.status(), as_json=False)
+    assert f"in doubt, accepted: {why}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line_of_text", [b"{}\n", b"[]\n", b"nonsense\n", b"\n", b'{"verb": 3}\n'])

@@ -69,6 +69,8 @@ async def test_what_the_loop_does_is_told(loop: tuple[Runtime, Noted, Metrics]) 
     told = figures(metrics)
     assert told["takttwin_loop_mode", "CLOSED"] == 1.0
     assert told["takttwin_loop_mode", "ADVISORY"] == 0.0
+    assert told["takttwin_loop_requested_mode", "CLOSED"] == 1.0
+    assert told["takttwin_loop_requested_mode", "ADVISORY"] == 0.0
     assert told["takttwin_turns_total", ""] == 3.0
     assert told["takttwin_decision_seconds_count", ""] == 3.0
     assert told["takttwin_writes_total", "ACCEPTED"] == 1.0
