@@ -105,6 +105,8 @@ class Guard:
     ) -> None:
         events: dict[str, str] = {}
         conditions: dict[str, str] = {}
+        if acknowledged is not None and acknowledged.outcome is not Outcome.SKIPPED:
+            self._written(acknowledged, memory)  # first: what came after it may make it worthless
         hear(commands, self._mvs, memory, events, conditions)
         self._controller(action, events, conditions)
         self._inputs(observation, memory, events, conditions)
@@ -280,8 +282,6 @@ class Guard:
         if acknowledged is None:
             return
         outcome = acknowledged.outcome
-        if outcome is not Outcome.SKIPPED:
-            self._written(acknowledged, memory)
         if outcome is Outcome.UNKNOWN:
             # The reading of this cycle tells what is active; nothing is sent again.
             memory.unsure += memory.sent

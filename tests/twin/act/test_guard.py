@@ -160,7 +160,8 @@ def test_what_another_plc_said_before_a_gap_counts_no_longer() -> None:
     GUARD.grant(Action({}), observation(601.0), ("gap: restarted",), answer, turns.memory)
     assert turns.memory.mode is Mode.HOLD
     fresh = observation(631.0, line__takt_s=72.0, control__echo_seq=0.0)
-    assert written(turns.grant({TAKT: 76.0}, fresh)) == {TAKT: 76.0}
+    # From where it stands now, and not from 100, as fast as the rate allows.
+    assert written(turns.grant({TAKT: 240.0}, fresh)) == {TAKT: 192.0}
 
 
 def test_a_write_that_came_too_late_is_no_reason_to_shed() -> None:
