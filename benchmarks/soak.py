@@ -47,7 +47,7 @@ from twin.store.historian import Historian
 
 FAST, COUNTERS, HZ, PUBLISH_MS = 900, 100, 10.0, 50.0
 CUT_EVERY_S, LOOK_S, SEGMENT_S = 60.0, 10.0, 300.0
-BARS = {"memory_growth": 0.05, "stuck_subscriptions": 0, "lost_without_gap": 0}
+BARS = {"memory_growth": 0.05, "stuck_subscriptions": 0, "lost_without_gap": 0, "unread_without_gap": 0}
 
 
 class TagLine:
@@ -157,7 +157,8 @@ async def client(url: str, folder: Path, soak_s: float) -> dict[str, Any]:
         "seconds": soak_s,
         **_growth(memory, soak_s),
         "stuck_subscriptions": stuck,
-        "lost_without_gap": _untold(counted, gaps) + _unread(read_us, gaps),
+        "lost_without_gap": _untold(counted, gaps),
+        "unread_without_gap": _unread(read_us, gaps),
         "lost_in_gaps": sum(n for _, _, n in counted.holes) - _untold(counted, gaps),
         "readings": len(read_us),
         "gaps": dict(reasons),
