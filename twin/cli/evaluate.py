@@ -222,19 +222,15 @@ def _write(report: dict[str, Any], out: Path) -> None:
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
-    from rich import box
-    from rich.table import Table
-
+    from twin.cli.fit import fitting
     from twin.feedback.report.evaluation import columns_of, table_rows
 
     screen = options.console()
+    names = columns_of(report, in_short=True)
     for title, rows in table_rows(report, in_short=True):
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        for n, name in enumerate(columns_of(report, in_short=True)):
-            table.add_column(name, justify="right" if n else "left")
-        for row in rows:
-            table.add_row(*row)
-        screen.print(table)
+        for table in fitting(screen, title, dict(zip(names, zip(*rows, strict=True), strict=True))):
+            screen.print(table)
     for doubt in report["doubts"]:
         screen.print(f"note: {doubt}", markup=False)
-    typer.echo(f"report: {out / 'report.html'}; leaderboard: {out / 'LEADERBOARD.md'}", err=True)
+    page, board = out / "report.html", out / "LEADERBOARD.md"
+    typer.echo(f"report, with all columns: {page}; leaderboard: {board}", err=True)
