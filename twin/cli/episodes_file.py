@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from twin.cli.problems import CONFLICT, DAMAGED, Problem
 
 if TYPE_CHECKING:
@@ -49,12 +51,13 @@ def held_lines(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def held(path: Path, shift: Shift) -> dict[Key, Record]:
-    """The episodes that a file holds. A last line that was cut off is played again."""
+    """The episodes that a file holds. A last line that was cut off is taken out, and told of."""
     if not path.is_file():
         return {}
     lines = path.read_text("utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         path.write_text("".join(lines[:-1]), "utf-8")
+        typer.echo("note: one shift was cut off and is played again", err=True)
     found = {}
     for n, one in held_lines(path):
         if one["plant_hash"] != shift.plant.config_hash or one["shift_h"] != shift.hours:
