@@ -64,3 +64,40 @@ def test_a_shift_that_was_cut_off_is_told_and_played_again(
     said = "note: one shift was cut off and is played again\n1 of 2 shifts are there\n"
     assert capsys.readouterr().err == said
     assert (played, path.read_text()) == ([1, 2, 2], whole)
+
+
+def test_shifts_that_the_report_leaves_out_are_told(
+    tmp_path: Path, played: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate._played(asked(1, 2, 3, 4), tmp_path, None, None)
+    assert "not asked for" not in capsys.readouterr().err
+    assert [one["seed"] for one in evaluate._played(asked(1, 2, 3), tmp_path, None, None)] == [
+        1,
+        2,
+        3,
+    ]
+    told = f"note: {tmp_path} holds 1 more, not asked for; the report is of these 3\n"
+    assert told in capsys.readouterr().err
+    assert played == [1, 2, 3, 4]
+
+
+def test_what_ends_before_the_first_shift_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> list[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "_spread", interrupted)
+    out = tmp_path / "some" / "where"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate._played(asked(1), out, None, None)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        evaluate._played(asked(1), tmp_path / "file" / "out", None, None)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_made_with_its_first_shift(tmp_path: Path, played: list[int]) -> None:
+    evaluate._played(asked(1), tmp_path / "some" / "where", None, None)
+    assert (tmp_path / "some" / "where" / "episodes.jsonl").read_text().count("\n") == 1
+    assert played == [1]
