@@ -8,6 +8,11 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    from twin.cli.app import app
+    try:
+        from twin.cli.app import app  # takes its time, in which somebody may think better of it
 
-    app(prog_name="twin")
+        app(prog_name="twin")
+    except KeyboardInterrupt:
+        raise SystemExit(
+            130
+        ) from None  # as a shell has it; modules that name it may not be there yet

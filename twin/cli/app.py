@@ -42,6 +42,13 @@ OF_THE_PARSER: type[Exception] = typer.BadParameter.__mro__[2]
 class Verbs(TyperGroup):
     """The group of verbs: whatever a verb raises ends as one block of text and an exit code."""
 
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        """Read the arguments; the parser by itself would call an interrupt a failure."""
+        try:
+            return super().make_context(*given, **more)
+        except KeyboardInterrupt:
+            raise typer.Exit(STOPPED + 2) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
         as_json = "--json" in ctx.args  # the parser may stumble before it comes to that

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from twin.cli.problems import CONFLICT, DAMAGED, Problem
 
 if TYPE_CHECKING:
-    from io import TextIOWrapper
-
     from twin.cli.episode import Episode
     from twin.cli.shift import Shift
 
@@ -25,14 +26,27 @@ def key_of(one: Record) -> Key:
     return tuple(one[key] for key in ("controller", "scenario", "utilisation", "variant", "seed"))
 
 
-def keeper(file: TextIOWrapper) -> Callable[[Record], None]:
-    """Writes each record as a line that is on disk before the next one."""
+def keeper(path: Path) -> Callable[[Record], None]:
+    """Writes each record as a line that is on disk before the next one; file and folder come with the first."""
 
     def keep(record: Record) -> None:
-        file.write(json.dumps(record, sort_keys=True) + "\n")
-        file.flush()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, sort_keys=True) + "\n")
 
     return keep
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """``OSError`` where no shift could be kept, before one is played. Leaves nothing that was not there."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    finally:
+        for one in made:
+            one.rmdir()
 
 
 def held_lines(path: Path) -> Iterator[tuple[int, Record]]:
@@ -49,12 +63,13 @@ def held_lines(path: Path) -> Iterator[tuple[int, Record]]:
 
 
 def held(path: Path, shift: Shift) -> dict[Key, Record]:
-    """The episodes that a file holds. A last line that was cut off is played again."""
+    """The episodes that a file holds. A last line that was cut off is taken out, and told of."""
     if not path.is_file():
         return {}
     lines = path.read_text("utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         path.write_text("".join(lines[:-1]), "utf-8")
+        typer.echo("note: one shift was cut off and is played again", err=True)
     found = {}
     for n, one in held_lines(path):
         if one["plant_hash"] != shift.plant.config_hash or one["shift_h"] != shift.hours:

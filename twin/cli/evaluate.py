@@ -144,17 +144,26 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
-    from twin.cli.episodes_file import EPISODES, held, keeper, key_of, refuse_others
+    from twin.cli.episodes_file import (
+        EPISODES,
+        held,
+        keeper,
+        key_of,
+        refuse_others,
+        refuse_unwritable,
+    )  # fmt: skip
 
-    out.mkdir(parents=True, exist_ok=True)
     path = out / EPISODES
     there = held(path, asked[0].shift)
     refuse_others(there, asked)
     missing = [one for one in asked if one.key not in there]
     if len(missing) < len(asked):
         typer.echo(f"{len(asked) - len(missing)} of {len(asked)} shifts are there", err=True)
-    with path.open("a", encoding="utf-8") as file:
-        played = _spread(missing, workers, ray, keeper(file))
+    if more := len(there.keys() - {one.key for one in asked}):
+        msg = f"note: {out} holds {more} more, not asked for; the report is of these {len(asked)}"
+        typer.echo(msg, err=True)
+    refuse_unwritable(out)
+    played = _spread(missing, workers, ray, keeper(path))
     there |= {key_of(one): one for one in played}
     return [there[one.key] for one in asked]
 
@@ -222,19 +231,15 @@ def _write(report: dict[str, Any], out: Path) -> None:
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
-    from rich import box
-    from rich.table import Table
-
+    from twin.cli.fit import fitting
     from twin.feedback.report.evaluation import columns_of, table_rows
 
     screen = options.console()
+    names = columns_of(report, in_short=True)
     for title, rows in table_rows(report, in_short=True):
-        table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
-        for n, name in enumerate(columns_of(report, in_short=True)):
-            table.add_column(name, justify="right" if n else "left")
-        for row in rows:
-            table.add_row(*row)
-        screen.print(table)
+        for table in fitting(screen, title, dict(zip(names, zip(*rows, strict=True), strict=True))):
+            screen.print(table)
     for doubt in report["doubts"]:
         screen.print(f"note: {doubt}", markup=False)
-    typer.echo(f"report: {out / 'report.html'}; leaderboard: {out / 'LEADERBOARD.md'}", err=True)
+    page, board = out / "report.html", out / "LEADERBOARD.md"
+    typer.echo(f"report, with all columns: {page}; leaderboard: {board}", err=True)

@@ -34,6 +34,8 @@ def command(
     from twin.config import plant_folder, plant_names
 
     pick(template, plant_names(), "template")
+    if not name:
+        raise Problem("usage", "no name is given", "twin init demo")
     folder = Path(name)
     if os.path.lexists(folder):
         hint = "choose another name; nothing is ever overwritten"
@@ -41,8 +43,8 @@ def command(
     if not folder.parent.is_dir():
         raise Problem("usage", f"{folder.parent} is no folder", "make it first")
     draft = folder.with_name(f".{folder.name}-{os.getpid()}.tmp")
-    draft.mkdir()
     try:
+        draft.mkdir()
         kinds = ["yaml", "truth.yaml", "fixed.json", "rules.json", "training.json"]
         kinds += [f"{name}{SUFFIX}" for name in found_policies(plant_folder() / f"{template}.yaml")]
         for kind in kinds:
@@ -52,9 +54,10 @@ def command(
         shutil.copyfile(plant_folder() / SCHEMA, draft / SCHEMA)
         names = sorted(path.name for path in draft.iterdir())
         draft.rename(folder)
-    except OSError:
+    except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
-        raise
+        # Nobody knows the draft: what could not be made is the folder that was asked for.
+        raise OSError(error.errno, error.strerror or str(error), str(folder)) from error
     typer.echo(f"{folder}: {', '.join(names)}", err=True)
     plant = shlex.quote(str(folder))
     typer.echo(f"next: twin check {plant}", err=True)

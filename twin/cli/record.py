@@ -225,6 +225,7 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         for name, found in turns.items()
         if arguments.get("hours") and found.until_us < round(arguments["hours"] * 3.6e9)
     ]
+    doubts += _results_fault(record.folder)
     courses: dict[str, dict[str, Series]] = {}
     for name, found in turns.items():
         courses[name], faults = courses_of(record, name, found.until_us)
@@ -252,6 +253,18 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         outcomes=own.outcomes,
         limitations=(*doubts, *LIMITATIONS),
     )
+
+
+def _results_fault(folder: RunFolder) -> list[str]:
+    """What is wrong with the results as the run has written them; a report does without."""
+    if not folder.place("kpi.json").is_file():
+        return []
+    try:
+        folder.read_json("kpi.json")
+    except StoreError as fault:
+        text = str(fault).replace(f"{folder.folder}/", "")
+        return [f"{text}. The figures are computed anew from the audit."]
+    return []
 
 
 def recorded_controllers(record: RunRecord) -> tuple[str, ...]:

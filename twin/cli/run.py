@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NAME = "run"
 NEEDS_ARGUMENTS = True
+DECIDES = "mpc"
+"""The controller where none is named."""
 EXAMPLES = """\b
 Examples:
   twin run --plant demo --emulate --lockstep --shift 8h --seed 1 --compare mpc,fixed,always_on
@@ -64,7 +66,9 @@ def command(
         ),
     ] = None,
     seed: options.Seed = 1,
-    controller: Annotated[str, typer.Option(metavar="NAME", help="Who decides.")] = "mpc",
+    controller: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=DECIDES, help="Who decides.")
+    ] = None,
     compare: Annotated[
         str | None,
         typer.Option(
@@ -126,7 +130,6 @@ def command(
     import asyncio
 
     from twin.cli.session import Session
-    from twin.plugins import controller_names
 
     kind = _kind(emulate=emulate, in_process=in_process, endpoint=endpoint)
     if close and kind == "endpoint":
@@ -149,11 +152,7 @@ def command(
     if mapping is not None and (kind != "endpoint" or lockstep):
         msg = "--mapping is for a line behind a foreign server, which goes by its own clock"
         raise Problem("usage", msg, "give --endpoint, and leave out --lockstep")
-    names = [name.strip() for name in compare.split(",")] if compare else [controller]
-    for name in names:
-        pick(name, controller_names(), "controller")
-    if len(set(names)) != len(names):
-        raise Problem("usage", "a controller is named twice", "each runs once")
+    names = _named(controller, compare)
     if len(names) > 1 and kind == "endpoint":
         msg = "--compare needs a line for each controller, and this one is there already"
         raise Problem("usage", msg, "add --emulate or --in-process instead of --endpoint")
@@ -196,6 +195,21 @@ def _upkeep(shown: LogFormat, port: int | None, keep_h: float | None, *, is_pace
         msg = "--keep is at least 1h: samples leave in segments of a quarter of an hour"
         raise Problem("usage", msg, "give a longer time")
     return upkeep
+
+
+def _named(controller: str | None, compare: str | None) -> list[str]:
+    """The controllers that run, in order, each once."""
+    from twin.plugins import controller_names
+
+    if controller is not None and compare is not None:
+        msg = "--controller names one that decides, and --compare all that do"
+        raise Problem("usage", msg, f"leave it out: --compare {controller},…")
+    names = [name.strip() for name in (compare or controller or DECIDES).split(",")]
+    for name in names:
+        pick(name, controller_names(), "controller")
+    if len(set(names)) != len(names):
+        raise Problem("usage", "a controller is named twice", "each runs once")
+    return names
 
 
 def _kind(*, emulate: bool, in_process: bool, endpoint: str | None) -> str:

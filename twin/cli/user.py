@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli import options
-from twin.cli.problems import CONFLICT, Problem, nearest
+from twin.cli.problems import CONFLICT, Problem, nearest, pick
 
 if TYPE_CHECKING:
     from twin.equipment.users import Account
@@ -48,8 +48,9 @@ def add(
 
     Without a terminal it is the first line of standard input.
     """
-    from twin.equipment.users import account, write_users
+    from twin.equipment.users import Role, account, write_users
 
+    pick(role, Role.__members__, "role")
     file, known = _known(pki, users)
     made = account(name, role, _password(name))
     write_users(file, known | {name: made})

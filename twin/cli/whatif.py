@@ -200,14 +200,22 @@ def _change(
         found = _FAILURE.fullmatch(text)
         if found is None:
             raise Problem("usage", f"{text!r} is no failure", "--fail milling@30m:20m")
-        in_s, lasts_s = (3600.0 * options.hours(part) for part in found.groups()[1:])
+        in_s, lasts_s = (_seconds("--fail", part) for part in found.groups()[1:])
         failures.append(Failure(found[1], state.now_s + in_s, lasts_s))
     for text in order or ():
         found = _ORDER.fullmatch(text)
         if found is None:
             raise Problem("usage", f"{text!r} is no rush order", "--order 20@1h")
-        orders.append(Order(int(found[1]), state.now_s + 3600.0 * options.hours(found[2])))
+        orders.append(Order(int(found[1]), state.now_s + _seconds("--order", found[2])))
     return Change(values, tuple(failures), tuple(orders))
+
+
+def _seconds(option: str, text: str) -> float:
+    """A duration inside an option's value."""
+    try:
+        return 3600.0 * options.hours(text)
+    except typer.BadParameter as error:
+        raise typer.BadParameter(error.message, param_hint=option) from error
 
 
 def _compared(

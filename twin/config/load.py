@@ -17,7 +17,7 @@ from twin.config.plant import Plant
 from twin.config.source import MAPPING, TRUTH, Source, read_yaml
 from twin.config.truth import Truth
 from twin.config.tuned import Tuned, TunedRules
-from twin.config.values import Value
+from twin.config.values import NAME_PATTERN, Value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,9 +175,10 @@ def _fault(model: type[BaseModel], found: ErrorDetails, more: str) -> PlantError
         return PlantError(path, f"the key {path[-1]!r} is missing{more}", f"add it {under}")
     if path and path[-1] == "[key]":  # pydantic's mark for a fault of the key itself
         path = path[:-1]
-        hint = "a name is small letters, digits and underscores, beginning with a letter"
-        return PlantError(path, f"{path[-1]!r} cannot be a name{more}", hint)
+        return PlantError(path, f"{path[-1]!r} cannot be a name{more}", _OF_A_NAME)
     given = found["input"]
+    if found.get("ctx", {}).get("pattern") == NAME_PATTERN:
+        return PlantError(path, f"{given!r} cannot be a name{more}", _OF_A_NAME)
     hint = "correct the value"
     if isinstance(given, dict) and "value" in given:
         hint = f"given: {', '.join(f'{key} {given[key]}' for key in given if key in _NUMBERS)}"
@@ -190,6 +191,9 @@ def _fault(model: type[BaseModel], found: ErrorDetails, more: str) -> PlantError
 
 
 _NUMBERS = ("value", "range")
+_OF_A_NAME = (
+    "a name is lower-case letters, digits and _, beginning with a letter, at most 40 characters"
+)
 
 
 _WORDS = {

@@ -67,6 +67,17 @@ def test_one_line_has_to_be_chosen() -> None:
         assert "exactly one of" in err
 
 
+def test_one_that_decides_and_all_that_do_are_not_named_together(tmp_path: Path) -> None:
+    for named in ("mpc,fixed", ""):
+        code, out, err = twin(
+            "run", "--plant", "machining_line", "--in-process", "--shift", "1m",
+            "--controller", "rules", "--compare", named, "--out", tmp_path / "runs",
+        )  # fmt: skip
+        assert (code, out) == (2, "")
+        assert "--controller names one that decides, and --compare all" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_flag_never_closes_the_loop_on_a_line_that_is_not_our_own() -> None:
     url = "opc.tcp://127.0.0.1:1"
     code, out, err = twin("run", "--plant", "machining_line", "--endpoint", url, "--close")

@@ -80,7 +80,7 @@ def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) ->
         "--out", tmp_path,
     )  # fmt: skip
     assert code == 0, err
-    assert "3 of 10 shifts are there" in err
+    assert "note: one shift was cut off and is played again\n3 of 10 shifts are there" in err
     told, before = json.loads(out), json.loads(evaluated[1])
     for report in (told, before):
         for row in report["rows"]:

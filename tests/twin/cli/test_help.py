@@ -100,3 +100,27 @@ def test_help_imports_nothing_heavy(arguments: list[str], allowed: set[str]) -> 
     loaded = json.loads(done.stdout.splitlines()[-1])
     assert "typer" in loaded
     assert {name for name in HEAVY if name in loaded} <= allowed
+
+
+@pytest.mark.parametrize("module", ["typer", "twin.cli.user"])
+def test_an_interrupt_while_it_starts_ends_without_a_word(module: str) -> None:
+    code = (
+        "import signal, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: signal.raise_signal(signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "from twin.cli import main\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_an_interrupt_while_arguments_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twin.cli.app.typer.echo", interrupted)
+    assert twin("--version")[0] == 130

@@ -44,6 +44,13 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_made_is_named_as_it_was_given() -> None:
+    code, _, err = twin("init", "/proc/demo")
+    assert (code, "error[file]: /proc/demo: " in err, ".tmp" in err) == (2, True, False), err
+    code, _, err = twin("init", "")
+    assert (code, "no name is given" in err) == (2, True), err
+
+
 def test_an_unknown_template(tmp_path: Path) -> None:
     code, _, err = twin("init", tmp_path / "demo", "--template", "machining")
     assert code == 2

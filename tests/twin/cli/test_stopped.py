@@ -88,3 +88,14 @@ def test_a_finished_run_without_its_audit_is_damaged(unfinished: Path, finished:
     code, _, err = twin("report", unfinished)
     assert code == 6
     assert "holds no audit" in err
+
+
+def test_results_that_are_damaged_are_told(finished: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / finished.name))
+    assert "kpi.json" not in twin("report", folder)[2]
+    path = folder / "kpi.json"
+    path.write_text(path.read_text()[:-20])
+    code, _, err = twin("report", folder)
+    assert code == 0
+    assert "note: kpi.json: cannot be read: " in err
+    assert "The figures are computed anew from the audit." in (folder / "report.html").read_text()

@@ -46,6 +46,8 @@ def test_the_table_names_its_worlds() -> None:
         (("--at", "1h", "--set", "line.takt_s"), "no setpoint with a number"),
         (("--at", "1h", "--set", "line.takt_s=1"), "outside"),
         (("--at", "1h", "--fail", "milling"), "is no failure"),
+        (("--at", "1h", "--fail", "milling@-3m:20m"), "Invalid value for --fail: '-3m'"),
+        (("--at", "1h", "--order", "20@-1h"), "Invalid value for --order: '-1h'"),
         (("--at", "1h", "--order", "many@1h"), "is no rush order"),
         (("--at", "1h", "--plot", "x.bmp"), "end it in .svg"),
         (("--at", "1h", "--plot", "nowhere/x.svg"), "there is no folder"),

@@ -87,6 +87,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("yes for a number", "deadline_s: 4", "deadline_s: yes", "valid number", "deadline_s"),
     ("unknown kind", "kind: mix", "kind: mixed", "'mix'", "kind: mixed"),
     ("a mix of nothing", "    choices: [40, 60, 90]\n", "", "a mix needs its choices", "part_mass_kg"),
+    ("a value that is no name", "name: coated", "name: Coated-1", "'Coated-1' cannot be a name", "- {name: Coated-1"),
     ("a name with capitals", "  part_mass_kg:\n", "  Part_mass:\n", "'Part_mass' cannot be a name", "Part_mass"),
     ("tariff of 23 hours", "    flat_day: [80, ", "    flat_day: [", "24 hourly prices, this one 23", "flat_day"),
     ("unknown tariff", "  tariff: time_of_use", "  tariff: night", "there is no tariff 'night'", "tariff: night"),

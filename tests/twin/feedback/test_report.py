@@ -282,3 +282,19 @@ def test_captions() -> None:
     expected = "turning: cutting speed (m/min)"
     assert labels.caption("turning.cutting_speed_m_per_min", "m/min") == expected
     assert labels.caption("env.price_eur_per_mwh", "EUR/MW.h") == "price (EUR/MWh)"
+
+
+def test_without_a_home_pictures_are_drawn_without_a_word() -> None:
+    code = (
+        "from twin.feedback.report.canvas import drawing, figure, svg\n"
+        "with drawing(): print(svg(figure(1.0), 'a', 'b')[:4])"
+    )
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"HOME": "/proc/none"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "<svg\n", "")

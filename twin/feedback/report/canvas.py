@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,8 @@ _OTHER_ID = re.compile(r'(url\(#|href="#)')
 @contextmanager
 def drawing() -> Iterator[None]:
     """The style of all pictures, whatever the user's own settings are."""
+    # Without a home it takes a temporary folder for its fonts by itself: no business of who runs a line.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
 
     with mpl.rc_context():

@@ -16,8 +16,12 @@ BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
 GAS = "gas_settled_kwh_per_good_part"
 SCRAP, COST = "expected_scrap_share", "cost_eur_per_good_part"
-IN_FULL = ("idle", "standby", "EUR against fixed", "clipped", "fell back", "not closed")
-"""Columns of the reports for which a screen has no room."""
+GAS_COLUMNS = ("kWh gas a good part", "gas against fixed")
+IN_SHORT = (
+    *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, "good parts", "scrap"),
+    *("EUR a good part", "of the ceiling", "against always_on"),
+)
+"""Columns for which a screen has room, in the order in which they matter there; the reports have all."""
 Row = Mapping[str, Any]
 Columns = Mapping[str, Callable[[Row], str]]
 
@@ -26,8 +30,8 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
     """What each column shows of a row, by its title; those of gas only where any was burnt."""
     burnt = any(row["kpi"].get(GAS, {}).get("mean", 0.0) > 0.0 for row in report["rows"])
     gas: Columns = {
-        "kWh gas a good part": partial(_mean, name=GAS),
-        "gas against fixed": partial(_other, of=GAS),
+        GAS_COLUMNS[0]: partial(_mean, name=GAS),
+        GAS_COLUMNS[1]: partial(_other, of=GAS),
     }
     known = any(SCRAP in row["kpi"] for row in report["rows"])
     expected: Columns = {"expected scrap": partial(_mean, name=SCRAP)}
@@ -54,7 +58,9 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
         "turn ms": partial(_times, name="decision_ms"),
         "late": partial(_count, name="deadlines_missed"),
     }
-    return {title: of for title, of in columns.items() if not in_short or title not in IN_FULL}
+    return {
+        title: columns[title] for title in (IN_SHORT if in_short else columns) if title in columns
+    }
 
 
 def table_rows(

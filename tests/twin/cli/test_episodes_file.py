@@ -1,0 +1,103 @@
+"""The file of an evaluation's shifts, with shifts that nobody has to play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin.cli import evaluate
+from twin.cli.episode import Episode
+from twin.cli.shift import Shift
+from twin.cli.tuned import baseline, code_sha256, inputs_sha256
+
+SHIFT = Shift("machining_line", 1, 0.5)
+
+
+@pytest.fixture(scope="module")
+def inputs() -> str:
+    point = baseline(SHIFT.place, SHIFT.plant, SHIFT.demanded, SHIFT.variant).point
+    return inputs_sha256(SHIFT, point)
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch, inputs: str) -> list[int]:
+    """The seeds that are played from now on, in place of the line."""
+    seeds: list[int] = []
+
+    def play(
+        asked: Sequence[Episode], _workers: object, _ray: object, taken: Callable[[Any], None]
+    ) -> list[dict[str, Any]]:
+        lines = [line_of(one, inputs) for one in asked]
+        for one in lines:
+            taken(one)
+            seeds.append(one["seed"])
+        return lines
+
+    monkeypatch.setattr(evaluate, "_spread", play)
+    return seeds
+
+
+def line_of(one: Episode, inputs: str) -> dict[str, Any]:
+    names = ("controller", "scenario", "utilisation", "variant", "seed")
+    facts = {"plant_hash": one.shift.plant.config_hash, "shift_h": one.shift.hours}
+    known = {"code_sha256": code_sha256(), "inputs_sha256": inputs, "policy": None}
+    return {**dict(zip(names, one.key, strict=True)), **facts, **known}
+
+
+def asked(*seeds: int) -> list[Episode]:
+    return [Episode(replace(SHIFT, seed=seed), "fixed") for seed in seeds]
+
+
+def test_a_shift_that_was_cut_off_is_told_and_played_again(
+    tmp_path: Path, played: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate._played(asked(1, 2), tmp_path, None, None)
+    path = tmp_path / "episodes.jsonl"
+    whole = path.read_text()
+    path.write_text(whole[:-40])
+    capsys.readouterr()
+    evaluate._played(asked(1, 2), tmp_path, None, None)
+    said = "note: one shift was cut off and is played again\n1 of 2 shifts are there\n"
+    assert capsys.readouterr().err == said
+    assert (played, path.read_text()) == ([1, 2, 2], whole)
+
+
+def test_shifts_that_the_report_leaves_out_are_told(
+    tmp_path: Path, played: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate._played(asked(1, 2, 3, 4), tmp_path, None, None)
+    assert "not asked for" not in capsys.readouterr().err
+    assert [one["seed"] for one in evaluate._played(asked(1, 2, 3), tmp_path, None, None)] == [
+        1,
+        2,
+        3,
+    ]
+    told = f"note: {tmp_path} holds 1 more, not asked for; the report is of these 3\n"
+    assert told in capsys.readouterr().err
+    assert played == [1, 2, 3, 4]
+
+
+def test_what_ends_before_the_first_shift_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> list[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "_spread", interrupted)
+    out = tmp_path / "some" / "where"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate._played(asked(1), out, None, None)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        evaluate._played(asked(1), tmp_path / "file" / "out", None, None)
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_made_with_its_first_shift(tmp_path: Path, played: list[int]) -> None:
+    evaluate._played(asked(1), tmp_path / "some" / "where", None, None)
+    assert (tmp_path / "some" / "where" / "episodes.jsonl").read_text().count("\n") == 1
+    assert played == [1]
