@@ -47,7 +47,12 @@ from twin.store.historian import Historian
 
 FAST, COUNTERS, HZ, PUBLISH_MS = 900, 100, 10.0, 50.0
 CUT_EVERY_S, LOOK_S, SEGMENT_S = 60.0, 10.0, 300.0
-BARS = {"memory_growth": 0.05, "stuck_subscriptions": 0, "lost_without_gap": 0, "unread_without_gap": 0}
+BARS = {
+    "memory_growth": 0.05,
+    "stuck_subscriptions": 0,
+    "lost_without_gap": 0,
+    "unread_without_gap": 0,
+}
 
 
 class TagLine:
