@@ -42,21 +42,21 @@ def kpis(plant: str, seed: int, controller: str) -> Kpis:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rival", ["fixed", "always_on"])
-def test_the_shift_of_make_run_saves_energy_and_nothing_else_pays(rival: str) -> None:
+def test_the_shift_of_make_run_is_what_the_readme_says_of_it() -> None:
+    """Some per cent less than machines that are always on; against the tuned constants one shift proves nothing."""
     makefile = (Path(__file__).parents[2] / "Makefile").read_text()
     shown = " ".join(makefile.partition("RUN ?=")[2].partition("\n\n")[0].replace("\\", "").split())
     assert shown.startswith(
         "run --plant machining_line --emulate --lockstep --shift 8h --seed 4 "
         "--compare mpc,fixed,always_on"
     )
-    mpc, other = (kpis("machining_line", 4, name) for name in ("mpc", rival))
-    assert (other.values[0].from_us, other.values[0].until_us) == (0, 8 * 3_600_000_000)
-    assert mpc["energy_kwh_per_good_part"] < other["energy_kwh_per_good_part"]
-    throughput = "throughput_parts_per_h"
-    assert mpc[throughput] == pytest.approx(other[throughput], rel=0.01)
-    for figure in ("scrap_share", "tool_cost_eur_per_good_part"):
-        assert mpc[figure] <= other[figure], figure
+    mpc, fixed, on = (kpis("machining_line", 4, name) for name in ("mpc", "fixed", "always_on"))
+    assert (on.values[0].from_us, on.values[0].until_us) == (0, 8 * 3_600_000_000)
+    energy = "energy_settled_kwh_per_good_part"
+    assert mpc[energy] < 0.95 * on[energy]
+    assert mpc[energy] == pytest.approx(fixed[energy], rel=0.02)
+    for other in (fixed, on):
+        assert mpc["good_parts"] == other["good_parts"]
 
 
 @pytest.mark.slow
