@@ -18,7 +18,6 @@ from twin.cycle import Action, Situation
 from twin.line.model import Line
 from twin.signals import Limits
 
-NEVER_S = 1_000_000.0
 EVEN_SHARE = 0.97
 """Share of the shift in which an even pace wants to have released everything; assumption."""
 RESTS = 1.0

@@ -49,7 +49,7 @@ def tune(
     workers: int = 2,
     progress: Callable[[int, float], None] = lambda _n, _best: None,
 ) -> tuple[Trial, list[Trial]]:
-    """The best point, scored on the judging seeds, and the log of all trials.
+    """The best point, scored on the judging seeds, and the log of both halves.
 
     ``begins`` are points known from elsewhere, another utilisation's for instance. Deterministic for
     given arguments.
