@@ -14,7 +14,7 @@ import numpy as np
 from twin.act.guard import Guard
 from twin.act.memory import GuardMemory
 from twin.chaos.restless import Restless
-from twin.config import load_plant, load_truth, untuned
+from twin.config import PolicyFile, load_plant, load_truth, untuned
 from twin.cycle import Acknowledgement, Action, Batch, Cycle, Mode, Reading, Situation
 from twin.equipment.plc import Plc, Result
 from twin.equipment.simulated import SimulatedEquipment
@@ -22,6 +22,7 @@ from twin.kernels import draws
 from twin.line.model import build_line
 from twin.line.scenario import build_table, scenario_of
 from twin.loop import ControlLoop
+from twin.plugins import ControllerFactory
 from twin.runtime import EquipmentClock, Runtime
 from twin.sense.fusion import Fusion
 from twin.signals import Quality, Role
@@ -64,11 +65,14 @@ class Distorted:
         await self._equipment.command(verb, argument)
 
 
-def _course(seed: int, hours: float, change: Change) -> tuple[Plc, list[Cycle]]:
-    """Turns of a closed loop until it leaves CLOSED, or all of them."""
+def course(
+    seed: int, hours: float, change: Change, make: ControllerFactory = Restless, **given: PolicyFile
+) -> tuple[Plc, list[Cycle]]:
+    """Turns of a closed loop until it leaves CLOSED, or all of them. ``given`` are policies by controller."""
     plc = plc_of(seed, hours)
     line = build_line(load_plant(PLANT))
-    loop = ControlLoop(line, Restless(line, untuned(line.plant)), 0, "auto")
+    point = untuned(line.plant).model_copy(update={"policies": given})
+    loop = ControlLoop(line, make(line, point), 0, "auto")
     equipment = Distorted(SimulatedEquipment(plc), change)
     runtime = Runtime(loop, equipment, EquipmentClock(equipment))
     runtime.command("close", "chaos")
@@ -91,7 +95,7 @@ def drifting(folder: Path, seed: int) -> list[str]:
 
     In time is before the mean of ten parts, as the instrument shows it, has left its band.
     """
-    place, band = _place(QUALITY), _band(QUALITY)
+    place, band = place_of(QUALITY), _band(QUALITY)
     seen: list[tuple[int, float]] = []
 
     def change(reading: Reading) -> Reading:
@@ -102,9 +106,9 @@ def drifting(folder: Path, seed: int) -> list[str]:
             seen.append((reading.time_us, float(values[place])))
         return replace(reading, values=values)
 
-    plc, cycles = _course(seed, DRIFT_H, change)
+    plc, cycles = course(seed, DRIFT_H, change)
     last = cycles[-1].decision
-    found = _refusals(plc)
+    found = refusals(plc)
     shown = [value for _, value in seen]
     outside_us = next(
         (
@@ -127,7 +131,7 @@ def drifting(folder: Path, seed: int) -> list[str]:
 
 def gone_for_an_hour(folder: Path, seed: int) -> list[str]:
     """A sensor that is not critical fails for the second hour: nothing may come of it."""
-    place = _place("booth.power_kw")
+    place = place_of("booth.power_kw")
 
     def change(reading: Reading) -> Reading:
         if not HOUR_US < reading.time_us <= 2 * HOUR_US:
@@ -136,9 +140,9 @@ def gone_for_an_hour(folder: Path, seed: int) -> list[str]:
         values[place], status[place] = np.nan, int(Quality.BAD)
         return replace(reading, values=values, status=status)
 
-    plc, cycles = _course(seed, 2.25, change)
+    plc, cycles = course(seed, 2.25, change)
     last = cycles[-1].decision
-    found = _refusals(plc)
+    found = refusals(plc)
     if last.mode is not Mode.CLOSED:
         found.append(f"{last.mode} at {last.time_us / 1e6:.0f} s: {'; '.join(last.reasons)}")
     return found
@@ -171,7 +175,7 @@ def hostile(folder: Path, seed: int) -> list[str]:
             given = plc.apply(decision.batch)
             answer = replace(given, answered_us=plc.now_us) if decision.batch.setpoints else None
         closed += decision.mode is Mode.CLOSED
-    found = _refusals(plc)
+    found = refusals(plc)
     if closed < STEPS - 10:
         found.append(f"closed in {closed} of {STEPS} turns only: {'; '.join(memory.reasons)}")
     if len(plc.written) < STEPS // 10:
@@ -179,7 +183,7 @@ def hostile(folder: Path, seed: int) -> list[str]:
     return found
 
 
-def _refusals(plc: Plc) -> list[str]:
+def refusals(plc: Plc) -> list[str]:
     """What the PLC had to refuse, or to clip, of all that it received."""
     wrong = [one for one in plc.written if one.result is not Result.OK]
     if not wrong:
@@ -190,7 +194,8 @@ def _refusals(plc: Plc) -> list[str]:
     ]
 
 
-def _place(name: str) -> int:
+def place_of(name: str) -> int:
+    """Where a signal stands in a reading."""
     return next(n for n, s in enumerate(plc_of(1, 1.0).signals) if s.name == name)
 
 

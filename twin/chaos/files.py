@@ -82,7 +82,7 @@ def bad_files(folder: Path, seed: int) -> list[str]:
     runs.mkdir()
     (runs / "link").symlink_to(outside / "run", target_is_directory=True)
     for run in ("../outside/run", "link"):
-        code, said = _twin("report", run, "--out", str(runs))
+        code, said = twin_says("report", run, "--out", str(runs))
         if code == 0 or (outside / "run" / "report.html").exists():
             found.append(f"a report of {run}, which lies outside: code {code}: {said[-200:]}")
     return found + _whole(folder)
@@ -101,10 +101,10 @@ def _check(folder: Path, name: str, spoil: Spoil) -> tuple[int, str]:
     (place / "plant.yaml").write_text(spoil(shipped.read_text("utf-8")), encoding="utf-8")
     truth = shipped.with_name(f"{shipped.stem}.truth.yaml")
     (place / "plant.truth.yaml").write_text(truth.read_text("utf-8"), encoding="utf-8")
-    return _twin("check", str(place / "plant.yaml"))
+    return twin_says("check", str(place / "plant.yaml"))
 
 
-def _twin(*arguments: str) -> tuple[int, str]:
+def twin_says(*arguments: str) -> tuple[int, str]:
     """One command: its code (−1 if it took too long) and all it said."""
 
     def limited() -> None:

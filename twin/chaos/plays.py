@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 Act = Callable[[Rig], Awaitable[None]]
 TURNS_BEFORE, TURNS_AFTER = 12, 4
 """Turns while closed, before a fault and after it: memory has stopped to grow by then."""
+
+FAILED = Step("HOLD", "the controller (failed|starts anew)", 3)
+"""What a loop makes of a controller that does not answer."""
+
+
+async def kill_worker(rig: Rig) -> None:
+    """The process in which the newest loop's controller decides is gone."""
+    os.kill(rig.loop.worker, signal.SIGKILL)
 
 
 async def nothing(rig: Rig) -> None:

@@ -251,17 +251,25 @@ class Rig:
         runs: Path | None = None,
         before: Sequence[str] = (),
         more: Mapping[str, str] = NOTHING,
+        plant: str = "",
+        controller: str = restless.NAME,
     ) -> Loop:
         """One more loop at the line, up and advisory.
 
         By another endpoint, in another folder of runs, run by another program, with more in its
-        environment, if they are given.
+        environment, from another copy of the plant file, under another controller, if they are given.
         """
         number = len(self.loops) + 1
         runs = self.folder / f"runs-{number:03}" if runs is None else runs
         known = frozenset(runs.glob("*")) if runs.is_dir() else frozenset()
-        arguments = ["run", "--plant", self.place, "--endpoint", endpoint or self.wire.endpoint]
-        arguments += ["--insecure", "--controller", restless.NAME, "--out", str(runs)]
+        arguments = [
+            "run",
+            "--plant",
+            plant or self.place,
+            "--endpoint",
+            endpoint or self.wire.endpoint,
+        ]
+        arguments += ["--insecure", "--controller", controller, "--out", str(runs)]
         path = os.pathsep.join(
             [str(self.folder / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
         )

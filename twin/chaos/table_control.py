@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from itertools import pairwise
 
 from twin.chaos.alone import hostile
 from twin.chaos.case import Case, Step
 from twin.chaos.evidence import Evidence
 from twin.chaos.files import bad_files, wrong_files
-from twin.chaos.plays import Harm, broken, decided
+from twin.chaos.plays import FAILED, Harm, broken, decided, kill_worker
+from twin.chaos.policies import no_policy, offered_bundles, out_of_training
 from twin.chaos.rig import Missed, Rig
 
-FAILED = Step("HOLD", "the controller (failed|starts anew)", 3)
 EXPIRED = Step("SHED", "hold time", 15, 2.0)
 ZONE = "oven.zone_1_setpoint_c"
-NO_POLICY = "a policy bundle that is approved for this line: none ships"
-
-
-async def _kill_worker(rig: Rig) -> None:
-    os.kill(rig.loop.worker, signal.SIGKILL)
 
 
 async def _narrow(rig: Rig) -> None:
@@ -78,7 +71,7 @@ CONTROL = (
         "solver",
         "its process is killed, crashes, runs out of memory",
         "SIGKILL from outside, SIGSEGV from inside, MemoryError",
-        broken(Harm(_kill_worker, (FAILED,)), decided("die", FAILED), decided("memory", FAILED)),
+        broken(Harm(kill_worker, (FAILED,)), decided("die", FAILED), decided("memory", FAILED)),
         speed=2.0,
     ),
     Case(
@@ -93,8 +86,9 @@ CONTROL = (
         21,
         "policy",
         "observation far outside the training range",
-        "a trained policy sees what it has never seen",
-        needs=lambda: NO_POLICY,
+        "in one process: the shipped policy drives, and for an hour the air is colder than all it was trained in",
+        alone=out_of_training,
+        needs=no_policy,
     ),
     Case(
         22,
@@ -107,8 +101,9 @@ CONTROL = (
         23,
         "policy",
         "bundle tampered with, unsigned, of another plant, with a pickle",
-        "each offered to a loop that runs a policy",
-        needs=lambda: NO_POLICY,
+        "put in force beside a loop that runs the shipped policy; then the process of its controller is killed",
+        offered_bundles,
+        needs=no_policy,
     ),
     Case(
         24,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -127,7 +128,11 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
     from twin.feedback.bands import Bands
-    from twin.line.expectation import expected_scrap_share, spoilt_is_scrapped
+    from twin.line.expectation import (
+        expected_scrap_share,
+        expected_tool_cost_eur_per_good_part,
+        spoilt_is_scrapped,
+    )
     from twin.loop import ControlLoop
     from twin.runtime import EquipmentClock, Runtime
 
@@ -154,6 +159,9 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     truth = {}
     if spoilt_is_scrapped(plc.line.plant):
         truth["expected_scrap_share"] = expected_scrap_share(plc.line, plc.state)
+    tools_eur = expected_tool_cost_eur_per_good_part(plc.line, plc.state)
+    if math.isfinite(tools_eur):
+        truth["expected_tool_cost_eur_per_good_part"] = tools_eur
     return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record(), truth)
 
 

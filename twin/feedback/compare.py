@@ -49,7 +49,12 @@ class Margin:
 MARGINS = (
     Margin("throughput_parts_per_h", worse_is=-1, share=0.01),
     Margin("scrap_share", worse_is=1, absolute=0.001, without_luck="expected_scrap_share"),
-    Margin("tool_cost_eur_per_good_part", worse_is=1, share=0.01),
+    Margin(
+        "tool_cost_eur_per_good_part",
+        worse_is=1,
+        share=0.01,
+        without_luck="expected_tool_cost_eur_per_good_part",
+    ),
     Margin("material_kg_per_good_part", worse_is=1, share=0.01),
     Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.01),
     Margin("gas_settled_kwh_per_good_part", worse_is=1, share=0.01),

@@ -370,6 +370,13 @@ TRUTH_KPIS = (
         "defects to be expected by the true line's probabilities, a part: scrap without its luck",
         _only_the_truth,
     ),
+    Definition(
+        "expected_tool_cost_eur_per_good_part",
+        "EUR",
+        "lower",
+        "tool cost per good part if every edge wore as the mean of all: without the luck of edges",
+        _only_the_truth,
+    ),
 )
 """Figures that an evaluation knows besides, since it has the true line."""
 COMPARED = (*LINE_KPIS, *TRUTH_KPIS)

@@ -77,6 +77,7 @@ E_FLOAT_COLUMNS = (
     "strikes_s",
     "serviced_s",
     "mean_cycle_s",
+    "mean_wear_mm",
     *(f"time_{state}_s" for state in STATES),
     *(f"energy_{state}_kwh" for state in STATES),
 )
@@ -110,8 +111,9 @@ E_FLOATS = len(E_FLOAT_COLUMNS)
     STRIKES_S,
     SERVICED_S,
     MEAN_CYCLE_S,
-) = range(28)
-TIME_S = 28
+    MEAN_WEAR_MM,
+) = range(29)
+TIME_S = 29
 ENERGY_KWH = TIME_S + N_STATES
 
 # --- element columns, integers -----------------------------------------------------------------

@@ -60,6 +60,7 @@ from twin.line.schema import (
     LEVEL,
     LINE_MATERIAL_KG,
     MATERIAL_KG,
+    MEAN_WEAR_MM,
     N_SETPOINTS,
     N_Y,
     OPS,
@@ -217,6 +218,7 @@ def finish(
     f[a + WORK_LEFT_S] = 0.0
     f[a + REST_SINCE_S] = now
     f[a + WEAR] += f[a + CYCLE_WEAR] * f[a + TOOL_FACTOR]
+    f[a + MEAN_WEAR_MM] += f[a + CYCLE_WEAR]
     f[a + LAST_CYCLE_S] = f[a + CYCLE_S]
     f[a + LAST_ENERGY_KWH] = f[a + CYCLE_KWH]
     shown = k[ek + OWN_F] + k[ek + N_SETPOINTS]

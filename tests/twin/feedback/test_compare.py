@@ -141,6 +141,17 @@ def test_scrap_is_judged_without_its_luck_where_that_is_known(
     assert one(found, energy).verdict == verdict
 
 
+@pytest.mark.parametrize(("expected", "verdict"), [(0.2015, "better"), (0.204, "inconclusive")])
+def test_edges_count_as_expected_where_that_is_known(expected: float, verdict: str) -> None:
+    """Drawn, they scatter by far more than 1 % of 0.2 EUR; expected, they are within it, or shown to be beyond."""
+    energy = "energy_settled_kwh_per_good_part"
+    drawn, known = "tool_cost_eur_per_good_part", "expected_tool_cost_eur_per_good_part"
+    ours = [shift(**{drawn: x, known: expected, energy: 0.7}) for x in (0.15, 0.25, 0.21)]
+    theirs = [shift(**{drawn: 0.2, known: 0.2})] * 3
+    found = compare({"mpc": ours, "fixed": theirs}, "fixed")
+    assert one(found, energy).verdict == verdict
+
+
 def test_more_output_needs_no_saving() -> None:
     name = "throughput_parts_per_h"
     ours = shifts(name, [44.0, 44.1, 43.9], scrap_share=0.05)
