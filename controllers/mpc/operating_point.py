@@ -6,15 +6,16 @@ is paid for with them would be none.
 
     min    price sum_m  share_m e_m(u) + idle_m (T - share_m c_m(u)) - standby_m T   + slack
            + demand charge a part * excess
-    s.t.   share_m c_m(u) <= availability_m T
+    s.t.   share_m c_m(u) <= availability_m T ahead_m
            T (1 + defects) <= time left / parts left           (soft: a missed order)
            sum_m share_m defect_m(u)       <= defect limit     (soft; multiplier: EUR a defect)
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
            sum_m idle_m + share_m (e_m(u) - idle_m c_m(u)) / T <= highest power so far + excess
 
+``ahead`` is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``).
 The limits are those of the tuned constant setpoints under the same model. That point would be feasible,
-were it not for the share of the edges that is kept back, or owed, at the moment (``EDGE_SAFETY``,
-``EdgeMemory``): an optimum inside a smaller budget may take more energy than it. The station layer takes the two multipliers as its
+were it not for the share of the edges that is kept back (``EDGE_SAFETY``): an optimum inside a smaller budget
+may take more energy than it. The station layer takes the two multipliers as its
 prices: what a defect and an edge are worth against a kilowatt-hour.
 """
 
@@ -33,8 +34,8 @@ from twin.optim.nlp import NlpProblem
 from twin.optim.result import Floats, Solution
 from twin.solves import Solve
 
-HEAD = 7
-"""Parameters of a solve that stand before those of the stations."""
+HEAD, EACH = 7, 5
+"""Parameters of a solve that stand before those of the stations, and those of each station."""
 POWER_SCALE_KW, HIGHEST = 10.0, 1e4
 """Scale of the power above the highest so far, and its bound in that scale: far above any line."""
 HURRY = 0.5
@@ -81,14 +82,14 @@ class OperatingPoint:
         n_u = sum(len(cell.mvs) for cell in cells)
         n_d = sum(len(cell.d) for cell in cells)
         x = unknowns("x", 4 + n_u + charges_peak)
-        p = unknowns("p", HEAD + 4 * len(cells) + n_d)
+        p = unknowns("p", HEAD + EACH * len(cells) + n_d)
         pace, late, over, bad = x[0] * self._scale_s, x[1], x[2], x[3]
         price, backlog_eur, pace_most, budget, defect_most, peak_eur, highest_kw = (
             p[n] for n in range(HEAD)
         )
         cost = backlog_eur * late + OVER_FACTOR * over + BAD_EUR * bad
         pace_rows, edges_eur, defects, power_kw = [], over * 0.0, over * 0.0, over * 0.0
-        at_u, at_d = 4, HEAD + 4 * len(cells)
+        at_u, at_d = 4, HEAD + EACH * len(cells)
         for m, cell in enumerate(cells):
             z = x[at_u : at_u + len(cell.mvs)]
             u = cell.lo + z * (cell.hi - cell.lo) if len(cell.mvs) else z
@@ -96,8 +97,8 @@ class OperatingPoint:
             at_u, at_d = at_u + len(cell.mvs), at_d + len(cell.d)
             wear = MEAN_WEAR_SHARE * cell.life_mm
             c, e, defect, edges, _, _ = cell.equations(u, d, wear)
-            cycle_factor, energy_factor, idle_kw, standby_kw = (
-                p[HEAD + 4 * m + n] for n in range(4)
+            cycle_factor, energy_factor, idle_kw, standby_kw, ahead = (
+                p[HEAD + EACH * m + n] for n in range(EACH)
             )
             c, e = c * cycle_factor, e * energy_factor
             waits_s = pace - cell.share * c
@@ -105,7 +106,8 @@ class OperatingPoint:
             cost += price * (cell.share * e + gap_kw / 3600.0)
             power_kw += idle_kw + cell.share * (3600.0 * e - idle_kw * c) / pace
             defects += cell.share * defect
-            pace_rows.append((cell.share * c / cell.availability - pace) / self._scale_s)
+            own_s = cell.share * c / cell.availability
+            pace_rows.append((own_s - pace * ahead) / self._scale_s)
             edges_eur += cell.share * cell.edge_eur * edges
         self._rows = len(pace_rows)
         peak_rows = []
@@ -144,12 +146,14 @@ class OperatingPoint:
         defect_most: float,
         peak_eur_per_kw: float = 0.0,
         highest_kw: float = 0.0,
+        ahead: Sequence[float] = (),
     ) -> Point:
         """The point for this moment.
 
         ``cells`` are the stations as they are known by now, ``factors`` the learned ones for cycle
         time and energy, ``disturbances`` the model's, all by station. ``peak_eur_per_kw`` is what each
-        of the parts to come carries of the demand charge, for power above ``highest_kw``.
+        of the parts to come carries of the demand charge, for power above ``highest_kw``. ``ahead``: how
+        many times the pace each station may take, 1 if it is not given.
         """
         p = [
             prices.energy_eur_per_kwh,
@@ -160,8 +164,9 @@ class OperatingPoint:
             peak_eur_per_kw,
             highest_kw,
         ]
-        for cell, (cycle, energy) in zip(cells, factors, strict=True):
-            p += [cycle, energy, cell.idle_kw, cell.standby_kw]
+        leads = ahead or [1.0] * len(cells)
+        for cell, (cycle, energy), lead in zip(cells, factors, leads, strict=True):
+            p += [cycle, energy, cell.idle_kw, cell.standby_kw, lead]
         for d in disturbances:
             p += d.tolist()
         solution = self._solved(p, self._warm)

@@ -28,6 +28,8 @@ from twin.cycle import Observation
 _UNIT = NormalDist()
 LEAST_PARTS = 0.5
 """A count of parts is never surer than this; assumption."""
+IN_DANGER = 0.1
+"""Chance that the next order is missed from which on a line counts as late; assumption."""
 Meters = Mapping[str, float] | Observation
 """What is read of a line, or of a fork of its twin, by signal name."""
 
@@ -78,6 +80,17 @@ class Progress:
         if not self.stages:
             return 0.0
         return self.backlog_eur * _UNIT.cdf((self.ordered - self.reach) / self.noise_parts)
+
+
+def leads(progress: Progress, tuned: Sequence[float]) -> tuple[float, ...]:
+    """How many times the pace each station may take: 1 for all while no order is in danger.
+
+    On a line that may be late it is as the tuned constants have it (``tuned``): they were found on the line itself,
+    where stations of one and the same pace starve and block each other, and none of them can catch up.
+    """
+    if progress.stages and progress.eur_per_part > IN_DANGER * progress.backlog_eur:
+        return tuple(tuned)
+    return (1.0,) * len(tuned)
 
 
 def to_come(stage: Stage, left_s: float) -> float:

@@ -238,3 +238,17 @@ def per_part_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> PerP
         if cell.life_mm:
             edges_eur += cell.share * cell.edge_eur * y[4] / cell.life_mm
     return PerPart(edges_eur, defects, added_kg)
+
+
+def leads_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> tuple[float, ...]:
+    """How long each station takes for a part, its usual failures included, as a share of the longest.
+
+    Where nobody sets anything it is 1: such a station keeps any pace that it can.
+    """
+    own_s = []
+    for cell in cells:
+        u = cell.lo + cell.scaled(setpoints) * (cell.hi - cell.lo)
+        c = float(cell.equations(u, cell.d, MEAN_WEAR_SHARE * cell.life_mm)[0])
+        own_s.append(cell.share * c / cell.availability if cell.mvs else math.nan)
+    longest = max((s for s in own_s if not math.isnan(s)), default=1.0)
+    return tuple(1.0 if math.isnan(s) else s / longest for s in own_s)

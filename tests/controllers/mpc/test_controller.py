@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from controllers.mpc.controller import Mpc
-from controllers.mpc.edge_budget import EDGES_MOST, SHARE_LEAST, EdgeMemory
 from controllers.mpc.holds import Hold
 from controllers.mpc.last_parts import rests
 from controllers.mpc.plans import all_ready
@@ -18,7 +16,7 @@ from controllers.mpc.trial import DRIVES, Trial
 from tests.controllers.test_reasons import Watched
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plant_of, plc_of, true
 from twin.config import untuned
-from twin.cycle import Observation, Situation, Twin
+from twin.cycle import Situation, Twin
 from twin.line import schema as s
 
 
@@ -188,35 +186,6 @@ def test_a_replan_soon_after_planning_does_not_jump_ahead() -> None:
         mpc._memory.planned_s = last.time_s - since_s
         mpc.decide(with_orders(last, 41.0 * len(asked) + 41.0))
         assert asked[-1] == blocks
-
-
-def counted(seen: Observation, good: float, edges: float, names: list[str]) -> Observation:
-    values = seen.values.copy()
-    told = {"line.good_count": good, "line.wip": 0.0, "line.ordered_count": 500.0}
-    told |= {f"{name}.tool_changes": edges for name in names}
-    told |= {f"{name}.tool_use": 0.0 for name in names}
-    for name, value in told.items():
-        values[seen.index[name]] = value
-    return replace(seen, values=values)
-
-
-def test_a_fresh_process_has_no_edges_to_spend_on_parts_it_did_not_make() -> None:
-    watched = driven("machining_line", 1)
-    cells, seen = watched.mpc._cells, watched.seen[0].observation
-    names = [cell.name for cell in cells if cell.edge_eur > 0.0]
-    edge_eur = sum(cell.edge_eur for cell in cells)
-    running, fresh = EdgeMemory(), EdgeMemory()
-    tools_eur = edge_eur * 6.0 / 200.0  # six edges a station in 200 parts are just right
-    running.see(cells, counted(seen, 0.0, 0.0, names), tools_eur, 1e3)
-    at_200 = counted(seen, 200.0, 12.0, names)
-    assert running.see(cells, at_200, tools_eur, 1e3) == pytest.approx(1.0 - 200.0 / 300.0)
-    assert running.see(cells, counted(seen, 200.0, 30.0, names), tools_eur, 1e3) == SHARE_LEAST
-    assert fresh.see(cells, at_200, tools_eur, 1e3) == 1.0  # not the most that there is
-    at_300 = counted(seen, 300.0, 15.0, names)
-    assert fresh.see(cells, at_300, tools_eur, 1e3) == pytest.approx(1.0)
-    unknown = counted(seen, np.nan, 15.0, names)
-    assert fresh.see(cells, unknown, tools_eur, 1e3) == fresh.share
-    assert fresh.see(cells, counted(seen, 480.0, 15.0, names), tools_eur, 1e3) == EDGES_MOST
 
 
 def test_at_the_end_of_the_work_sentences_give_the_reason_of_the_rule() -> None:

@@ -10,14 +10,16 @@ import pytest
 
 from controllers.mpc.line_layer import LineLayer
 from controllers.mpc.outlook import Outlook
-from controllers.mpc.progress import Progress, progress_of, stages_of
+from controllers.mpc.progress import Progress, leads, progress_of, stages_of
 from controllers.mpc.rates import Rate
-from controllers.mpc.stations import Cell, Prices, cells_of
+from controllers.mpc.stations import Cell, Prices, cells_of, leads_at
 from controllers.mpc.tariff import flat
 from tests.twin.analyze.in_step import nominal
+from twin.config import untuned
 
 CYCLES_S = [50.0, 60.0, 50.0, 40.0, 40.0]
 BACKLOG_EUR = 20.0
+SETPOINTS = untuned(nominal("machining_line").plant).setpoints
 
 
 def cells() -> tuple[Cell, ...]:
@@ -76,6 +78,17 @@ def test_what_is_missed_falls_by_what_a_part_is_worth() -> None:
     costs = [found.missed_eur(meters(good, (0.0,) * 5), 7000.0) for good in (299.5, 300.5)]
     assert costs[0] - costs[1] == pytest.approx(found.eur_per_part, rel=1e-3)
     assert all(cost >= 0.0 for cost in costs)
+
+
+def test_a_late_line_keeps_the_paces_that_were_tuned_on_the_line_itself() -> None:
+    tuned = leads_at(cells(), SETPOINTS)
+    assert max(tuned) == 1.0
+    assert tuned[3:] == (1.0, 1.0)  # nobody sets anything at the washer and the inspection
+    faster = leads_at(cells(), SETPOINTS | {"drilling.cutting_speed_m_per_min": 100.0})
+    assert faster[2] < tuned[2]
+    late = progress(10.0, (1.0,) * 5, 7200.0)
+    assert leads(late, tuned) == tuned
+    assert leads(progress(390.0, (1.0,) * 5, 20_000.0), tuned) == (1.0,) * 5
 
 
 def test_a_line_without_such_stations_has_nothing_to_weigh() -> None:
