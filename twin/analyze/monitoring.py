@@ -6,7 +6,8 @@ CUSUM adds up what goes beyond chance to one side (Page, Biometrika 41 (1954) 10
     S+ <- max(0, S+ + e - k)      S- <- max(0, S- - e - k)      alarm at S > h
 
 A correction that has grown out of all reason is the other sign: the model is then no model of that
-station. For each quality there is an index of how much of its scatter no controller could take away
+station. A slow drift is the third: the correction follows it, so that no part is a surprise, and what is left to see is
+that it has gone far from where it had settled. For each quality there is an index of how much of its scatter no controller could take away
 (Harris, Can. J. Chem. Eng. 67 (1989) 856): the variance of what is new in each part over all variance.
 """
 
@@ -33,6 +34,9 @@ MOST_FACTOR = 2.0
 """A factor beyond it, or below its inverse, is not followed by the controllers either."""
 BAND_SHARE = 0.5
 """A correction of a quality by more than this share of its band is out of reason; assumption."""
+SETTLED, DRIFT_SHARE = 30, 0.2
+"""After so many parts the correction of a quality has settled; from there it may go this share of the band. On the three
+shipped lines it goes 0.09 at most in a shift, in all scenarios without a drifting sensor (docs/explanation/twin.md)."""
 REMEMBERED, ORDER = 100, 3
 """Parts that the index looks back on, and how many parts before one tell of it."""
 
@@ -48,6 +52,8 @@ class Watched:
     below_sd: float = 0.0
     times: int = 0
     doubt: str = ""
+    settled: float = math.nan
+    """The correction of a quality when it had settled."""
     values: list[float] = field(default_factory=list)
     least_scatter: float = math.nan
 
@@ -89,6 +95,8 @@ class Monitor:
             if offset.times > watched.times:
                 watched.times = offset.times
                 watched.note(offset.innovation)
+                if math.isnan(watched.settled) and offset.times >= SETTLED:
+                    watched.settled = offset.value
                 if name in self._bands and math.isfinite(seen[name]):
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]
                     watched.least_scatter = least_scatter(watched.values)
@@ -106,7 +114,10 @@ class Monitor:
         """How far each quantity's model can be believed, from 1 (as expected) to 0 (alarm)."""
         found = {}
         for name, watched in memory.items():
-            correction = self._share_of_reason(name, offsets[name].value)
+            value = offsets[name].value
+            correction = max(
+                self._share_of_reason(name, value), self._share_of_drift(name, value, watched)
+            )
             trust = max(0.0, 1.0 - max(watched.sum_sd / ALARM_SD, correction))
             found[name] = Health(trust, watched.doubt, watched.least_scatter)
         return found
@@ -117,6 +128,11 @@ class Monitor:
             return f"{name} keeps coming out {side} what the model says"
         if self._share_of_reason(name, offset.value) > 1.0:
             return f"the correction of {name} is out of all reason: {offset.value:.3g}"
+        if self._share_of_drift(name, offset.value, watched) > 1.0:
+            gone = offset.value - watched.settled
+            return (
+                f"{name} has drifted by {gone:+.3g} from what the model says, or its instrument has"
+            )
         return ""
 
     def _share_of_reason(self, name: str, value: float) -> float:
@@ -125,6 +141,13 @@ class Monitor:
             lo, hi = self._bands[name]
             return abs(value) / (BAND_SHARE * (hi - lo)) if hi > lo else 0.0
         return abs(math.log(value)) / math.log(MOST_FACTOR) if value > 0.0 else math.inf
+
+    def _share_of_drift(self, name: str, value: float, watched: Watched) -> float:
+        """How much of what a quality's correction may go from where it had settled it has gone."""
+        if name not in self._bands or math.isnan(watched.settled):
+            return 0.0
+        lo, hi = self._bands[name]
+        return abs(value - watched.settled) / (DRIFT_SHARE * (hi - lo)) if hi > lo else 0.0
 
 
 def standing(memory: Mapping[str, Watched]) -> dict[str, str]:

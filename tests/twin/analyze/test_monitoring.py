@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tests.twin.analyze.in_step import PLANTS, drive, loop_of, nominal, observed, plant_of, true
-from twin.analyze.monitoring import ALARM_SD, Monitor, Watched, least_scatter, standing
+from twin.analyze.monitoring import (
+    ALARM_SD,
+    DRIFT_SHARE,
+    SETTLED,
+    Monitor,
+    Watched,
+    least_scatter,
+    standing,
+)
 from twin.analyze.offset import Offset
 from twin.cycle import Mode
 from twin.equipment.plc import Plc
@@ -80,6 +88,22 @@ def test_what_goes_on_drifting_is_told_though_it_is_in_doubt_already() -> None:
         raised.append("above" in told(odd, memory).get(QUALITY, ""))
         assert list(standing(memory)) == [QUALITY]
     assert [n for n, new in enumerate(raised, start=1) if new] == [9, 18]
+
+
+def test_a_slow_drift_is_told_though_no_part_is_a_surprise() -> None:
+    """From where the correction had settled, wherever that was; what it learned before is no drift."""
+    memory: dict[str, Watched] = {}
+    lo, hi = plant_of("molding_cell").stations[0].sensors["shrinkage_pct"].band or (0.0, 0.0)
+    shares = [*np.linspace(0.0, 0.15, SETTLED), *np.linspace(0.15, -0.1, 40)]
+    found = []
+    for n, share in enumerate(shares, start=1):
+        found.append(told(Offset(share * (hi - lo), 1.0, 0.0, n), memory).get(QUALITY, ""))
+    first = next(n for n, doubt in enumerate(found) if doubt)
+    assert shares[first] == pytest.approx(0.15 - DRIFT_SHARE, abs=0.01)
+    assert "has drifted by -0.04" in found[first]
+    back = told(Offset(0.1 * (hi - lo), 1.0, 0.0, 99), memory)
+    assert back == {}
+    assert standing(memory) == {}
 
 
 def test_a_factor_is_doubted_on_both_sides() -> None:
