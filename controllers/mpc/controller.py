@@ -66,7 +66,7 @@ class _Memory:
     point: Point | None = None
     plan: LinePlan | None = None
     ahead: tuple[float, ...] = ()
-    """How many times the pace each station may take, as the last plan left it."""
+    """How many times the pace each station may take in the next plan."""
     reason: str = ""
     point_status: str = "not yet planned"
     plan_status: str = ""
@@ -124,7 +124,11 @@ class Mpc:
         self._steady: dict[str, float] = {}
         self._line = LineLayer(room, plant.source.gives_to, self._takt_lo_s, self._block_s, blocks)
         self._tuned_part = per_part_at(self._cells, tuned.setpoints)
-        self._leads = leads_at(self._cells, tuned.setpoints)
+        self._setpoints = tuned.setpoints
+        # Edges that turn out weak or strong strike the tuned constants alike, so nothing is made up for: who spares
+        # edges after bad luck, and spends them after good luck, steers by what is gone.
+        has_edges = any(cell.edge_eur > 0.0 for cell in self._cells)
+        self._budget_eur = EDGE_SAFETY * self._tuned_part.edges_eur if has_edges else 1e3
         self._memory = _Memory()
 
     def decide(self, situation: Situation) -> Action:
@@ -186,16 +190,17 @@ class Mpc:
 
     def _plan(self, situation: Situation, prices: Prices) -> None:
         memory = self._memory
+        factors = [
+            (c.ratio(situation, "last_cycle_s"), c.ratio(situation, "last_energy_kwh"))
+            for c in self._cells
+        ]
         point = self._operating.solve(
             self._cells,
-            [
-                (c.ratio(situation, "last_cycle_s"), c.ratio(situation, "last_energy_kwh"))
-                for c in self._cells
-            ],
+            factors,
             [c.disturbances(situation) for c in self._cells],
             prices,
             self._pace_most_s(situation),
-            self._budget_eur(),
+            self._budget_eur,
             self._tuned_part.defects,
             self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
             max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
@@ -225,7 +230,8 @@ class Mpc:
             prices.backlog_eur,
             self._carried,
         )
-        memory.ahead = leads(progress, self._leads)
+        cycles = [cycle for cycle, _ in factors]
+        memory.ahead = leads(progress, leads_at(self._cells, self._setpoints, cycles))
         peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
         fresh = self._line.solve(
             self._cells,
@@ -298,16 +304,6 @@ class Mpc:
         # Asked for a pace that is out of reach by far, the steady pace would have no answer at all.
         return max(self._left_s(situation) / missing, HURRY * self._takt_lo_s)
 
-    def _budget_eur(self) -> float:
-        """What edges may cost a part, in the model's own money: nearly what the tuned setpoints use under the same model.
-
-        Edges that turn out weak or strong strike both alike, so nothing is made up for: who spares edges after bad
-        luck, and spends them after good luck, steers by what is gone.
-        """
-        if all(cell.edge_eur <= 0.0 for cell in self._cells):
-            return 1e3
-        return self._tuned_part.edges_eur * EDGE_SAFETY
-
     def _outlook(self, situation: Situation, holds: Holds) -> Outlook:
         """Where a plan starts from."""
         seen, now_s = situation.observation, situation.time_s
@@ -335,8 +331,8 @@ class Mpc:
         """The cycle time that a station should keep: that of the steady pace."""
         point = self._memory.point
         assert point is not None
-        ahead = self._memory.ahead[m] if self._memory.ahead else 1.0
-        return point.pace_s * ahead / self._cells[m].share * self._cells[m].availability
+        cell = self._cells[m]
+        return point.pace_s * point.ahead[m] / cell.share * cell.availability
 
     # --- station layer -------------------------------------------------------------------------
 

@@ -62,6 +62,8 @@ class Point:
     solve: Solve
     fastest_s: float = math.inf
     """The pace that it would keep if all orders were late."""
+    ahead: tuple[float, ...] = ()
+    """How many times the pace each station takes at most."""
 
     @property
     def status(self) -> str:
@@ -164,7 +166,7 @@ class OperatingPoint:
             peak_eur_per_kw,
             highest_kw,
         ]
-        leads = ahead or [1.0] * len(cells)
+        leads = tuple(ahead) or (1.0,) * len(cells)
         for cell, (cycle, energy), lead in zip(cells, factors, leads, strict=True):
             p += [cycle, energy, cell.idle_kw, cell.standby_kw, lead]
         for d in disturbances:
@@ -176,7 +178,7 @@ class OperatingPoint:
         self._hurried = hurried if hurried.usable else None
         point = self._point(solution, max(pace_most_s, 1.0))
         fastest = float(hurried.x[0]) * self._scale_s if hurried.usable else point.pace_s
-        return replace(point, fastest_s=min(fastest, point.pace_s))
+        return replace(point, fastest_s=min(fastest, point.pace_s), ahead=leads)
 
     def _solved(self, p: Sequence[float], warm: Solution | None) -> Solution:
         start = [1.2, 0.0, 0.0, 0.0, *self._middle]

@@ -77,20 +77,25 @@ class Progress:
     @property
     def eur_per_part(self) -> float:
         """What it is worth to bring one part more to its end: its order would be missed with this chance."""
+        return self.backlog_eur * self.danger
+
+    @property
+    def danger(self) -> float:
+        """The chance that the order of one part more would be missed."""
         if not self.stages:
             return 0.0
-        return self.backlog_eur * _UNIT.cdf((self.ordered - self.reach) / self.noise_parts)
+        return _UNIT.cdf((self.ordered - self.reach) / self.noise_parts)
 
 
 def leads(progress: Progress, tuned: Sequence[float]) -> tuple[float, ...]:
     """How many times the pace each station may take: 1 for all while no order is in danger.
 
     On a line that may be late it is as the tuned constants have it (``tuned``): they were found on the line itself,
-    where stations of one and the same pace starve and block each other, and none of them can catch up.
+    where stations of one and the same pace starve and block each other, and none of them can catch up. The slowest is
+    a little slower for it, so a line that was once late is held for late a little longer. Plans take no account of it:
+    those that did gained three parts in six late shifts (tuning seeds) and took 2 % more electricity.
     """
-    if progress.stages and progress.eur_per_part > IN_DANGER * progress.backlog_eur:
-        return tuple(tuned)
-    return (1.0,) * len(tuned)
+    return tuple(tuned) if progress.danger > IN_DANGER else (1.0,) * len(tuned)
 
 
 def to_come(stage: Stage, left_s: float) -> float:

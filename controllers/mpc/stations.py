@@ -8,7 +8,7 @@ the operator limits, ``c`` cycle time in seconds, ``e`` electricity of a cycle i
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -240,15 +240,21 @@ def per_part_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> PerP
     return PerPart(edges_eur, defects, added_kg)
 
 
-def leads_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> tuple[float, ...]:
-    """How long each station takes for a part, its usual failures included, as a share of the longest.
+def leads_at(
+    cells: tuple[Cell, ...], setpoints: Mapping[str, float], factors: Sequence[float]
+) -> tuple[float, ...]:
+    """How long each station takes for a part, its usual failures included, as a share of the longest on the line.
 
-    Where nobody sets anything it is 1: such a station keeps any pace that it can.
+    ``factors`` are the learned ones of the cycle times. Stations that take from one buffer share their parts, so the
+    slowest of them speaks for all. Where nobody sets anything it is 1: such a station keeps any pace that it can.
     """
-    own_s = []
-    for cell in cells:
+    stage_s: dict[str, float] = {}
+    for cell, factor in zip(cells, factors, strict=True):
         u = cell.lo + cell.scaled(setpoints) * (cell.hi - cell.lo)
-        c = float(cell.equations(u, cell.d, MEAN_WEAR_SHARE * cell.life_mm)[0])
-        own_s.append(cell.share * c / cell.availability if cell.mvs else math.nan)
-    longest = max((s for s in own_s if not math.isnan(s)), default=1.0)
-    return tuple(1.0 if math.isnan(s) else s / longest for s in own_s)
+        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
+        y = cell.model.numbers()(x, u, cell.d, cell.p)
+        change_s = cell.change_s * y[4] / cell.life_mm if cell.life_mm else 0.0
+        own_s = cell.share * (y[0] + change_s) * factor / cell.availability
+        stage_s[cell.takes_from] = max(stage_s.get(cell.takes_from, 0.0), float(own_s))
+    longest = max(stage_s.values(), default=1.0)
+    return tuple(stage_s[cell.takes_from] / longest if cell.mvs else 1.0 for cell in cells)

@@ -9,16 +9,18 @@ import numpy as np
 import pytest
 
 from controllers.mpc.line_layer import LineLayer
+from controllers.mpc.operating_point import OperatingPoint
 from controllers.mpc.outlook import Outlook
 from controllers.mpc.progress import Progress, leads, progress_of, stages_of
 from controllers.mpc.rates import Rate
-from controllers.mpc.stations import Cell, Prices, cells_of, leads_at
+from controllers.mpc.stations import Cell, Prices, cells_of, leads_at, per_part_at
 from controllers.mpc.tariff import flat
 from tests.twin.analyze.in_step import nominal
 from twin.config import untuned
 
 CYCLES_S = [50.0, 60.0, 50.0, 40.0, 40.0]
 BACKLOG_EUR = 20.0
+EVEN = [1.0] * 5
 SETPOINTS = untuned(nominal("machining_line").plant).setpoints
 
 
@@ -81,14 +83,63 @@ def test_what_is_missed_falls_by_what_a_part_is_worth() -> None:
 
 
 def test_a_late_line_keeps_the_paces_that_were_tuned_on_the_line_itself() -> None:
-    tuned = leads_at(cells(), SETPOINTS)
+    tuned = leads_at(cells(), SETPOINTS, EVEN)
     assert max(tuned) == 1.0
     assert tuned[3:] == (1.0, 1.0)  # nobody sets anything at the washer and the inspection
-    faster = leads_at(cells(), SETPOINTS | {"drilling.cutting_speed_m_per_min": 100.0})
+    faster = leads_at(cells(), SETPOINTS | {"drilling.cutting_speed_m_per_min": 100.0}, EVEN)
     assert faster[2] < tuned[2]
+    slow = leads_at(cells(), SETPOINTS, [1.0, 1.0, 1.2, 1.0, 1.0])
+    assert slow[2] > tuned[2]  # as it has been learned by now
     late = progress(10.0, (1.0,) * 5, 7200.0)
     assert leads(late, tuned) == tuned
     assert leads(progress(390.0, (1.0,) * 5, 20_000.0), tuned) == (1.0,) * 5
+
+
+def test_a_station_nobody_sets_may_be_the_one_that_others_are_ahead_of() -> None:
+    slowest_last = [1.0, 1.0, 1.0, 1.0, 3.0]
+    tuned = leads_at(cells(), SETPOINTS, slowest_last)
+    assert max(tuned[:3]) < 1.0
+    assert tuned[4] == 1.0
+
+
+def test_stations_that_share_their_parts_have_one_lead() -> None:
+    both = cells_of(nominal("molding_cell"))
+    one, other, *rest = leads_at(both, {"molding_1.cooling_time_s": 30.0}, [1.0] * len(both))
+    assert one == other
+    assert rest == [1.0] * len(rest)
+
+
+def test_the_steady_course_keeps_who_is_ahead_as_far_ahead() -> None:
+    line = cells()
+    course = OperatingPoint(line, 50.0)
+    part = per_part_at(line, SETPOINTS)
+    ahead = (1.0, 1.0, 0.9, 1.0, 1.0)
+    found = {
+        leads: course.solve(
+            line,
+            [(1.0, 1.0)] * 5,
+            [cell.d for cell in line],
+            Prices(0.16, 5.0, BACKLOG_EUR),
+            60.0,
+            part.edges_eur,
+            part.defects,
+            ahead=leads,
+        )
+        for leads in ((), ahead)
+    }
+    assert found[()].ahead == (1.0,) * 5
+    assert found[ahead].ahead == ahead
+    own_s = {
+        leads: [
+            cell.share * float(cell.equations(
+                cell.lo + z * (cell.hi - cell.lo), cell.d, 0.5 * cell.life_mm
+            )[0]) / cell.availability
+            for cell, z in zip(line, point.z, strict=True)
+        ]
+        for leads, point in found.items()
+    }  # fmt: skip
+    assert own_s[ahead][2] <= 0.9 * found[ahead].pace_s + 1e-3
+    assert own_s[()][2] > 0.95 * found[()].pace_s
 
 
 def test_a_line_without_such_stations_has_nothing_to_weigh() -> None:
