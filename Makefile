@@ -43,7 +43,7 @@ check: $(DEV) ## lint, format, types and import contracts
 bench: $(BENCH) ## measure the loop; prints JSON, and names the other benchmarks
 	@$(BIN)/python -m benchmarks.loop --json
 	@echo "also: $(BIN)/python -m benchmarks.NAME --json with anchors (the twin against theory)," \
-		"engine (its speed), rl (that of training), writes (what leaves the guard), attach (its outlooks), identify (what records tell), mpc (solvers), line_layer (plans), pairing (the same luck), policy_inference (how fast policies answer), savings (controllers)," \
+		"engine (its speed), rl (that of training), writes (what leaves the guard), attach (its outlooks), identify (what records tell), mpc (solvers), line_layer (plans), pairing (the same luck), policy_inference (how fast policies answer)," \
 		"standby (simple policies), opcua (the link)" >&2
 
 soak: $(BENCH) ## an hour at 1,000 tags, cut off each minute; SOAK_S=240 for less

@@ -1,8 +1,8 @@
 """Whole shifts of the true line: the shown shift keeps its promise, and the MPC does not get worse.
 
 The shift that `make run` shows is held to the criterion itself. The means of three calm shifts are an
-alarm beside it, not the measurement: `python -m benchmarks.savings` takes the many shifts that a
-verdict needs, breakdowns included. The alarm uses the margins of ``twin.feedback.compare`` where three
+alarm beside it, not the measurement: `twin evaluate` takes the many shifts that a verdict needs,
+breakdowns included. The alarm uses the margins of ``twin.feedback.compare`` where three
 shifts can tell them; where they cannot, a wider one stands in ``ALARMS`` with its reason.
 """
 
@@ -14,9 +14,11 @@ from statistics import fmean
 
 import pytest
 
-from benchmarks.savings import one_shift
+from twin.cli.episode import Episode, play
+from twin.cli.shift import Shift
 from twin.feedback import Kpis
 from twin.feedback.compare import MARGINS
+from twin.feedback.evaluation import cells_of
 
 SHIFTS = (2, 3, 4)
 ENERGY_AT_MOST = {
@@ -38,7 +40,9 @@ ALARMS = {
 @cache
 def kpis(plant: str, seed: int, controller: str) -> Kpis:
     """One shift at the plant's own utilisation; in process the figures are those of OPC UA."""
-    return one_shift((plant, None, "nominal", seed, controller))
+    shift = Shift(plant, seed, float(Shift(plant).plant.shift_h), engine="auto")
+    (cell,) = cells_of([play(Episode(shift, controller))]).values()
+    return cell[controller].kpis[seed]
 
 
 @pytest.mark.slow

@@ -95,7 +95,8 @@ class Monitor:
             if offset.times > watched.times:
                 watched.times = offset.times
                 watched.note(offset.innovation)
-                if math.isnan(watched.settled) and offset.times >= SETTLED:
+                is_new = name in self._bands and math.isnan(watched.settled)
+                if is_new and offset.times >= SETTLED:
                     watched.settled = offset.value
                 if name in self._bands and math.isfinite(seen[name]):
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]

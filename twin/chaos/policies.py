@@ -124,10 +124,11 @@ def forgeries(good: bytes) -> Mapping[str, bytes]:
 
 
 def _put_in_force(folder: Path) -> Path:
-    """A copy of the plant file with the shipped policy approved and in force beside it."""
+    """A copy of plant and truth with the shipped policy, a draft, approved and in force beside them."""
     folder.mkdir(parents=True)
-    file = folder / "plant.yaml"
-    shutil.copyfile(find_plant(PLANT), file)
+    file, plant = folder / "plant.yaml", find_plant(PLANT)
+    shutil.copyfile(plant, file)
+    shutil.copyfile(plant.with_name(f"{plant.stem}.truth.yaml"), folder / "plant.truth.yaml")
     bundle = folder / "new.policy"
     shutil.copyfile(shipped(), bundle)
     about = ("--plant", str(file), "--controller", CONTROLLER, "--reason", "chaos")

@@ -240,20 +240,29 @@ def _verdict(better: str, low: float, high: float, equal: float) -> str:
 
 
 def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
-    """A saving that something else paid for is none."""
+    """A saving that something else paid for is none.
+
+    Where a figure is known without its luck it must be shown to be no worse, and with its luck it must not be shown to
+    be worse: a controller sees some of that luck, an edge that turns out weak for one, and could act by it.
+    """
     better = next(d.better for d in COMPARED if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
         return compared
-    failed = [
-        margin.name
-        for margin in MARGINS
-        if compared.name not in (margin.name, margin.without_luck)
-        and not _is_non_inferior(margin, margin.looked_at(found))
-    ]
+    others = [m for m in MARGINS if compared.name not in (m.name, m.without_luck)]
+    failed = [name for margin in others if (name := _failing(margin, found))]
     if not failed:
         return compared
     reason = f"not shown to be non-inferior: {', '.join(failed)}"
     return replace(compared, verdict="inconclusive", reason=reason)
+
+
+def _failing(margin: Margin, found: Mapping[str, Comparison]) -> str:
+    """The figure by which a margin is not held, or nothing."""
+    if _is_inferior(margin, found.get(margin.name)):
+        return margin.name
+    if _is_non_inferior(margin, margin.looked_at(found)):
+        return ""
+    return margin.without_luck if margin.without_luck in found else margin.name
 
 
 def non_inferiority(found: Mapping[str, Comparison]) -> NonInferiority:

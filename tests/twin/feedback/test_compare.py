@@ -152,6 +152,18 @@ def test_edges_count_as_expected_where_that_is_known(expected: float, verdict: s
     assert one(found, energy).verdict == verdict
 
 
+def test_a_figure_that_is_shown_to_be_worse_with_its_luck_bars_a_saving_too() -> None:
+    energy = "energy_settled_kwh_per_good_part"
+    drawn, known = "tool_cost_eur_per_good_part", "expected_tool_cost_eur_per_good_part"
+    ours = [shift(**{drawn: x, known: 0.2, energy: 0.7}) for x in (0.23, 0.231, 0.229)]
+    theirs = [shift(**{drawn: 0.2, known: 0.2})] * 3
+    found = one(compare({"mpc": ours, "fixed": theirs}, "fixed"), energy)
+    assert (found.verdict, found.reason) == (
+        "inconclusive",
+        f"not shown to be non-inferior: {known}",
+    )
+
+
 def test_more_output_needs_no_saving() -> None:
     name = "throughput_parts_per_h"
     ours = shifts(name, [44.0, 44.1, 43.9], scrap_share=0.05)

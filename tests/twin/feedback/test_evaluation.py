@@ -98,14 +98,18 @@ def test_gas_has_its_columns_where_any_is_burnt() -> None:
     assert not {"idle", "clipped"} & set(told(in_short=True))
 
 
-def test_expected_scrap_and_cost_against_fixed_are_shown_where_they_are_known() -> None:
+def test_expected_figures_and_cost_against_fixed_are_shown_where_they_are_known() -> None:
     def lines(**truth: Any) -> list[dict[str, Any]]:
         return [episode(name, n, 90.0, 0.8) | truth for name in ("fixed", "mpc") for n in (1, 2)]
 
     report = {"rows": rows_of(lines(truth={"expected_scrap_share": 0.019}))}
     columns = columns_of(report)
     assert [columns["expected scrap"](row) for row in report["rows"]] == ["0.019 ± 0"] * 2
-    assert "expected scrap" not in columns_of({"rows": rows_of(lines())})
+    assert not [title for title in columns_of({"rows": rows_of(lines())}) if "expected" in title]
+    assert "expected EUR of tools" not in columns
+    tools = {"expected_tool_cost_eur_per_good_part": 0.2}
+    edges = {"rows": rows_of(lines(truth=tools))}
+    assert columns_of(edges)["expected EUR of tools"](edges["rows"][0]) == "0.2 ± 0"
     assert "EUR against fixed" in columns
     assert "EUR against fixed" not in columns_of(report, in_short=True)
 

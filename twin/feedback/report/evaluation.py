@@ -15,7 +15,8 @@ from twin.feedback.report.templates import template
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
 GAS = "gas_settled_kwh_per_good_part"
-SCRAP, COST = "expected_scrap_share", "cost_eur_per_good_part"
+SCRAP, TOOLS = "expected_scrap_share", "expected_tool_cost_eur_per_good_part"
+COST = "cost_eur_per_good_part"
 GAS_COLUMNS = ("kWh gas a good part", "gas against fixed")
 IN_SHORT = (
     *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, "good parts", "scrap"),
@@ -33,8 +34,11 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
         GAS_COLUMNS[0]: partial(_mean, name=GAS),
         GAS_COLUMNS[1]: partial(_other, of=GAS),
     }
-    known = any(SCRAP in row["kpi"] for row in report["rows"])
-    expected: Columns = {"expected scrap": partial(_mean, name=SCRAP)}
+    expected: Columns = {
+        title: partial(_mean, name=name)
+        for title, name in (("expected scrap", SCRAP), ("expected EUR of tools", TOOLS))
+        if any(row["kpi"].get(name, {}).get("mean") for row in report["rows"])
+    }
     columns: Columns = {
         "controller": lambda row: str(row["controller"]),
         "kWh a good part": partial(_mean, name=HEADLINE),
@@ -43,7 +47,7 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
         **(gas if burnt else {}),
         "good parts": partial(_mean, name="good_parts"),
         "scrap": partial(_mean, name="scrap_share"),
-        **(expected if known else {}),
+        **expected,
         "idle": partial(_mean, name="idle_energy_share"),
         "standby": partial(_mean, name="standby_energy_share"),
         "EUR a good part": partial(_mean, name=COST),
@@ -140,8 +144,8 @@ NOTES = (
 the end owes more than the start, warm-ups of sleeping stations and heat of ovens; in per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
 zero, nothing else has paid for it, and the wider interval that Holm's correction over eight figures leaves lies there
 too; *equal*; *inconclusive*.""",
-    """Expected scrap is what the true line's own probabilities add up to, and not what luck made of them; by it the margin
-for scrap is held. Cost has no margin of its own: it is shown with its verdict, since an order missed costs more than
+    """Expected scrap is what the true line's own probabilities add up to, and expected tool cost that of edges which all wear
+as the mean of them does, not what luck made of either; by them the margins for scrap and tools are held. Cost has no margin of its own: it is shown with its verdict, since an order missed costs more than
 the electricity of a hundred parts.""",
     """The oracle is, shift by shift, the cheapest by the objective of all controllers, of a search over
 constant plans with the luck of the shift known, and of the MPC with the true plant and its luck known. *Of the
