@@ -72,23 +72,14 @@ class Search:
 
     def at(self, setpoints: Mapping[str, float]) -> Trial:
         """Try a point on the tuning seeds."""
-        trial = self._tried(self.seeds, setpoints)
-        self.log.append(trial)
-        self._tell(trial)
-        return trial
+        self.log.append(self.on(self.seeds, setpoints))
+        return self.log[-1]
 
     def on(self, seeds: Sequence[int], setpoints: Mapping[str, float]) -> Trial:
-        """Try a point on any seeds; that is not in the log."""
-        trial = self._tried(seeds, setpoints)
-        self._tell(trial)
-        return trial
-
-    def _tried(self, seeds: Sequence[int], setpoints: Mapping[str, float]) -> Trial:
+        """Try a point on any seeds; that is not in the log. Told are points looked at so far, and the least cost in the log."""
         tasks = [(seed, dict(setpoints)) for seed in seeds]
-        return Trial(setpoints, tuple(self.pool.map(_one, tasks, chunksize=5)))
-
-    def _tell(self, newest: Trial) -> None:
-        """How many points were looked at, in the log or not, and the least cost in the log."""
+        trial = Trial(setpoints, tuple(self.pool.map(_one, tasks, chunksize=5)))
         self.looked_at += 1
-        least = min((trial.eur_per_part for trial in self.log), default=newest.eur_per_part)
+        least = min((one.eur_per_part for one in self.log), default=trial.eur_per_part)
         self.progress(self.looked_at, least)
+        return trial

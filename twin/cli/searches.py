@@ -13,7 +13,7 @@ from twin.cli.problems import CONFLICT, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
-    from twin.config import Tuned, TunedRules
+    from twin.config import Tuned, TunedPoint, TunedRules
 
 TUNING = "controllers.tuning"
 Search = TypeVar("Search", "Tuned", "TunedRules")
@@ -72,6 +72,19 @@ def begun(
         raise Problem("conflict", msg, hint, code=CONFLICT)
     typer.echo(f"{path} will be replaced", err=True)
     return empty
+
+
+def found_before(path: Path, shift: Shift) -> list[TunedPoint]:
+    """The points that the file holds for this very plant and variant, of whatever search: a new one looks at them too."""
+    from twin.config import Tuned
+    from twin.config.tuned import tuning_hash
+
+    try:
+        held = Tuned.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return []
+    is_of_this = held.plant_hash == tuning_hash(shift.plant) and held.variant == shift.variant
+    return [held.points[level] for level in sorted(held.points, key=float)] if is_of_this else []
 
 
 def _told(search: Tuned | TunedRules) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli import options
-from twin.cli.searches import begun, tell, write, write_log
+from twin.cli.searches import begun, found_before, tell, write, write_log
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ def command(
     if rules:
         search_rules(path, shift, sorted(levels), evaluations, shifts, workers, anew)
     else:
+        found = found_before(path, shift)
         tuned = begun(path, shift, shifts, evaluations, Tuned, may_replace=anew)
-        found: list[TunedPoint] = []
         for level in sorted(levels):
             point, tried = _searched(shift, level, evaluations, shifts, workers, found)
             found.append(point)

@@ -81,6 +81,27 @@ def test_tuning_goes_on_where_it_ended(demo: Path, quick: list[tuple[Any, ...]])
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.7"}
 
 
+def test_a_new_search_looks_at_what_another_has_found(
+    demo: Path, quick: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[list[Any]] = []
+    before = search.tune
+
+    def tune(*about: Any, **given: Any) -> Any:
+        begun.append(list(given["begins"]))
+        return before(*about, **given)
+
+    monkeypatch.setattr(search, "tune", tune)
+    twin("tune", demo, "--utilisation", 0.8, "--shifts", 3)
+    twin("tune", demo, "--utilisation", 0.6, "--anew")
+    plant_file = demo / "plant.yaml"
+    plant_file.write_text(plant_file.read_text().replace("shift_h: 8", "shift_h: 7"))
+    twin(
+        "tune", demo, "--utilisation", 0.6, "--anew"
+    )  # another plant: what was found for it is none
+    assert begun == [[], [{"line.takt_s": 60.8}], []]
+
+
 def test_without_a_file_the_recipe_holds_and_it_is_said(demo: Path) -> None:
     plant = load_plant(str(demo))
     found = baseline(str(demo), plant, 0.8, "nominal")

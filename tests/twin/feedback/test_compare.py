@@ -160,7 +160,7 @@ def test_a_figure_that_is_shown_to_be_worse_with_its_luck_bars_a_saving_too() ->
     found = one(compare({"mpc": ours, "fixed": theirs}, "fixed"), energy)
     assert (found.verdict, found.reason) == (
         "inconclusive",
-        f"not shown to be non-inferior: {known}",
+        f"not shown to be non-inferior: {drawn}",
     )
 
 
