@@ -14,7 +14,7 @@ import numpy as np
 from twin.act.guard import Guard
 from twin.act.memory import GuardMemory
 from twin.chaos.restless import Restless
-from twin.config import PolicyFile, load_plant, load_truth, untuned
+from twin.config import TunedPoint, load_plant, load_truth, untuned
 from twin.cycle import Acknowledgement, Action, Batch, Cycle, Mode, Reading, Situation
 from twin.equipment.plc import Plc, Result
 from twin.equipment.simulated import SimulatedEquipment
@@ -66,13 +66,16 @@ class Distorted:
 
 
 def course(
-    seed: int, hours: float, change: Change, make: ControllerFactory = Restless, **given: PolicyFile
+    seed: int,
+    hours: float,
+    change: Change,
+    make: ControllerFactory = Restless,
+    point: TunedPoint | None = None,
 ) -> tuple[Plc, list[Cycle]]:
-    """Turns of a closed loop until it leaves CLOSED, or all of them. ``given`` are policies by controller."""
+    """Turns of a closed loop until it leaves CLOSED, or all of them; from the recipe, if no point is given."""
     plc = plc_of(seed, hours)
     line = build_line(load_plant(PLANT))
-    point = untuned(line.plant).model_copy(update={"policies": given})
-    loop = ControlLoop(line, make(line, point), 0, "auto")
+    loop = ControlLoop(line, make(line, point or untuned(line.plant)), 0, "auto")
     equipment = Distorted(SimulatedEquipment(plc), change)
     runtime = Runtime(loop, equipment, EquipmentClock(equipment))
     runtime.command("close", "chaos")

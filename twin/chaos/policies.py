@@ -15,7 +15,8 @@ from twin.chaos.alone import HOUR_US, PLANT, Change, course, place_of, refusals
 from twin.chaos.files import twin_says
 from twin.chaos.plays import FAILED, TURNS_AFTER, begun, ended, expect, kill_worker
 from twin.chaos.rig import Loop, Missed, Rig
-from twin.config import PolicyFile, find_plant
+from twin.config import PolicyFile, TunedPoint, find_plant, load_plant, load_tuned
+from twin.config.tuned import nearest
 from twin.cycle import Cycle, Mode, Reading
 from twin.plugins import find_controller
 from twin.store.audit import Audit
@@ -47,10 +48,8 @@ def no_policy() -> str:
 
 def out_of_training(folder: Path, seed: int) -> list[str]:
     """It hands over with its next decision, stays away while that lasts, and comes back; the loop stays CLOSED."""
-    data = shipped().read_bytes()
-    given = PolicyFile(path=str(shipped()), sha256=hashlib.sha256(data).hexdigest())
     plc, cycles = course(
-        seed, 3.0, _colder(HOUR_US, 2 * HOUR_US), find_controller(CONTROLLER), residual=given
+        seed, 3.0, _colder(HOUR_US, 2 * HOUR_US), find_controller(CONTROLLER), _point()
     )
     found = refusals(plc)
     last = cycles[-1].decision
@@ -66,6 +65,16 @@ def out_of_training(folder: Path, seed: int) -> list[str]:
     if _stood_in(cycles[-1]):
         found.append("it was not heard again an hour after all was well")
     return found
+
+
+def _point() -> TunedPoint:
+    """The tuned constants, which the policy was trained to add to, with the shipped policy for a trial."""
+    plant = load_plant(PLANT)
+    points = load_tuned(PLANT, plant).points
+    data = shipped().read_bytes()
+    given = PolicyFile(path=str(shipped()), sha256=hashlib.sha256(data).hexdigest())
+    point = points[nearest(points, plant.demand.utilisation)]
+    return point.model_copy(update={"policies": {CONTROLLER: given}})
 
 
 def _colder(from_us: int, until_us: int) -> Change:
