@@ -13,7 +13,7 @@ from pathlib import Path
 
 from twin.chaos.alone import HOUR_US, PLANT, Change, course, place_of, refusals
 from twin.chaos.files import twin_says
-from twin.chaos.plays import FAILED, TURNS_AFTER, begun, ended, expect, kill_worker
+from twin.chaos.plays import FAILED, begun, ended, expect, kill_worker
 from twin.chaos.rig import Loop, Missed, Rig
 from twin.config import PolicyFile, TunedPoint, find_plant, load_plant, load_tuned
 from twin.config.tuned import nearest
@@ -114,7 +114,6 @@ async def offered_bundles(rig: Rig) -> None:
         rig.story.notes.append(str(missed))
     rig.end_fault()
     await ended(rig)
-    await loop.turns(TURNS_AFTER, rig.patience_s(TURNS_AFTER))
     now = await _policy_of(loop)
     expect(rig, now == driven_by, f"driven by {now!r} after the worker died, {driven_by!r} before")
     rig.story.after = loop.footprint

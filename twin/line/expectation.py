@@ -9,7 +9,7 @@ built into another: only for such lines is there an expected scrap.
 
 An edge's luck is how fast it wears against the mean edge, F with mean one, lognormal. What the mean edge would have
 worn, over what an edge stands for in the mean of all, life * E(1 / F) = life * (1 + cv^2), are the edges to be expected
-(the elementary renewal theorem: exact over many edges, and the same factor for whoever is compared).
+(the elementary renewal theorem: exact over many edges, for whoever does not act by what an edge has shown of its F).
 """
 
 from __future__ import annotations
