@@ -24,6 +24,7 @@ from twin.line import schema as s
 from twin.line.model import Line
 from twin.loop import ControlLoop
 from twin.sense.reconcile import missed_transitions
+from twin.signals import UNUSABLE
 
 WORLDS = 500
 """Courses of an outlook: the ends of its 90 % interval then stray by some 7 % of its width."""
@@ -41,6 +42,10 @@ class _Nobody:
         return Action({}, "nobody steers")
 
 
+COUNTERS = ("line.energy_kwh", "line.gas_kwh", "line.good_count")
+"""What an outlook is held against when its time has come."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Counted:
     """Good parts and energy so far, at an instant."""
@@ -51,8 +56,8 @@ class _Counted:
     @classmethod
     def of(cls, seen: Observation) -> _Counted | None:
         """What the line shows, if it shows all of it."""
-        energy_kwh = seen["line.energy_kwh"] + seen["line.gas_kwh"]
-        values = {"good_parts": seen["line.good_count"], "energy_kwh": energy_kwh}
+        electricity_kwh, gas_kwh, good_parts = (seen[name] for name in COUNTERS)
+        values = {"good_parts": good_parts, "energy_kwh": electricity_kwh + gas_kwh}
         return cls(seen.time_us, values) if math.isfinite(sum(values.values())) else None
 
     def at(self, time_us: int, later: _Counted) -> Mapping[str, float]:
@@ -123,6 +128,17 @@ class Attachment:
     def missed(self) -> dict[str, int]:
         """Transitions since it came that no event has told of, by counter."""
         return {name: number for name, number in sorted(self._untold.items()) if number > 0}
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Signals without which the line cannot be seen, and that could not be read at the last look."""
+        seen = self._seen
+        if seen is None or self._is_in_step:
+            return ()
+        needed = {signal.name for signal in self.loop.signals if signal.critical} | {*COUNTERS}
+        unusable = (seen.quality & int(UNUSABLE)) != 0
+        names = [signal.name for signal in self.loop.signals]
+        return tuple(name for name, bad in zip(names, unusable, strict=True) if bad and name in needed)
 
     def out_of_step(self) -> Mapping[str, tuple[float, float]]:
         """The error of the twin's own state: what line and twin show, where they differ."""

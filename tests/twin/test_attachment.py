@@ -121,6 +121,7 @@ def test_nobody_looks_ahead_from_what_cannot_be_seen() -> None:
     reading.values[index] = np.nan
     reading.status[index] = int(Quality.BAD)
     assert not twin.follow(reading)
+    assert twin.unread == ("milling.state",)
     with pytest.raises(ValueError, match="cannot be seen"):
         twin.look_ahead(3600.0)
 
@@ -158,6 +159,7 @@ def test_an_unknown_meter_is_not_zero() -> None:
     index = [n for n, signal in enumerate(twin.loop.signals) if signal.name == "line.gas_kwh"]
     reading.values[index], reading.status[index] = np.nan, int(Quality.BAD)
     assert not twin.follow(reading)
+    assert twin.unread == ("line.gas_kwh",)
     with pytest.raises(ValueError, match="cannot be seen"):
         twin.look_ahead(600.0)
 

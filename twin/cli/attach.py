@@ -12,6 +12,7 @@ from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
 from twin.cli.trust import Trust, client_security
+from twin.clock import monotonic_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from twin.equipment.opcua_security import ClientSecurity
     from twin.line.model import Line
 
+PATIENCE_S = 20.0
+"""Of the user's own time: so long a line may be out of sight before that is told."""
 FIGURES = {"good_parts": ("good parts", ""), "energy_kwh": ("energy", " kWh")}
 NAME = "attach"
 NEEDS_ARGUMENTS = True
@@ -112,6 +115,25 @@ def command(
         raise typer.Exit(code)
 
 
+class Blind:
+    """Says once of each time that the line cannot be seen for long, and why."""
+
+    def __init__(self, now_us: int) -> None:
+        self._since_us = now_us
+        self._is_told = False
+
+    def news(self, unread: tuple[str, ...], now_us: int, *, is_seen: bool) -> str:
+        """What there is to say after a reading, at a time of the user's own clock; mostly nothing."""
+        if is_seen:
+            self._since_us, self._is_told = now_us, False
+        elif now_us - self._since_us > PATIENCE_S * 1e6 and not self._is_told:
+            self._is_told = True
+            shown = ", ".join(unread[:5]) + (f" and {len(unread) - 5} more" * (len(unread) > 5))
+            why = f"cannot read {shown}" if unread else "its time stands still"
+            return f"note: the line is not seen for {PATIENCE_S:g} s: {why}; Ctrl-C ends"
+        return ""
+
+
 class _Watch:
     """One command's stay at a line."""
 
@@ -164,6 +186,7 @@ class _Watch:
         import functools
 
         clock, attachment = line.clock(), self._attachment
+        blind = Blind(monotonic_us())
         period_us = round(self._plant.control.period_s * 1e6)
         next_us = clock.now_us()
         look_us = next_us + round(self._listen_s * 1e6)
@@ -176,6 +199,9 @@ class _Watch:
                 if not self._is_lost:
                     typer.echo(f"note: {error}; waiting for it, Ctrl-C ends", err=True)
                 self._is_lost, is_seen = True, False
+            why = blind.news(attachment.unread, monotonic_us(), is_seen=is_seen or self._is_lost)
+            if why:
+                typer.echo(why, err=True)
             self._show_fared()
             if is_seen and len(self._made) < self._looks and clock.now_us() >= look_us:
                 look_us = max(look_us + round(self._every_s * 1e6), clock.now_us())

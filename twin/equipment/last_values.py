@@ -174,12 +174,14 @@ class LastValues:
         """The latest that it can be on the line, by the time last told.
 
         A stamp from further ahead moves nothing: its value is of the future, and will be marked so.
+        How much later the told time came than others do is wall time: a fast line gets further in it.
         Where the server never tells its time, there is nothing but the stamps to go by.
         """
         if self._told_at_us < 0:
             return math.inf
-        passed_us = (monotonic_us() - self._told_at_us) * self.found.speed
-        return self._told_us + passed_us + FUTURE_US
+        speed = self.found.speed
+        passed_us = (monotonic_us() - self._told_at_us) * speed
+        return self._told_us + passed_us + FUTURE_US * max(1.0, speed)
 
     def _passed(self, time_us: int) -> None:
         if time_us > self.time_us:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.twin.cli.shell import begin, twin
+from twin.cli.attach import PATIENCE_S, Blind
 
 
 @contextmanager
@@ -46,6 +47,20 @@ def test_it_looks_ahead_and_tells_how_it_fared(tmp_path: Path) -> None:
         code, out, err = twin("attach", "molding_cell", "--endpoint", endpoint)
         assert code == 5  # another plant
         assert "another plant file" in err
+
+
+def test_a_line_out_of_sight_is_told_of_once() -> None:
+    late_us = round(PATIENCE_S * 1e6) + 1
+    unread = tuple(f"s{n}.state" for n in range(7))
+    blind = Blind(0)
+    assert blind.news(unread, 1_000_000, is_seen=False) == ""
+    told = blind.news(unread, late_us, is_seen=False)
+    assert "cannot read s0.state, s1.state" in told
+    assert "2 more" in told
+    assert blind.news(unread, 2 * late_us, is_seen=False) == ""
+    assert blind.news((), 3 * late_us, is_seen=True) == ""
+    assert blind.news((), 4 * late_us - 1, is_seen=False) == ""
+    assert "stands still" in blind.news((), 4 * late_us + 1, is_seen=False)
 
 
 def test_a_line_between_steps_is_refused(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ async def test_a_silent_line_is_noticed_without_being_asked():
             await equipment.read()
 
 
-def table(n_signals: int = 2) -> LastValues:
+def table(n_signals: int = 2, speed: float = 1.0) -> LastValues:
     found = Found(
         ua.NodeId(),
         (ua.NodeId(),) * n_signals,
@@ -140,7 +140,7 @@ def table(n_signals: int = 2) -> LastValues:
         {},
         ("a", "c"),
         FILETIME_UNIX_US,
-        1.0,
+        speed,
         lockstep=False,
         started=None,
     )
@@ -176,6 +176,18 @@ def test_a_stamp_of_the_future_moves_no_clock_and_is_marked():
     last.take(1, said(3.0, 1_100_000))  # what comes in time is not late against it
     assert (last.reading().values[1], last.late) == (3.0, 0)
     assert last.reading().time_us == 1_100_000
+
+
+def test_on_a_fast_line_a_value_that_overtakes_the_time_is_not_of_the_future():
+    """A tenth of a second between two notifications is a quarter of a minute there."""
+    last = table(speed=150.0)
+    last.take(last.time_place, ua.DataValue(ua.Variant(1_000_000, ua.VariantType.Int64)))
+    last.take(0, said(1.0, 16_000_000))
+    last.take(1, said(2.0, 1_000_000 + 150 * 20 * FUTURE_US))
+    assert last.reading().time_us == 16_000_000
+    cleaner = Cleaner(signals()[:2], 90.0)
+    _, marks = cleaner.clean(last.reading(), cleaner.begin())
+    assert [bool(mark & Quality.FUTURE) for mark in marks] == [False, True]
 
 
 def test_bad_is_nan_and_uncertain_keeps_its_value():
