@@ -138,7 +138,9 @@ class Attachment:
         needed = {signal.name for signal in self.loop.signals if signal.critical} | {*COUNTERS}
         unusable = (seen.quality & int(UNUSABLE)) != 0
         names = [signal.name for signal in self.loop.signals]
-        return tuple(name for name, bad in zip(names, unusable, strict=True) if bad and name in needed)
+        return tuple(
+            name for name, bad in zip(names, unusable, strict=True) if bad and name in needed
+        )
 
     def out_of_step(self) -> Mapping[str, tuple[float, float]]:
         """The error of the twin's own state: what line and twin show, where they differ."""
