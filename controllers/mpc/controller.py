@@ -16,7 +16,7 @@ from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import BLOCKS, LineLayer
-from controllers.mpc.operating_point import HURRY, OperatingPoint, Point
+from controllers.mpc.operating_point import HURRY, OperatingPoint, Point, shared
 from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
@@ -135,7 +135,7 @@ class Mpc:
         """Setpoints for this period."""
         memory = self._memory
         memory.solves, memory.station_statuses, memory.own_reasons = {}, {}, {}
-        self._cells = tuple(cell.learned(situation) for cell in self._nominal)
+        self._cells = shared(tuple(c.learned(situation) for c in self._nominal), memory.point)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:
@@ -215,6 +215,7 @@ class Mpc:
                 return
             point = memory.point
         memory.point = point
+        self._cells = shared(self._cells, point)
         tariff = self._tariff(situation, prices)
         rates = rates_at(self._cells, situation, point, tariff)
         self._steady = self._steady_setpoints(point)
@@ -361,14 +362,15 @@ class Mpc:
             else:
                 name = self._cells[m].name
                 memory.station_statuses[m] = f"{FALLBACK} {name} {move.status}, setpoints held"
-        asked |= self._overrides(situation, memory.point.pace_s)
+        asked |= self._overrides(situation, memory.point.pace_s, prices)
         known = {s.name for s in situation.signals if s.role is Role.MV}
         return {name: value for name, value in asked.items() if name in known}
 
-    def _overrides(self, situation: Situation, pace_s: float) -> dict[str, float]:
+    def _overrides(self, situation: Situation, pace_s: float, prices: Prices) -> dict[str, float]:
         """Who sleeps and wakes whatever the plan says, each with a reason of its own."""
         memory, asked = self._memory, dict[str, float]()
-        for name, rest in rests(self._cells, self._buffers, situation, pace_s).items():
+        ending = rests(self._cells, self._buffers, situation, pace_s, prices)
+        for name, rest in ending.items():
             asked[name], memory.own_reasons[name] = rest.asked, rest.why
         for m, hold in memory.holds.items():
             name = f"{self._cells[m].name}.standby"

@@ -4,10 +4,11 @@ A station that has seen the last part may sleep at once, unless one of the parts
 to be scrapped and made again: then it would be woken for one part. With n parts on their way, each
 scrapped with probability p, that happens with q = 1 - (1 - p)^n, and
 
-    sleep if  (idle - standby) * time until the last is inspected  >  q * energy of a restart
+    sleep if  price * (idle - standby) * time until the last is inspected  >  q * what a restart costs
 
-where a restart takes the warm-up and the parts that are scrap after a rest. A station that holds all
-the parts which it will still see has nothing to wait for and works them off.
+where a restart costs its warm-up and the parts that are scrap after a rest. The time has in it what a repair
+still takes on average, of whoever is down: a short one is no reason to sleep, a long one is. A station that holds
+all the parts which it will still see has nothing to wait for and works them off.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from controllers.mpc.stations import Cell
+from controllers.mpc.outlook import repair_left_s
+from controllers.mpc.stations import Cell, Prices
 from twin.cycle import Situation
 from twin.line import schema as s
 
@@ -40,17 +42,18 @@ class Rest:
 
 
 def rests(
-    cells: tuple[Cell, ...], buffers: Collection[str], situation: Situation, pace_s: float
+    cells: tuple[Cell, ...],
+    buffers: Collection[str],
+    situation: Situation,
+    pace_s: float,
+    prices: Prices,
 ) -> dict[str, Rest]:
     """Standby setpoints for the end of the work, where the plan has no say; none while orders are open.
 
     A station that sleeps and has no part before it is left to the plan: it is not woken for what may
-    happen. So is the whole line while somebody is down: the last parts then come when the repair is over,
-    which the plan knows of.
+    happen.
     """
     seen = situation.observation
-    if any(seen[f"{cell.name}.state"] == s.DOWN for cell in cells):
-        return {}
     released = seen["line.released_count"] - seen["line.scrap_count"]
     if seen["line.ordered_count"] - released > 0.5:
         return {}
@@ -59,7 +62,9 @@ def rests(
     )
     parts = seen["line.wip"]
     reopened = 1.0 - (1.0 - scrap) ** parts
-    inspected_s = pace_s * (parts + len(cells)) if parts > 0.0 else 0.0
+    inspected_s = 0.0
+    if parts > 0.0:
+        inspected_s = pace_s * (parts + len(cells)) + _repair_s(cells, situation)
     filled = {name for name in buffers if seen[f"{name}.level"] > 0.0}
     fed: set[str] = set()  # buffers to which parts are still on their way
     found = {}
@@ -75,11 +80,12 @@ def rests(
                 found[f"{cell.name}.standby"] = Rest(0.0, WORKS_OFF)
         elif cell.spec.standby:
             saved_kwh = (cell.idle_kw - cell.standby_kw) * inspected_s / 3600.0
-            restart_kwh = _restart_kwh(cell, situation)
-            if parts <= 0.0 or saved_kwh > reopened * restart_kwh:
+            saved_eur = saved_kwh * prices.energy_eur_per_kwh
+            restart_eur = _restart_eur(cell, prices)
+            if parts <= 0.0 or saved_eur > reopened * restart_eur:
                 found[f"{cell.name}.standby"] = Rest(1.0, _asleep(cell, saved_kwh, reopened))
             elif seen[f"{cell.name}.state"] not in (s.STANDBY, s.OFF):
-                found[f"{cell.name}.standby"] = Rest(0.0, _awake(saved_kwh, restart_kwh, reopened))
+                found[f"{cell.name}.standby"] = Rest(0.0, _awake(saved_kwh, restart_eur, reopened))
     return found
 
 
@@ -95,16 +101,26 @@ def _asleep(cell: Cell, saved_kwh: float, reopened: float) -> str:
     )
 
 
-def _awake(saved_kwh: float, restart_kwh: float, reopened: float) -> str:
+def _awake(saved_kwh: float, restart_eur: float, reopened: float) -> str:
     return (
         f"a part behind it is scrapped and made again by {100.0 * reopened:.0f} %; saves a restart of"
-        f" {restart_kwh:.2f} kWh then; risks {saved_kwh:.2f} kWh of waiting for nothing"
+        f" {restart_eur:.2f} EUR then; risks {saved_kwh:.2f} kWh of waiting for nothing"
     )
 
 
-def _restart_kwh(cell: Cell, situation: Situation) -> float:
+def _repair_s(cells: tuple[Cell, ...], situation: Situation) -> float:
+    """How long the last parts still wait for a repair, on average: that of whoever is down longest."""
+    seen, left_s = situation.observation, 0.0
+    for cell in cells:
+        if seen[f"{cell.name}.state"] == s.DOWN:
+            down_s = situation.time_s - seen[f"{cell.name}.state_since_s"]
+            left_s = max(left_s, repair_left_s(cell, down_s))
+    return left_s
+
+
+def _restart_eur(cell: Cell, prices: Prices) -> float:
     """What a warm-up takes beyond waiting, and the parts that are scrap after a rest."""
     warm_up_kwh = (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
-    part_kwh = situation.observation[f"{cell.name}.last_energy_kwh"]
-    spoilt_kwh = cell.spec.restart_scrap_parts * part_kwh if part_kwh > 0.0 else 0.0
-    return float(warm_up_kwh + spoilt_kwh)
+    return float(
+        warm_up_kwh * prices.energy_eur_per_kwh + cell.spec.restart_scrap_parts * prices.scrap_eur
+    )

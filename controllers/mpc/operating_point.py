@@ -12,7 +12,8 @@ is paid for with them would be none.
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
            sum_m idle_m + share_m (e_m(u) - idle_m c_m(u)) / T <= highest power so far + excess
 
-``ahead`` is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``).
+Who takes from one buffer shares its parts by speed: share_m = (availability_m / c_m) / their sum. So an efficient
+machine beside a wasteful one is let run ahead. ``ahead`` is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``).
 The limits are those of the tuned constant setpoints under the same model. That point would be feasible,
 were it not for the share of the edges that is kept back (``EDGE_SAFETY``): an optimum inside a smaller budget
 may take more energy than it. The station layer takes the two multipliers as its
@@ -28,7 +29,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices
+from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices, shares_of
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Floats, Solution
@@ -64,6 +65,8 @@ class Point:
     """The pace that it would keep if all orders were late."""
     ahead: tuple[float, ...] = ()
     """How many times the pace each station takes at most."""
+    shares: tuple[float, ...] = ()
+    """The share of the parts that passes each station."""
 
     @property
     def status(self) -> str:
@@ -90,8 +93,8 @@ class OperatingPoint:
             p[n] for n in range(HEAD)
         )
         cost = backlog_eur * late + OVER_FACTOR * over + BAD_EUR * bad
-        pace_rows, edges_eur, defects, power_kw = [], over * 0.0, over * 0.0, over * 0.0
-        at_u, at_d = 4, HEAD + EACH * len(cells)
+        edges_eur, defects, power_kw = over * 0.0, over * 0.0, over * 0.0
+        at_u, at_d, cycles = 4, HEAD + EACH * len(cells), []
         for m, cell in enumerate(cells):
             z = x[at_u : at_u + len(cell.mvs)]
             u = cell.lo + z * (cell.hi - cell.lo) if len(cell.mvs) else z
@@ -99,26 +102,31 @@ class OperatingPoint:
             at_u, at_d = at_u + len(cell.mvs), at_d + len(cell.d)
             wear = MEAN_WEAR_SHARE * cell.life_mm
             c, e, defect, edges, _, _ = cell.equations(u, d, wear)
-            cycle_factor, energy_factor, idle_kw, standby_kw, ahead = (
-                p[HEAD + EACH * m + n] for n in range(EACH)
-            )
-            c, e = c * cycle_factor, e * energy_factor
-            waits_s = pace - cell.share * c
+            cycle_factor, energy_factor = p[HEAD + EACH * m], p[HEAD + EACH * m + 1]
+            cycles.append((c * cycle_factor, e * energy_factor, defect, edges))
+        shares = shares_of(cells, [c for c, *_ in cycles])
+        pace_rows = {}
+        for m, (cell, share, (c, e, defect, edges)) in enumerate(
+            zip(cells, shares, cycles, strict=True)
+        ):
+            idle_kw, standby_kw, ahead = (p[HEAD + EACH * m + n] for n in (2, 3, 4))
+            waits_s = pace - share * c
             gap_kw = idle_kw * waits_s - standby_kw * pace
-            cost += price * (cell.share * e + gap_kw / 3600.0)
-            power_kw += idle_kw + cell.share * (3600.0 * e - idle_kw * c) / pace
-            defects += cell.share * defect
-            own_s = cell.share * c / cell.availability
-            pace_rows.append((own_s - pace * ahead) / self._scale_s)
-            edges_eur += cell.share * cell.edge_eur * edges
-        self._rows = len(pace_rows)
+            cost += price * (share * e + gap_kw / 3600.0)
+            power_kw += idle_kw + share * (3600.0 * e - idle_kw * c) / pace
+            defects += share * defect
+            edges_eur += share * cell.edge_eur * edges
+            # The same for all that take from one buffer.
+            own_s = share * c / cell.availability
+            pace_rows[cell.takes_from] = (own_s - pace * ahead) / self._scale_s
+        self._stages = tuple(pace_rows)
         peak_rows = []
         if charges_peak:  # all awake: what a quarter of an hour takes while the line keeps the pace
             excess = x[4 + n_u] * POWER_SCALE_KW
             cost += peak_eur * excess
             peak_rows.append((power_kw - highest_kw - excess) / POWER_SCALE_KW)
         g = column(
-            *pace_rows,
+            *pace_rows.values(),
             pace * (1.0 + defects) / pace_most - 1.0 - late,
             edges_eur - budget - over,
             10.0 * (defects - defect_most - bad),
@@ -176,7 +184,8 @@ class OperatingPoint:
         p[2] = HURRY * self._scale_s
         hurried = self._solved(p, self._hurried)
         self._hurried = hurried if hurried.usable else None
-        point = self._point(solution, max(pace_most_s, 1.0))
+        shares = self._shares(solution, factors, disturbances)
+        point = self._point(solution, shares, max(pace_most_s, 1.0))
         fastest = float(hurried.x[0]) * self._scale_s if hurried.usable else point.pace_s
         return replace(point, fastest_s=min(fastest, point.pace_s), ahead=leads)
 
@@ -185,36 +194,73 @@ class OperatingPoint:
         solution = self._problem.solve(start, p, warm)
         return solution if solution.usable else self._problem.solve(start, p)
 
-    def _point(self, solution: Solution, pace_most_s: float) -> Point:
+    def _settings(self, solution: Solution) -> tuple[Floats, ...]:
+        """The setpoints of each station, scaled."""
         z, at = [], 4
         for cell in self._cells:
             z.append(solution.x[at : at + len(cell.mvs)])
             at += len(cell.mvs)
+        return tuple(z)
+
+    def _shares(
+        self,
+        solution: Solution,
+        factors: Sequence[tuple[float, float]],
+        disturbances: Sequence[Floats],
+    ) -> tuple[float, ...]:
+        """Each station's share of the parts at a solution."""
+        cycles_s = []
+        found = zip(self._cells, self._settings(solution), factors, disturbances, strict=True)
+        for cell, z, (factor, _), d in found:
+            u, x = cell.lo + z * (cell.hi - cell.lo), cell.half_worn
+            y = np.asarray(cell.model.numbers()(x, u, d, cell.p))
+            cycles_s.append(cell.with_changes_s(y) * factor)
+        return shares_of(self._cells, cycles_s)
+
+    def _point(self, solution: Solution, shares: Sequence[float], pace_most_s: float) -> Point:
+        rows = len(self._stages)
         multipliers = solution.multipliers
         assert multipliers is not None
-        factor = min(max(float(multipliers[self._rows + 1]) / 100.0, 0.0), OVER_FACTOR)
-        defect_eur = max(float(multipliers[self._rows + 2]) / 10.0, 0.0)
+        factor = min(max(float(multipliers[rows + 1]) / 100.0, 0.0), OVER_FACTOR)
+        defect_eur = max(float(multipliers[rows + 2]) / 10.0, 0.0)
+        stage_eur = dict(zip(self._stages, multipliers[:rows].tolist(), strict=True))
+        # A stage's pace is 1 / (sum of availability / c): a second of one of two counts by its share, twice.
         second_eur = tuple(
-            max(float(multipliers[m]), 0.0) / 100.0 * cell.share / cell.availability / self._scale_s
-            for m, cell in enumerate(self._cells)
+            max(stage_eur[cell.takes_from], 0.0)
+            / 100.0
+            * share**2
+            / cell.availability
+            / self._scale_s
+            for cell, share in zip(self._cells, shares, strict=True)
         )
         return Point(
             float(solution.x[0]) * self._scale_s,
-            tuple(z),
+            self._settings(solution),
             factor,
             defect_eur,
             second_eur,
             solution.objective / 100.0,
             solution.usable,
-            self._solve(solution, multipliers, pace_most_s),
+            self._solve(solution, multipliers, pace_most_s, shares),
+            shares=tuple(shares),
         )
 
-    def _solve(self, solution: Solution, multipliers: Floats, pace_most_s: float) -> Solve:
+    def _solve(
+        self,
+        solution: Solution,
+        multipliers: Floats,
+        pace_most_s: float,
+        shares: Sequence[float],
+    ) -> Solve:
         """How it ended, and what a unit more of each limit would save a part."""
+        first = {cell.takes_from: n for n, cell in reversed(list(enumerate(self._cells)))}
         limits = [
             *(
-                (f"{cell.name} cycle_s", self._scale_s / cell.share * cell.availability)
-                for cell in self._cells
+                (
+                    f"{self._cells[n].name} cycle_s",
+                    self._scale_s / shares[n] ** 2 * self._cells[n].availability,
+                )
+                for n in (first[stage] for stage in self._stages)
             ),
             ("pace of the open orders, s", pace_most_s),
             ("edge budget, EUR", 1.0),
@@ -237,3 +283,11 @@ class OperatingPoint:
                     )
             at += len(cell.mvs)
         return solution.solve(prices)
+
+
+def shared(cells: tuple[Cell, ...], point: Point | None) -> tuple[Cell, ...]:
+    """The stations with their shares of the parts at a steady course."""
+    if point is None or not point.shares:
+        return cells
+    pairs = zip(cells, point.shares, strict=True)
+    return tuple(replace(cell, share=share) for cell, share in pairs)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from controllers.mpc.operating_point import Point
-from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell
+from controllers.mpc.stations import Cell
 from controllers.mpc.tariff import BlockPrices
 from twin.cycle import Situation
 
@@ -41,9 +39,8 @@ def rates_at(
         own_s = point.pace_s / cell.share
         margin_eur = tariff.later * (cell.idle_kw - cell.standby_kw) * own_s / 3600.0
         margin_eur += PROGRESS_EUR / len(cells)
-        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
         u = cell.lo + z * (cell.hi - cell.lo)
-        y = cell.model.numbers()(x, u, cell.disturbances(situation), cell.p)
+        y = cell.model.numbers()(cell.half_worn, u, cell.disturbances(situation), cell.p)
         cycle_s = float(y[0] * cell.ratio(situation, "last_cycle_s"))
         busy_kwh = float(y[1] * cell.ratio(situation, "last_energy_kwh"))
         busy_kwh -= cell.idle_kw * cycle_s / 3600.0

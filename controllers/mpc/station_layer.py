@@ -3,7 +3,9 @@
     min_u  price (e(u) - idle c(u)) + nu defect(u) + mu edges(u) + band violations + |z - z_now|^2
     s.t.   c(u) <= target cycle (soft);  |z - z_now| <= what the rate limits allow in one cycle
 
-A second saved here is a second spent waiting, so only the energy beyond that of waiting counts. The
+A second saved here is a second spent waiting, so only the energy beyond that of waiting counts. Not so where
+stations take from one buffer: who is quicker than the steady course wants takes parts from the others, so such a
+station keeps its target from both sides. The
 prices ``mu`` of edges and ``nu`` of defects are the shadow prices of the operating point. The model's
 outputs are corrected by the learned factors and offsets, which removes the steady error between plant
 and model (run-to-run control with disturbance estimation).
@@ -75,9 +77,10 @@ class StationLayer:
             if (spec := cell.spec.sensors.get(name)) is not None and spec.band is not None
         ]
         self._bands = bands
-        x = unknowns("x", n + 1 + len(bands))
+        is_one_of_several = cell.share < 1.0
+        x = unknowns("x", n + 1 + len(bands) + is_one_of_several)
         p = unknowns("p", HEAD + 2 * n + len(bands) + len(cell.d))
-        z, late, out = x[:n], x[n], x[n + 1 :]
+        z, late, out = x[:n], x[n], x[n + 1 : n + 1 + len(bands)]
         price, scrap_eur, edge_factor, target, r_c, r_e, idle_kw, late_eur = (
             p[k] for k in range(HEAD)
         )
@@ -88,8 +91,9 @@ class StationLayer:
         c, e = c * r_c, e * r_e
         beyond = e - idle_kw * c / 3600.0
         cost = price * beyond + scrap_eur * defect + edge_factor * cell.edge_eur * edges
-        rows = [(c - target - late) / 10.0]
-        g_lo, g_hi = [-np.inf], [0.0]
+        early = x[n + 1 + len(bands)] if is_one_of_several else 0.0
+        rows = [(c - target - late + early) / 10.0]
+        g_lo, g_hi = [0.0 if is_one_of_several else -np.inf], [0.0]
         # Names of the rows, and their unit against that of the limit; a lower limit counts negative.
         labels = [("cycle_s", 0.1)]
         for k, (at, spec) in enumerate(bands):
@@ -108,12 +112,13 @@ class StationLayer:
         rows += [move - reach, -move - reach]
         g_lo += [-np.inf] * (2 * n)
         g_hi += [0.0] * (2 * n)
-        total = cost + late_eur * late + MOVE_EUR * (move.T @ move)
+        total = cost + late_eur * (late + early) + MOVE_EUR * (move.T @ move)
         span = np.where(cell.hi > cell.lo, cell.hi - cell.lo, 1.0)
         self._moved = [(mv, 1.0 / float(span[k])) for k, mv in enumerate(cell.mvs)]
         labels += [(f"{mv} rate", sign * by) for sign in (1.0, -1.0) for mv, by in self._moved]
         self._labels = labels
         self._n = n
+        self._early = [1.0] * is_one_of_several
         self._cost_scale = 100.0
         self._problem = NlpProblem(
             x,
@@ -121,7 +126,7 @@ class StationLayer:
             column(*rows),
             p,
             x_lo=0.0,
-            x_hi=[*[1.0] * n, 1e4, *[10.0] * len(bands)],
+            x_hi=[*[1.0] * n, 1e4, *[10.0] * len(bands), *[1e4] * is_one_of_several],
             g_lo=g_lo,
             g_hi=g_hi,
         )
@@ -169,7 +174,7 @@ class StationLayer:
             *offsets,
             *cell.disturbances(situation),
         ]
-        start = [*np.clip(before, 0.02, 0.98), 1.0, *[0.01] * len(self._bands)]
+        start = [*np.clip(before, 0.02, 0.98), 1.0, *[0.01] * len(self._bands), *self._early]
         solution = self._problem.solve(start, p, self._warm)
         if not solution.usable and self._warm is not None:
             solution = self._problem.solve(start, p)

@@ -46,7 +46,7 @@ class Cell:
     d: NDArray[np.float64]
     d_signals: tuple[tuple[int, str], ...]
     share: float
-    """Share of the line's parts that pass this station: 1, or less among parallel ones."""
+    """Share of the line's parts that pass this station: 1, or less among parallel ones (``shares_of``)."""
     availability: float
     standby_kw: float
     idle_kw: float
@@ -101,6 +101,20 @@ class Cell:
         edges = y[4] / self.life_mm if self.life_mm else 0.0 * y[4]
         # Changing the edge takes time too: spread over the parts that it makes.
         return y[0] + self.change_s * edges, y[1], y[3], edges, list(y[5:]), y[2]
+
+    @property
+    def half_worn(self) -> NDArray[np.float64]:
+        """The state of the station with the mean edge."""
+        return np.full(len(self.model.states), MEAN_WEAR_SHARE * self.life_mm)
+
+    def outputs_at(self, setpoints: Mapping[str, float]) -> NDArray[np.float64]:
+        """What the model says of a cycle with an edge that is half worn, the disturbances as usual."""
+        u = self.lo + self.scaled(setpoints) * (self.hi - self.lo)
+        return np.asarray(self.model.numbers()(self.half_worn, u, self.d, self.p))
+
+    def with_changes_s(self, y: NDArray[np.float64]) -> float:
+        """The cycle time of such outputs, with the time for changing edges spread over the parts."""
+        return float(y[0] + (self.change_s * y[4] / self.life_mm if self.life_mm else 0.0))
 
     def unscaled(self, z: NDArray[np.float64]) -> dict[str, float]:
         """Setpoints by signal name."""
@@ -215,6 +229,23 @@ def refuse_idle_moves(line: Line, cells: tuple[Cell, ...]) -> None:
                 raise line.plant.located(error)
 
 
+def shares_of(cells: Sequence[Cell], cycles_s: Sequence[Expression]) -> tuple[Expression, ...]:
+    """The share of the line's parts that passes each station, at cycle times that may be numbers or expressions.
+
+    Stations that take from one buffer take whenever they are done: who is faster, and down less, makes more.
+    """
+    rates = [cell.availability / cycle_s for cell, cycle_s in zip(cells, cycles_s, strict=True)]
+    shares: list[Expression] = []
+    for cell, rate in zip(cells, rates, strict=True):
+        beside = [n for n, other in enumerate(cells) if other.takes_from == cell.takes_from]
+        if len(beside) == 1:
+            shares.append(cell.share)
+        else:
+            together = sum(cells[n].share for n in beside)
+            shares.append(together * rate / sum(rates[n] for n in beside))
+    return tuple(shares)
+
+
 @dataclass(frozen=True, slots=True)
 class PerPart:
     """What one part takes at given setpoints, by the nominal model."""
@@ -228,15 +259,13 @@ class PerPart:
 def per_part_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> PerPart:
     """Edges, defects and material of a part, each station by its share of the parts."""
     edges_eur = defects = added_kg = 0.0
-    for cell in cells:
-        z = cell.scaled(setpoints)
-        u = cell.lo + z * (cell.hi - cell.lo)
-        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
-        y = cell.model.numbers()(x, u, cell.d, cell.p)
-        defects += cell.share * y[3]
-        added_kg += cell.share * y[2]
+    outputs = [cell.outputs_at(setpoints) for cell in cells]
+    cycles_s = [cell.with_changes_s(y) for cell, y in zip(cells, outputs, strict=True)]
+    for cell, y, share in zip(cells, outputs, shares_of(cells, cycles_s), strict=True):
+        defects += share * y[3]
+        added_kg += share * y[2]
         if cell.life_mm:
-            edges_eur += cell.share * cell.edge_eur * y[4] / cell.life_mm
+            edges_eur += share * cell.edge_eur * y[4] / cell.life_mm
     return PerPart(edges_eur, defects, added_kg)
 
 
@@ -245,16 +274,16 @@ def leads_at(
 ) -> tuple[float, ...]:
     """How long each station takes for a part, its usual failures included, as a share of the longest on the line.
 
-    ``factors`` are the learned ones of the cycle times. Stations that take from one buffer share their parts, so the
-    slowest of them speaks for all. Where nobody sets anything it is 1: such a station keeps any pace that it can.
+    ``factors`` are the learned ones of the cycle times. Stations that take from one buffer share their parts, so one
+    of them speaks for all. Where nobody sets anything it is 1: such a station keeps any pace that it can.
     """
-    stage_s: dict[str, float] = {}
-    for cell, factor in zip(cells, factors, strict=True):
-        u = cell.lo + cell.scaled(setpoints) * (cell.hi - cell.lo)
-        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
-        y = cell.model.numbers()(x, u, cell.d, cell.p)
-        change_s = cell.change_s * y[4] / cell.life_mm if cell.life_mm else 0.0
-        own_s = cell.share * (y[0] + change_s) * factor / cell.availability
-        stage_s[cell.takes_from] = max(stage_s.get(cell.takes_from, 0.0), float(own_s))
+    cycles_s = [
+        cell.with_changes_s(cell.outputs_at(setpoints)) * factor
+        for cell, factor in zip(cells, factors, strict=True)
+    ]
+    stage_s = {
+        cell.takes_from: share * cycle_s / cell.availability
+        for cell, cycle_s, share in zip(cells, cycles_s, shares_of(cells, cycles_s), strict=True)
+    }
     longest = max(stage_s.values(), default=1.0)
     return tuple(stage_s[cell.takes_from] / longest if cell.mvs else 1.0 for cell in cells)

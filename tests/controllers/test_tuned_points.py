@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from controllers.shift_cost import Shift
-from controllers.thrift import TIME_OUTS_S, is_inside
+from controllers.thrift import TIME_OUTS_S, excess
 from controllers.trials import Trial
 from controllers.tuning import FURTHER_ON, JUDGING_SEEDS, SELECTION_SEEDS, TUNING_SEEDS
 from controllers.tuning_space import knobs, point_at, shares_of
@@ -83,7 +83,7 @@ def test_no_neighbour_of_the_tuned_point_is_better(plant: str, level: float) -> 
             pair = at_tuned(look), on(look, point)
             gains = {of: saved(pair, of) for of in better}
             better = [of for of, (gain, _) in gains.items() if gain > MOST[of]]
-            if not is_inside(pair[1], pair[0]):
+            if excess(pair[1], pair[0]) > 0.0:
                 better = [of for of in better if of == "eur_per_part"]
             if look == LOOKS[-1]:
                 better = [of for of in better if gains[of][0] > gains[of][1]]

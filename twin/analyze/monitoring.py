@@ -7,7 +7,8 @@ CUSUM adds up what goes beyond chance to one side (Page, Biometrika 41 (1954) 10
 
 A correction that has grown out of all reason is the other sign: the model is then no model of that
 station. A slow drift is the third: the correction follows it, so that no part is a surprise, and what is left to see is
-that it has gone far from where it had settled. For each quality there is an index of how much of its scatter no controller could take away
+that it has gone far from where it had settled. Once the setpoints of its station have moved far it settles anew: a
+model that is wrong about what they do is corrected anew. For each quality there is an index of how much of its scatter no controller could take away
 (Harris, Can. J. Chem. Eng. 67 (1989) 856): the variance of what is new in each part over all variance.
 """
 
@@ -37,6 +38,8 @@ BAND_SHARE = 0.5
 SETTLED, DRIFT_SHARE = 30, 0.2
 """After so many parts the correction of a quality has settled; from there it may go this share of the band. On the three
 shipped lines it goes 0.09 at most in a shift, in all scenarios without a drifting sensor (docs/explanation/twin.md)."""
+NEAR = 0.1
+"""Share of its operator limits that a setpoint may move before what the model says of it has to settle anew."""
 REMEMBERED, ORDER = 100, 3
 """Parts that the index looks back on, and how many parts before one tell of it."""
 
@@ -54,6 +57,9 @@ class Watched:
     doubt: str = ""
     settled: float = math.nan
     """The correction of a quality when it had settled."""
+    about: tuple[float, ...] | None = None
+    still: int = 0
+    """Where its station's setpoints stood when they last moved far, as shares of their limits; parts since."""
     values: list[float] = field(default_factory=list)
     least_scatter: float = math.nan
 
@@ -62,6 +68,15 @@ class Watched:
         error = min(max(float(innovation_sd), -MOST_SD), MOST_SD)
         self.above_sd = max(0.0, self.above_sd + error - SLACK_SD)
         self.below_sd = max(0.0, self.below_sd - error - SLACK_SD)
+
+    def settle(self, correction: float, setpoints: tuple[float, ...]) -> None:
+        """Take in the correction of a quality after a part, and its station's setpoints as shares of their limits."""
+        pairs = zip(self.about or (), setpoints, strict=False)
+        if self.about is None or any(abs(a - b) > NEAR for a, b in pairs):
+            self.about, self.still, self.settled = setpoints, 0, math.nan
+        self.still += 1
+        if math.isnan(self.settled) and self.still >= SETTLED:
+            self.settled = correction
 
     @property
     def sum_sd(self) -> float:
@@ -79,6 +94,18 @@ class Monitor:
             for name, sensor in station.sensors.items()
             if sensor.band is not None
         }
+        self._ranges = {
+            station.name: {
+                f"{station.name}.{mv}": setpoint.operator
+                for mv, setpoint in station.setpoints.items()
+            }
+            for station in line.plant.stations
+        }
+
+    def _setpoints(self, name: str, seen: Observation) -> tuple[float, ...]:
+        """The setpoints of a quantity's station, as shares of their operator limits."""
+        ranges = self._ranges[name.rpartition(".")[0]]
+        return tuple((seen[mv] - lo) / (hi - lo) for mv, (lo, hi) in ranges.items() if hi > lo)
 
     def update(
         self, seen: Observation, offsets: Mapping[str, Offset], memory: dict[str, Watched]
@@ -95,9 +122,8 @@ class Monitor:
             if offset.times > watched.times:
                 watched.times = offset.times
                 watched.note(offset.innovation)
-                is_new = name in self._bands and math.isnan(watched.settled)
-                if is_new and offset.times >= SETTLED:
-                    watched.settled = offset.value
+                if name in self._bands:
+                    watched.settle(offset.value, self._setpoints(name, seen))
                 if name in self._bands and math.isfinite(seen[name]):
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]
                     watched.least_scatter = least_scatter(watched.values)

@@ -117,7 +117,7 @@ def write_log(path: Path, tried: Sequence[Mapping[str, float]], levels: Collecti
     import csv
     from io import StringIO
 
-    new = [{name: repr(value) for name, value in row.items()} for row in tried]
+    new = [{name: repr(float(value)) for name, value in row.items()} for row in tried]
     kept: list[dict[str, str]] = []
     if path.is_file():
         with path.open(encoding="utf-8", newline="") as file:

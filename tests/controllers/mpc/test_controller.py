@@ -12,6 +12,7 @@ from controllers.mpc.controller import Mpc
 from controllers.mpc.holds import Hold
 from controllers.mpc.last_parts import rests
 from controllers.mpc.plans import all_ready
+from controllers.mpc.stations import Prices
 from controllers.mpc.trial import DRIVES, Trial
 from tests.controllers.test_reasons import Watched
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plant_of, plc_of, true
@@ -201,7 +202,7 @@ def test_at_the_end_of_the_work_sentences_give_the_reason_of_the_rule() -> None:
         **{name.replace(".", "__"): 0.0 for name in last.observation.index if name.endswith(".level")},
         **{f"{cell.name}__part_id": 0.0 for cell in mpc._cells},
     )  # fmt: skip
-    found = rests(mpc._cells, mpc._buffers, done, 60.0)
+    found = rests(mpc._cells, mpc._buffers, done, 60.0, Prices(0.16, 5.0, 20.0))
     slept = [name for name, rest in found.items() if name.endswith(".standby") and rest.asked > 0.5]
     assert len(slept) > 1
     why = mpc.decide(done).why
@@ -209,6 +210,34 @@ def test_at_the_end_of_the_work_sentences_give_the_reason_of_the_rule() -> None:
     assert told
     assert all("no part is left in the line and no order open" in sentence for sentence in told)
     assert all(len(rest.why.split("; ")) == 3 and "risks" in rest.why for rest in found.values())
+
+
+@pytest.mark.parametrize(
+    ("down", "down_s", "sleeps"), [("assembly", 10.0, False), ("molding_2", 20_000.0, True)]
+)
+def test_while_the_last_part_waits_for_a_repair_only_a_long_one_is_slept_through(
+    down: str, down_s: float, sleeps: bool
+) -> None:
+    """A short stop of the assembly lasts for minutes, a mould that has stood for hours stands for an hour more."""
+    watched = driven("molding_cell", 2)
+    mpc, last = watched.mpc, watched.seen[-1]
+    ordered = last.observation["line.ordered_count"]
+    told = {
+        "line.released_count": 1.05 * ordered,
+        "line.good_count": ordered - 1.0,
+        "line.scrap_count": 0.05 * ordered,
+        "line.wip": 1.0,
+        "orders.level": 0.0,
+        "b_moulded.level": 0.0,
+        **{f"{cell.name}.part_id": 0.0 for cell in mpc._cells},
+        **{f"{cell.name}.state": float(s.IDLE) for cell in mpc._cells},
+        f"{down}.part_id": ordered,
+        f"{down}.state": float(s.DOWN),
+        f"{down}.state_since_s": last.time_s - down_s,
+    }
+    seen = with_values(last, **{name.replace(".", "__"): value for name, value in told.items()})
+    found = rests(mpc._cells, mpc._buffers, seen, 18.0, Prices(0.16, 0.1, 3.0))
+    assert (found["molding_1.standby"].asked > 0.5) is sleeps
 
 
 @pytest.mark.parametrize("ready", [True, False])

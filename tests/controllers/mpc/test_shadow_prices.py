@@ -47,6 +47,20 @@ def test_the_price_of_a_second_is_what_a_slower_target_saves() -> None:
     assert f"keeps the pace (a second more: {found:.2g} EUR a part)" in said
 
 
+@pytest.mark.parametrize("more_s", [-1.5, 2.5])
+def test_one_of_two_machines_keeps_its_cycle_from_both_sides(more_s: float) -> None:
+    """Who is quicker than the steady course wants takes parts from the other."""
+    watched = driven("molding_cell", 1)
+    mpc, situation = watched.mpc, watched.seen[0]
+    point, cell = mpc._memory.point, mpc._cells[0]
+    assert point is not None
+    prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg)
+    target_s = cell.outputs_at(situation.active)[0] + more_s
+    move = StationLayer(cell, 0).solve(situation, cell, prices, point, float(target_s))
+    assert move.usable
+    assert cell.outputs_at(cell.unscaled(move.z))[0] == pytest.approx(target_s, abs=0.01)
+
+
 def test_the_price_of_a_minute_of_cure_is_what_a_wider_band_saves() -> None:
     start = now(60.0)
 

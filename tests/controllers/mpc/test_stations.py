@@ -9,7 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from controllers.mpc.stations import cells_of, prices_of, refuse_idle_moves
+from controllers.mpc.operating_point import OperatingPoint
+from controllers.mpc.stations import (
+    Cell,
+    Prices,
+    cells_of,
+    per_part_at,
+    prices_of,
+    refuse_idle_moves,
+    shares_of,
+)
 from tests.twin.analyze.in_step import nominal
 from twin.config import PlantError
 from twin.cycle import Situation
@@ -41,3 +50,47 @@ def test_an_unknown_price_is_the_usual_one_of_the_plant() -> None:
     day = tariff.tariffs_eur_per_mwh[tariff.tariff]
     usual = math.fsum(day) / 24.0 + float(tariff.adders_eur_per_mwh)
     assert objective.usual_eur_per_mwh == pytest.approx(usual)
+
+
+def moulding() -> tuple[Cell, ...]:
+    return cells_of(nominal("molding_cell"))
+
+
+def test_stations_that_take_from_one_buffer_share_its_parts_by_speed() -> None:
+    one, other, *rest = moulding()
+    often_down = replace(other, availability=0.5 * one.availability)
+    assert shares_of((one, other), [30.0, 60.0]) == pytest.approx((2.0 / 3.0, 1.0 / 3.0))
+    assert shares_of((one, often_down), [30.0, 30.0]) == pytest.approx((2.0 / 3.0, 1.0 / 3.0))
+    assert shares_of(rest, [17.0, 16.0]) == (1.0, 1.0)
+
+
+def test_the_steady_course_lets_the_thrifty_of_two_machines_run_ahead() -> None:
+    """It takes most of the parts then, at the same pace and with no more defects."""
+    cells = moulding()
+    setpoints = {f"molding_{n}.cooling_time_s": 21.6 for n in (1, 2)}
+    tuned = per_part_at(cells, setpoints)
+    found = {}
+    for thrifty, wasteful in ((1.0, 1.0), (0.8, 1.2), (1.2, 0.8)):
+        point = OperatingPoint(cells, 10.0).solve(
+            cells,
+            [(1.0, thrifty), (1.0, wasteful), (1.0, 1.0), (1.0, 1.0)],
+            [cell.d for cell in cells],
+            Prices(0.16, 0.1, 3.0),
+            20.0,
+            1e3,
+            tuned.defects,
+        )
+        assert point.usable
+        asked: dict[str, float] = {}
+        for cell, z in zip(cells, point.z, strict=True):
+            asked |= cell.unscaled(z)
+        part = per_part_at(cells, asked)
+        assert part.defects <= tuned.defects + 1e-6
+        cycles_s = [cell.with_changes_s(cell.outputs_at(asked)) for cell in cells]
+        assert point.shares == pytest.approx(shares_of(cells, cycles_s))
+        together = sum(c.availability / t for c, t in zip(cells[:2], cycles_s[:2], strict=True))
+        assert 1.0 / together <= point.pace_s + 1e-6
+        found[thrifty] = point.shares[0]
+    assert found[1.0] == pytest.approx(0.5, abs=0.01)
+    assert found[0.8] > 0.52
+    assert found[1.2] < 0.48

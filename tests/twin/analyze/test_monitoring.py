@@ -49,9 +49,9 @@ def test_one_wild_measurement_is_no_drift() -> None:
     assert sums([1e6, *[0.0] * 50])[-1] == 0.0
 
 
-def told(offset: Offset, memory: dict[str, Watched]) -> dict[str, str]:
+def told(offset: Offset, memory: dict[str, Watched], **shown: float) -> dict[str, str]:
     line = nominal("molding_cell")
-    seen = observed(line, initial_state(line, 1, draws.TWIN))
+    seen = observed(line, initial_state(line, 1, draws.TWIN), **shown)
     return Monitor(line).update(seen, {QUALITY: offset}, memory)
 
 
@@ -104,6 +104,21 @@ def test_a_slow_drift_is_told_though_no_part_is_a_surprise() -> None:
     back = told(Offset(0.1 * (hi - lo), 1.0, 0.0, 99), memory)
     assert back == {}
     assert standing(memory) == {}
+
+
+@pytest.mark.parametrize(("moved_s", "is_told"), [(1.0, True), (3.0, False)])
+def test_a_model_that_is_wrong_about_a_move_has_not_drifted(moved_s: float, is_told: bool) -> None:
+    """Its correction settles anew once the setpoints stand elsewhere, by more than a tenth of their limits."""
+    memory: dict[str, Watched] = {}
+    lo, hi = plant_of("molding_cell").stations[0].sensors["shrinkage_pct"].band or (0.0, 0.0)
+    raised = []
+    for n in range(1, 4 * SETTLED):
+        is_moved = n > 2 * SETTLED
+        share = 1.2 * DRIFT_SHARE if is_moved else 0.0
+        shown = {"molding_1__cooling_time_s": 24.0 + moved_s * is_moved}
+        offset = Offset(share * (hi - lo), 1.0, 0.0, n)
+        raised.append(told(offset, memory, **shown).get(QUALITY, ""))
+    assert any("has drifted" in doubt for doubt in raised) is is_told
 
 
 def test_a_factor_is_doubted_on_both_sides() -> None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import controllers.rule_tuning as rule_search
@@ -35,7 +37,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
         calls.append((utilisation, variant, given["evaluations"], len(given["seeds"])))
-        trial = Trial({"line.takt_s": 60.0 + utilisation}, TRIAL.outcomes)
+        # As a search has them: NumPy's numbers among ours.
+        trial = Trial({"line.takt_s": np.float64(60.0 + utilisation)}, TRIAL.outcomes)
         given["progress"](1, 1.5)
         return trial, [trial, trial]
 
@@ -57,6 +60,7 @@ def test_what_was_tuned_is_what_a_run_takes(demo: Path, quick: list[tuple[Any, .
     ] * 2
     assert tried[-1]["line.takt_s"] == "60.9"
     assert tried[-1]["energy_eur_per_part"] == "0.2"
+    assert all(math.isfinite(float(value)) for row in tried for value in row.values())
     found = baseline(str(demo), plant, 0.71, "nominal")
     assert found.point.setpoints == {"line.takt_s": 60.7}
     assert "with 7 points on 2 shifts alone" in found.doubt
