@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,6 +39,8 @@ SCENARIOS = (
 )  # fmt: skip
 KEPT = 7
 """Decisions that a sticky policy keeps to what it has asked."""
+TOLD_EVERY = 50
+"""Shifts between two words of how far it is."""
 
 
 def actions(policy: str, size: int, seed: int) -> Iterator[np.ndarray[Any, np.dtype[np.float32]]]:
@@ -136,10 +140,13 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a line")
     parser.add_argument("--shifts", type=int, default=1000)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    began_s = cpu_s()
-    rows = list(spread(shift, range(asked.shifts), workers=asked.workers))
+    began_s, rows = cpu_s(), []
+    for row in spread(shift, range(asked.shifts), workers=asked.workers):
+        rows.append(row)
+        if len(rows) % TOLD_EVERY == 0:
+            print(f"{len(rows)} of {asked.shifts} shifts", file=sys.stderr, flush=True)
     bad = [row for row in rows if row["outside"]]
     given_up = [row for row in rows if row["given_up"]]
     told = {
