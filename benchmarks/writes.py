@@ -24,7 +24,6 @@ import numpy as np
 from controllers.env.single import LineEnv
 from controllers.env.worlds import Randomisation
 from twin.act.allowed import limits_of
-from twin.clock import cpu_s
 from twin.cycle import Action, Situation
 from twin.protocols import Controller
 from twin.signals import Role, Signal
@@ -142,7 +141,7 @@ def main() -> int:
     parser.add_argument("--shifts", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     asked = parser.parse_args()
-    began_s, rows = cpu_s(), []
+    rows = []
     for row in spread(shift, range(asked.shifts), workers=asked.workers):
         rows.append(row)
         if len(rows) % TOLD_EVERY == 0:
@@ -155,7 +154,6 @@ def main() -> int:
         "outside": sum(len(row["outside"]) for row in rows),
         "shifts_with_writes_outside": bad,
         "given_up": len(given_up),
-        "cpu_s": cpu_s() - began_s,
     }
     if asked.json:
         print(json.dumps(told, indent=1))
