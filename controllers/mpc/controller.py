@@ -22,7 +22,7 @@ from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
 from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
 from controllers.mpc.process_layer import process_layers
-from controllers.mpc.progress import carried_by, leads, progress_of
+from controllers.mpc.progress import carried_by, leads, progress_of, winding_down
 from controllers.mpc.rates import fastest_s, rates_at
 from controllers.mpc.reasons import ContinuousLayer, Course, explained
 from controllers.mpc.station_layer import StationLayer
@@ -232,7 +232,12 @@ class Mpc:
             self._carried,
         )
         cycles = [cycle for cycle, _ in factors]
-        memory.ahead = leads(progress, leads_at(self._cells, self._setpoints, cycles))
+        lasts_s = self._blocks * self._block_s
+        memory.ahead = leads(
+            progress,
+            leads_at(self._cells, self._setpoints, cycles),
+            winding_down(progress, self._cells, point.pace_s, lasts_s),
+        )
         peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
         fresh = self._line.solve(
             self._cells,

@@ -30,6 +30,8 @@ LEAST_PARTS = 0.5
 """A count of parts is never surer than this; assumption."""
 IN_DANGER = 0.1
 """Chance that the next order is missed from which on a line counts as late; assumption."""
+SLOWEST = 1.5
+"""No stage is slowed down more than so many times; assumption."""
 Meters = Mapping[str, float] | Observation
 """What is read of a line, or of a fork of its twin, by signal name."""
 
@@ -87,15 +89,39 @@ class Progress:
         return _UNIT.cdf((self.ordered - self.reach) / self.noise_parts)
 
 
-def leads(progress: Progress, tuned: Sequence[float]) -> tuple[float, ...]:
-    """How many times the pace each station may take: 1 for all while no order is in danger.
+def leads(progress: Progress, tuned: Sequence[float], calm: Sequence[float]) -> tuple[float, ...]:
+    """How many times the pace each station may take: ``calm`` while no order is in danger.
 
     On a line that may be late it is as the tuned constants have it (``tuned``): they were found on the line itself,
     where stations of one and the same pace starve and block each other, and none of them can catch up. The slowest is
     a little slower for it, so a line that was once late is held for late a little longer. Plans take no account of it:
     those that did gained three parts in six late shifts (tuning seeds) and took 2 % more electricity.
     """
-    return tuple(tuned) if progress.danger > IN_DANGER else (1.0,) * len(tuned)
+    return tuple(tuned if progress.danger > IN_DANGER else calm)
+
+
+def winding_down(
+    progress: Progress, cells: Sequence[Cell], pace_s: float, lasts_s: float
+) -> tuple[float, ...]:
+    """How many times the pace each station may take towards the end of the work: 1, but where a rest spoils parts.
+
+    A stage that fills the buffers behind it until its last part rests while they empty; then one of so many parts is
+    scrapped, and made again after that rest. So once the end is less than ``lasts_s`` away it slows down, to be done with its
+    last part when the slowest stage behind it is ready for that.
+    """
+    found = [1.0] * len(cells)
+    for n, stage in enumerate(progress.stages[:-1]):
+        to_make = progress.ordered - progress.past[n]
+        behind_s = max(
+            later.cycle_s * (progress.ordered - through)
+            for later, through in zip(progress.stages[n + 1 :], progress.past[n + 1 :], strict=True)
+        )
+        if to_make < 1.0 or behind_s > lasts_s:
+            continue
+        for m in stage.cells:
+            if cells[m].spec.restart_scrap_parts:
+                found[m] = min(max(behind_s / (to_make * pace_s), 1.0), SLOWEST)
+    return tuple(found)
 
 
 def to_come(stage: Stage, left_s: float) -> float:

@@ -11,7 +11,14 @@ import pytest
 from controllers.mpc.line_layer import LineLayer
 from controllers.mpc.operating_point import OperatingPoint
 from controllers.mpc.outlook import Outlook
-from controllers.mpc.progress import Progress, leads, progress_of, stages_of
+from controllers.mpc.progress import (
+    SLOWEST,
+    Progress,
+    leads,
+    progress_of,
+    stages_of,
+    winding_down,
+)
 from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell, Prices, cells_of, leads_at, per_part_at
 from controllers.mpc.tariff import flat
@@ -91,8 +98,35 @@ def test_a_late_line_keeps_the_paces_that_were_tuned_on_the_line_itself() -> Non
     slow = leads_at(cells(), SETPOINTS, [1.0, 1.0, 1.2, 1.0, 1.0])
     assert slow[2] > tuned[2]  # as it has been learned by now
     late = progress(10.0, (1.0,) * 5, 7200.0)
-    assert leads(late, tuned) == tuned
-    assert leads(progress(390.0, (1.0,) * 5, 20_000.0), tuned) == (1.0,) * 5
+    calm = (1.0, 1.2, 1.0, 1.0, 1.0)
+    assert leads(late, tuned, calm) == tuned
+    assert leads(progress(390.0, (1.0,) * 5, 20_000.0), tuned, calm) == calm
+
+
+def moulded(waiting: float, ordered: float) -> tuple[float, ...]:
+    """How many times the pace each station of the moulding cell may take, with parts waiting for assembly."""
+    both = cells_of(nominal("molding_cell"))
+    found = {f"{cell.name}.part_id": 0.0 for cell in both}
+    found |= {"orders.level": 0.0, "b_moulded.level": waiting, "b_assembled.level": 0.0}
+    found |= {"line.good_count": 0.0, "line.wip": waiting, "line.ordered_count": ordered}
+    at_end = progress_of(both, [36.0, 36.0, 18.0, 16.0], found, 20_000.0, [0.0] * 4, BACKLOG_EUR)
+    return winding_down(at_end, both, 18.0, 3600.0)
+
+
+def test_who_spoils_parts_after_a_rest_is_done_when_the_buffers_behind_are_empty() -> None:
+    # Sixty parts to make, twenty before the assembly: it takes as long for eighty as they then do for sixty.
+    one, other, *rest = moulded(20.0, 80.0)
+    assert (one, other) == pytest.approx((80.0 / 60.0,) * 2)
+    assert rest == [1.0, 1.0]
+    assert moulded(0.0, 80.0) == (1.0,) * 4
+    assert moulded(20.0, 300.0) == (1.0,) * 4  # the end is far: stock keeps the line going
+    assert moulded(40.0, 42.0)[0] == SLOWEST
+    assert moulded(20.0, 20.0) == (1.0,) * 4
+
+
+def test_who_spoils_nothing_after_a_rest_keeps_the_pace_to_the_end() -> None:
+    at_end = progress(340.0, (0.0, 0.0, 0.0, 20.0, 0.0), 7200.0)
+    assert winding_down(at_end, cells(), 50.0, 7200.0) == (1.0,) * 5
 
 
 def test_a_station_nobody_sets_may_be_the_one_that_others_are_ahead_of() -> None:
