@@ -9,10 +9,13 @@ They are those of the best point by the objective, on the same shifts: its cost,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean, stdev
 
 from controllers.trials import Search, Trial
 from controllers.tuning_space import NEVER_S, Knob, point_at, shares_of
+from twin.feedback.compare import student_t
 
 COST, EDGES, SCRAP = 0.001, 0.005, 0.0005
 """How much more the cost and the edges of a part may be, as shares, and the scrap: half of the margins by which
@@ -47,6 +50,25 @@ def penalised(trial: Trial, base: Trial, share: float = 1.0) -> float:
     return energy_eur * (1.0 + PENALTY * excess(trial, base, share))
 
 
+def is_inside(trial: Trial, base: Trial) -> bool:
+    """Whether no limit is shown to be broken: no 95 % interval of what more is taken lies beyond it.
+
+    ``base`` is a winner, and on the shifts that it won by its luck is part of that: both are to be judged on others.
+    """
+    mine, theirs = trial.outcomes, base.outcomes
+    limits = (
+        ("eur_per_part", COST * base.eur_per_part),
+        ("tools_eur_per_part", EDGES * base.tools_eur_per_part),
+        ("scrap_share", SCRAP),
+    )
+    for figure, limit in limits:
+        more = [getattr(a, figure) - getattr(b, figure) for a, b in zip(mine, theirs, strict=True)]
+        half = student_t(len(more) - 1) * stdev(more) / math.sqrt(len(more))
+        if fmean(more) - half > limit:
+            return False
+    return True
+
+
 def thriftiest(
     search: Search,
     space: Sequence[Knob],
@@ -71,8 +93,7 @@ def thriftiest(
 
     def judge(setpoints: Mapping[str, float]) -> Trial:
         judged.append(search.on(judging_seeds, setpoints))
-        # By the mean: an interval would favour whoever spoils a whole shift now and then, and cannot be shown to.
-        inside = [trial for trial in judged if excess(trial, reference) <= 0.0]
+        inside = [trial for trial in judged if is_inside(trial, reference)]
         return min(inside, key=lambda trial: trial.calm_energy_eur_per_part(reference))
 
     begin = min([of_base, *(search.at(point) for point in begins)], key=score)

@@ -232,11 +232,10 @@ class Mpc:
             self._carried,
         )
         cycles = [cycle for cycle, _ in factors]
-        lasts_s = self._blocks * self._block_s
         memory.ahead = leads(
             progress,
             leads_at(self._cells, self._setpoints, cycles),
-            winding_down(progress, self._cells, point.pace_s, lasts_s),
+            winding_down(progress, self._cells, point.pace_s, self._ends_within_s(situation)),
         )
         peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
         fresh = self._line.solve(
@@ -293,6 +292,13 @@ class Mpc:
         sleep = f"; standby: {', '.join(asleep)}" if asleep else ""
         memory.reason = f"pace {point.pace_s:.1f} s a part{sleep}"
 
+    def _ends_within_s(self, situation: Situation) -> float:
+        """How far away the end of the work may be to be in sight: a plan; where orders go on coming, none is."""
+        lasts_s = self._blocks * self._block_s
+        goes_on = self._plant.demand.arrive == "evenly"
+        left_s = self._shift_s - situation.time_s % self._shift_s
+        return 0.0 if goes_on and left_s > lasts_s else lasts_s
+
     def _left_s(self, situation: Situation) -> float:
         """Time of this shift that may be used for the open orders."""
         return max(SPARE * self._shift_s - situation.time_s % self._shift_s, 60.0)
@@ -334,10 +340,12 @@ class Mpc:
         return asked
 
     def _target_s(self, m: int) -> float:
-        """The cycle time that a station should keep: that of the steady pace."""
+        """The cycle time that a station should keep: that of the steady course, or at most that of its pace."""
         point = self._memory.point
         assert point is not None
         cell = self._cells[m]
+        if cell.keeps_course:
+            return point.cycles_s[m]
         return point.pace_s * point.ahead[m] / cell.share * cell.availability
 
     # --- station layer -------------------------------------------------------------------------

@@ -6,8 +6,9 @@ scrapped with probability p, that happens with q = 1 - (1 - p)^n, and
 
     sleep if  price * (idle - standby) * time until the last is inspected  >  q * what a restart costs
 
-where a restart costs its warm-up and the parts that are scrap after a rest. The time has in it what a repair
-still takes on average, of whoever is down: a short one is no reason to sleep, a long one is. A station that holds
+where a restart costs its warm-up, and the parts that are scrap after a rest in so far as waiting awake would have saved
+them: a long rest spoils them anyway. The time has in it what a repair of who holds one of the last parts still takes
+on average: a short one is no reason to sleep, a long one is. A station that holds
 all the parts which it will still see has nothing to wait for and works them off.
 """
 
@@ -81,7 +82,7 @@ def rests(
         elif cell.spec.standby:
             saved_kwh = (cell.idle_kw - cell.standby_kw) * inspected_s / 3600.0
             saved_eur = saved_kwh * prices.energy_eur_per_kwh
-            restart_eur = _restart_eur(cell, prices)
+            restart_eur = _restart_eur(cell, prices, inspected_s)
             if parts <= 0.0 or saved_eur > reopened * restart_eur:
                 found[f"{cell.name}.standby"] = Rest(1.0, _asleep(cell, saved_kwh, reopened))
             elif seen[f"{cell.name}.state"] not in (s.STANDBY, s.OFF):
@@ -109,18 +110,21 @@ def _awake(saved_kwh: float, restart_eur: float, reopened: float) -> str:
 
 
 def _repair_s(cells: tuple[Cell, ...], situation: Situation) -> float:
-    """How long the last parts still wait for a repair, on average: that of whoever is down longest."""
+    """How long the last parts still wait for a repair, on average: that of who is down longest and holds one."""
     seen, left_s = situation.observation, 0.0
     for cell in cells:
-        if seen[f"{cell.name}.state"] == s.DOWN:
+        if seen[f"{cell.name}.state"] == s.DOWN and seen[f"{cell.name}.part_id"] > 0.0:
             down_s = situation.time_s - seen[f"{cell.name}.state_since_s"]
             left_s = max(left_s, repair_left_s(cell, down_s))
     return left_s
 
 
-def _restart_eur(cell: Cell, prices: Prices) -> float:
-    """What a warm-up takes beyond waiting, and the parts that are scrap after a rest."""
+def _restart_eur(cell: Cell, prices: Prices, inspected_s: float) -> float:
+    """What a restart takes beyond waiting awake, if it may come at any moment until the last part is inspected.
+
+    Its warm-up, and the parts that are scrap after a rest if the rest so far would not have spoilt them.
+    """
     warm_up_kwh = (cell.warm_up_kw - cell.idle_kw) * cell.warm_up_s / 3600.0
-    return float(
-        warm_up_kwh * prices.energy_eur_per_kwh + cell.spec.restart_scrap_parts * prices.scrap_eur
-    )
+    saved = min(cell.spec.restart_after_s / inspected_s, 1.0) if inspected_s > 0.0 else 1.0
+    spoilt_eur = saved * cell.spec.restart_scrap_parts * prices.scrap_eur
+    return float(warm_up_kwh * prices.energy_eur_per_kwh + spoilt_eur)

@@ -7,16 +7,19 @@ is paid for with them would be none.
     min    price sum_m  share_m e_m(u) + idle_m (T - share_m c_m(u)) - standby_m T   + slack
            + demand charge a part * excess
     s.t.   share_m c_m(u) <= availability_m T ahead_m
+           share_m c_m(u) >= availability_m T ahead_m           (soft; only who winds down: ahead_m > 1)
            T (1 + defects) <= time left / parts left           (soft: a missed order)
            sum_m share_m defect_m(u)       <= defect limit     (soft; multiplier: EUR a defect)
            sum_m share_m edges_m(u) * cost <= edge budget      (soft; multiplier: EUR an EUR of edges)
            sum_m idle_m + share_m (e_m(u) - idle_m c_m(u)) / T <= highest power so far + excess
 
 Who takes from one buffer shares its parts by speed: share_m = (availability_m / c_m) / their sum. So an efficient
-machine beside a wasteful one is let run ahead. ``ahead`` is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``).
+machine beside a wasteful one is let run ahead, and all of them together are one stage that keeps the pace. ``ahead``
+is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``), and at
+the end of the work more for who spoils parts after a rest (``progress.winding_down``).
 The limits are those of the tuned constant setpoints under the same model. That point would be feasible,
-were it not for the share of the edges that is kept back (``EDGE_SAFETY``): an optimum inside a smaller budget
-may take more energy than it. The station layer takes the two multipliers as its
+were it not for the share of the edges that is kept back (``EDGE_SAFETY``) and for what has been learned of cycle times
+since: an optimum inside a smaller budget may take more energy than it. The station layer takes the two multipliers as its
 prices: what a defect and an edge are worth against a kilowatt-hour.
 """
 
@@ -30,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices, shares_of
-from twin.optim.expressions import column, unknowns
+from twin.optim.expressions import column, only_above, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Floats, Solution
 from twin.solves import Solve
@@ -46,6 +49,8 @@ BINDS = 1e-5
 OVER_FACTOR, BAD_EUR = 200.0, 300.0
 """Prices of an EUR of edges and of a defect beyond their limits. Both are far above what an order
 missed is worth, so that a late line is not caught up with on the cost of tools and scrap; assumption."""
+HASTY_EUR_PER_S = 0.05
+"""Price of a second by which a stage that winds down makes its parts too soon; assumption."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +72,8 @@ class Point:
     """How many times the pace each station takes at most."""
     shares: tuple[float, ...] = ()
     """The share of the parts that passes each station."""
+    cycles_s: tuple[float, ...] = ()
+    """The cycle of each station, with the changes of its edges, as it has been learned."""
 
     @property
     def status(self) -> str:
@@ -86,7 +93,8 @@ class OperatingPoint:
         self._hurried: Solution | None = None
         n_u = sum(len(cell.mvs) for cell in cells)
         n_d = sum(len(cell.d) for cell in cells)
-        x = unknowns("x", 4 + n_u + charges_peak)
+        winds = {cell.takes_from for cell in cells if cell.spoils_after_rest}
+        x = unknowns("x", 4 + n_u + charges_peak + bool(winds))
         p = unknowns("p", HEAD + EACH * len(cells) + n_d)
         pace, late, over, bad = x[0] * self._scale_s, x[1], x[2], x[3]
         price, backlog_eur, pace_most, budget, defect_most, peak_eur, highest_kw = (
@@ -105,7 +113,9 @@ class OperatingPoint:
             cycle_factor, energy_factor = p[HEAD + EACH * m], p[HEAD + EACH * m + 1]
             cycles.append((c * cycle_factor, e * energy_factor, defect, edges))
         shares = shares_of(cells, [c for c, *_ in cycles])
-        pace_rows = {}
+        pace_rows, wind_rows = {}, {}
+        hasty = x[4 + n_u + charges_peak] if winds else 0.0
+        cost += HASTY_EUR_PER_S * self._scale_s * hasty
         for m, (cell, share, (c, e, defect, edges)) in enumerate(
             zip(cells, shares, cycles, strict=True)
         ):
@@ -119,6 +129,9 @@ class OperatingPoint:
             # The same for all that take from one buffer.
             own_s = share * c / cell.availability
             pace_rows[cell.takes_from] = (own_s - pace * ahead) / self._scale_s
+            if cell.takes_from in winds:
+                least = pace * only_above(ahead, 1.0)
+                wind_rows[cell.takes_from] = (least - own_s) / self._scale_s - hasty
         self._stages = tuple(pace_rows)
         peak_rows = []
         if charges_peak:  # all awake: what a quarter of an hour takes while the line keeps the pace
@@ -131,9 +144,10 @@ class OperatingPoint:
             edges_eur - budget - over,
             10.0 * (defects - defect_most - bad),
             *peak_rows,
+            *wind_rows.values(),
         )
-        tail = [*[1.0] * n_u, *[HIGHEST] * charges_peak]
-        self._middle = [*[0.5] * n_u, *[1.0] * charges_peak]
+        tail = [*[1.0] * n_u, *[HIGHEST] * charges_peak, *[HIGHEST] * bool(winds)]
+        self._middle = [*[0.5] * n_u, *[1.0] * charges_peak, *[0.0] * bool(winds)]
         self._problem = NlpProblem(
             x,
             100.0 * cost,  # EUR cents: a part is worth cents, and IPOPT likes numbers near one
@@ -182,10 +196,12 @@ class OperatingPoint:
         solution = self._solved(p, self._warm)
         self._warm = solution if solution.usable else None
         p[2] = HURRY * self._scale_s
+        for m, lead in enumerate(leads):
+            p[HEAD + EACH * m + 4] = min(lead, 1.0)  # who hurries does not wind down
         hurried = self._solved(p, self._hurried)
         self._hurried = hurried if hurried.usable else None
-        shares = self._shares(solution, factors, disturbances)
-        point = self._point(solution, shares, max(pace_most_s, 1.0))
+        cycles_s = self._cycles_s(solution, factors, disturbances)
+        point = self._point(solution, cycles_s, max(pace_most_s, 1.0))
         fastest = float(hurried.x[0]) * self._scale_s if hurried.usable else point.pace_s
         return replace(point, fastest_s=min(fastest, point.pace_s), ahead=leads)
 
@@ -202,36 +218,32 @@ class OperatingPoint:
             at += len(cell.mvs)
         return tuple(z)
 
-    def _shares(
+    def _cycles_s(
         self,
         solution: Solution,
         factors: Sequence[tuple[float, float]],
         disturbances: Sequence[Floats],
     ) -> tuple[float, ...]:
-        """Each station's share of the parts at a solution."""
+        """Each station's cycle at a solution."""
         cycles_s = []
         found = zip(self._cells, self._settings(solution), factors, disturbances, strict=True)
         for cell, z, (factor, _), d in found:
-            u, x = cell.lo + z * (cell.hi - cell.lo), cell.half_worn
-            y = np.asarray(cell.model.numbers()(x, u, d, cell.p))
+            u = cell.lo + z * (cell.hi - cell.lo)
+            y = np.asarray(cell.model.numbers()(cell.half_worn, u, d, cell.p))
             cycles_s.append(cell.with_changes_s(y) * factor)
-        return shares_of(self._cells, cycles_s)
+        return tuple(cycles_s)
 
-    def _point(self, solution: Solution, shares: Sequence[float], pace_most_s: float) -> Point:
-        rows = len(self._stages)
+    def _point(self, solution: Solution, cycles_s: Sequence[float], pace_most_s: float) -> Point:
+        rows, shares = len(self._stages), shares_of(self._cells, cycles_s)
         multipliers = solution.multipliers
         assert multipliers is not None
         factor = min(max(float(multipliers[rows + 1]) / 100.0, 0.0), OVER_FACTOR)
         defect_eur = max(float(multipliers[rows + 2]) / 10.0, 0.0)
         stage_eur = dict(zip(self._stages, multipliers[:rows].tolist(), strict=True))
-        # A stage's pace is 1 / (sum of availability / c): a second of one of two counts by its share, twice.
+        # The pace of a stage is its share of the parts / sum of (availability / c): of that, by one station's c.
         second_eur = tuple(
-            max(stage_eur[cell.takes_from], 0.0)
-            / 100.0
-            * share**2
-            / cell.availability
-            / self._scale_s
-            for cell, share in zip(self._cells, shares, strict=True)
+            max(stage_eur[cell.takes_from], 0.0) / 100.0 / self._scale_s * by
+            for cell, by in zip(self._cells, self._by_cycle(shares), strict=True)
         )
         return Point(
             float(solution.x[0]) * self._scale_s,
@@ -242,8 +254,19 @@ class OperatingPoint:
             solution.objective / 100.0,
             solution.usable,
             self._solve(solution, multipliers, pace_most_s, shares),
-            shares=tuple(shares),
+            shares=shares,
+            cycles_s=tuple(cycles_s),
         )
+
+    def _by_cycle(self, shares: Sequence[float]) -> list[float]:
+        """How much the pace of its stage gains by a second of each station's cycle."""
+        together: dict[str, float] = {}
+        for cell, share in zip(self._cells, shares, strict=True):
+            together[cell.takes_from] = together.get(cell.takes_from, 0.0) + share
+        return [
+            share**2 / cell.availability / together[cell.takes_from]
+            for cell, share in zip(self._cells, shares, strict=True)
+        ]
 
     def _solve(
         self,
@@ -253,15 +276,10 @@ class OperatingPoint:
         shares: Sequence[float],
     ) -> Solve:
         """How it ended, and what a unit more of each limit would save a part."""
-        first = {cell.takes_from: n for n, cell in reversed(list(enumerate(self._cells)))}
+        by_cycle = self._by_cycle(shares)
+        first = [[c.takes_from for c in self._cells].index(stage) for stage in self._stages]
         limits = [
-            *(
-                (
-                    f"{self._cells[n].name} cycle_s",
-                    self._scale_s / shares[n] ** 2 * self._cells[n].availability,
-                )
-                for n in (first[stage] for stage in self._stages)
-            ),
+            *((f"{self._cells[n].name} cycle_s", self._scale_s / by_cycle[n]) for n in first),
             ("pace of the open orders, s", pace_most_s),
             ("edge budget, EUR", 1.0),
             ("defects", 0.1),

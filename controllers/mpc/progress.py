@@ -118,9 +118,9 @@ def winding_down(
         )
         if to_make < 1.0 or behind_s > lasts_s:
             continue
-        for m in stage.cells:
-            if cells[m].spec.restart_scrap_parts:
-                found[m] = min(max(behind_s / (to_make * pace_s), 1.0), SLOWEST)
+        if any(cells[m].spoils_after_rest for m in stage.cells):
+            lead = min(max(behind_s / (to_make * pace_s), 1.0), SLOWEST)
+            found = [lead if m in stage.cells else own for m, own in enumerate(found)]
     return tuple(found)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from controllers.mpc.operating_point import Point
 from controllers.mpc.plans import LinePlan
 from controllers.mpc.station_layer import BACK_OFF
-from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell
+from controllers.mpc.stations import Cell
 from twin.cycle import Situation
 from twin.solves import Solve
 
@@ -93,7 +93,8 @@ def station_reason(
         _change(before.edges_eur - after.edges_eur, "EUR of edges a part", 3),
     ]
     saves.append(_change(before.cycle_s - after.cycle_s, "s of its cycle", 1))
-    prices = {} if solve is None else {binding.name: binding.price for binding in solve.binding}
+    binding = () if solve is None else solve.binding
+    prices = {one.name: one.price for one in binding if (one.name, one.side) != ("cycle_s", "lo")}
     found = _binding(situation, cell, asked, after, target_s, prices)
     if cell.edge_eur > 0.0 and point.edge_factor > NEAR:
         found.append("the budget of edges")
@@ -123,9 +124,8 @@ class _Part:
 
 def _part(situation: Situation, cell: Cell, z: NDArray[np.float64]) -> _Part:
     """What a part takes at scaled setpoints, by the model as it has been learned."""
-    x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
     u = cell.lo + z * (cell.hi - cell.lo)
-    y = np.array(cell.model.numbers()(x, u, cell.disturbances(situation), cell.p))
+    y = np.array(cell.model.numbers()(cell.half_worn, u, cell.disturbances(situation), cell.p))
     cycle_s = y[0] * cell.ratio(situation, "last_cycle_s")
     energy_kwh = y[1] * cell.ratio(situation, "last_energy_kwh")
     known = situation.estimate.disturbance
@@ -151,8 +151,12 @@ def _binding(
     """What keeps the move from going further at this station; none if it is the cheapest point inside."""
     found = []
     if after.cycle_s > target_s * (1.0 - NEAR):
-        cost = _priced(prices, "cycle_s", "second")
-        found.append(f"the cycle of {target_s:.1f} s that keeps the pace{cost}")
+        if cell.keeps_course:
+            whose = "the others their parts" if cell.share < 1.0 else "the buffers time to empty"
+            found.append(f"the cycle of {target_s:.1f} s that leaves {whose}")
+        else:
+            cost = _priced(prices, "cycle_s", "second")
+            found.append(f"the cycle of {target_s:.1f} s that keeps the pace{cost}")
     z, before = cell.scaled(asked), cell.scaled(dict(situation.active))
     for n, mv in enumerate(cell.mvs):
         if min(z[n], 1.0 - z[n]) < NEAR:

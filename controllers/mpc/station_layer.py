@@ -1,13 +1,12 @@
 """The station layer: process setpoints of one per-part station, decided from part to part.
 
     min_u  price (e(u) - idle c(u)) + nu defect(u) + mu edges(u) + band violations + |z - z_now|^2
-    s.t.   c(u) <= target cycle (soft);  |z - z_now| <= what the rate limits allow in one cycle
+    s.t.   c(u) <= target cycle, or = (soft);  |z - z_now| <= what the rate limits allow in one cycle
 
-A second saved here is a second spent waiting, so only the energy beyond that of waiting counts. Not so where
-stations take from one buffer: who is quicker than the steady course wants takes parts from the others, so such a
-station keeps its target from both sides. The
-prices ``mu`` of edges and ``nu`` of defects are the shadow prices of the operating point. The model's
-outputs are corrected by the learned factors and offsets, which removes the steady error between plant
+A second saved here is a second spent waiting, so only the energy beyond that of waiting counts. Not so for one of
+several that take from one buffer, which would take parts from the others, nor for who winds down: they keep the cycle
+of the steady course from both sides. The prices ``mu`` of edges and ``nu`` of defects are the shadow prices of the
+operating point. The model's outputs are corrected by the learned factors and offsets, which removes the steady error between plant
 and model (run-to-run control with disturbance estimation).
 """
 
@@ -50,7 +49,6 @@ class StationMove:
     """
 
     z: NDArray[np.float64]
-    cycle_s: float
     cost_eur: float
     usable: bool
     solve: Solve
@@ -77,8 +75,8 @@ class StationLayer:
             if (spec := cell.spec.sensors.get(name)) is not None and spec.band is not None
         ]
         self._bands = bands
-        is_one_of_several = cell.share < 1.0
-        x = unknowns("x", n + 1 + len(bands) + is_one_of_several)
+        keeps_course = cell.keeps_course
+        x = unknowns("x", n + 1 + len(bands) + keeps_course)
         p = unknowns("p", HEAD + 2 * n + len(bands) + len(cell.d))
         z, late, out = x[:n], x[n], x[n + 1 : n + 1 + len(bands)]
         price, scrap_eur, edge_factor, target, r_c, r_e, idle_kw, late_eur = (
@@ -91,9 +89,9 @@ class StationLayer:
         c, e = c * r_c, e * r_e
         beyond = e - idle_kw * c / 3600.0
         cost = price * beyond + scrap_eur * defect + edge_factor * cell.edge_eur * edges
-        early = x[n + 1 + len(bands)] if is_one_of_several else 0.0
+        early = x[n + 1 + len(bands)] if keeps_course else 0.0
         rows = [(c - target - late + early) / 10.0]
-        g_lo, g_hi = [0.0 if is_one_of_several else -np.inf], [0.0]
+        g_lo, g_hi = [0.0 if keeps_course else -np.inf], [0.0]
         # Names of the rows, and their unit against that of the limit; a lower limit counts negative.
         labels = [("cycle_s", 0.1)]
         for k, (at, spec) in enumerate(bands):
@@ -118,7 +116,7 @@ class StationLayer:
         labels += [(f"{mv} rate", sign * by) for sign in (1.0, -1.0) for mv, by in self._moved]
         self._labels = labels
         self._n = n
-        self._early = [1.0] * is_one_of_several
+        self._early = [1.0] * keeps_course
         self._cost_scale = 100.0
         self._problem = NlpProblem(
             x,
@@ -126,7 +124,7 @@ class StationLayer:
             column(*rows),
             p,
             x_lo=0.0,
-            x_hi=[*[1.0] * n, 1e4, *[10.0] * len(bands), *[1e4] * is_one_of_several],
+            x_hi=[*[1.0] * n, 1e4, *[10.0] * len(bands), *[1e4] * keeps_course],
             g_lo=g_lo,
             g_hi=g_hi,
         )
@@ -179,11 +177,9 @@ class StationLayer:
         if not solution.usable and self._warm is not None:
             solution = self._problem.solve(start, p)
         self._warm = solution if solution.usable else None
-        late = float(solution.x[self._n])
         self._asked = asked
         self._last = StationMove(
             solution.x[: self._n],
-            target_s + late,
             solution.objective / self._cost_scale,
             solution.usable,
             self._solve(solution),

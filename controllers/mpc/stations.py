@@ -83,6 +83,19 @@ class Cell:
         )
 
     @property
+    def spoils_after_rest(self) -> bool:
+        """Whether parts are scrap after a rest, and setpoints can make it slower instead."""
+        return bool(self.mvs) and self.spec.restart_scrap_parts > 0
+
+    @property
+    def keeps_course(self) -> bool:
+        """Whether it keeps the cycle of the steady course itself, and may not be quicker.
+
+        Who is one of several would take parts from the others, who winds down would rest too soon.
+        """
+        return self.share < 1.0 or self.spoils_after_rest
+
+    @property
     def is_held(self) -> bool:
         """Whether it may not sleep and wake as often as one likes."""
         return self.spec.standby and max(self.spec.min_ready_s, self.spec.min_standby_s) > 0.0
@@ -213,7 +226,7 @@ def refuse_idle_moves(line: Line, cells: tuple[Cell, ...]) -> None:
     Nothing would say where it should be: a solver would leave it wherever it began.
     """
     for cell in cells:
-        x = np.full(len(cell.model.states), MEAN_WEAR_SHARE * cell.life_mm)
+        x = cell.half_worn
         middle = 0.5 * (cell.lo + cell.hi)
         for n, mv in enumerate(cell.mvs):
             found = set()
@@ -285,5 +298,8 @@ def leads_at(
         cell.takes_from: share * cycle_s / cell.availability
         for cell, cycle_s, share in zip(cells, cycles_s, shares_of(cells, cycles_s), strict=True)
     }
+    is_set = {cell.takes_from for cell in cells if cell.mvs}
     longest = max(stage_s.values(), default=1.0)
-    return tuple(stage_s[cell.takes_from] / longest if cell.mvs else 1.0 for cell in cells)
+    return tuple(
+        stage_s[cell.takes_from] / longest if cell.takes_from in is_set else 1.0 for cell in cells
+    )

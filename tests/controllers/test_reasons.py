@@ -13,6 +13,7 @@ from tests.twin.analyze.in_step import PLANTS, drive, loop_of, nominal, plant_of
 from twin.config import untuned
 from twin.cycle import Action, Cycle, Situation
 from twin.signals import Role
+from twin.solves import Binding, Solve
 
 
 @dataclass(slots=True)
@@ -59,6 +60,17 @@ def test_each_move_and_no_other_has_a_sentence_of_three_parts(name: str) -> None
             assert "risks" in sentence
             assert "nan" not in sentence
     assert told > 5
+
+
+def test_who_is_held_back_for_the_others_is_not_said_to_keep_the_pace() -> None:
+    watched, _ = driven("molding_cell", turns=1)
+    situation, mpc = watched.seen[0], watched.mpc
+    point, cell = mpc._memory.point, mpc._cells[0]
+    assert point is not None
+    solve = Solve("ipopt", "solved", 3, 0.0, (Binding("cycle_s", "lo", 0.5),))
+    said = station_reason(situation, cell, dict(situation.active), 1.0, point, solve)
+    assert "the cycle of 1.0 s that leaves the others their parts" in said
+    assert "a second more" not in said
 
 
 def test_what_a_move_saves_is_what_the_model_says_of_it() -> None:

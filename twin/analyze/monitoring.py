@@ -57,7 +57,7 @@ class Watched:
     doubt: str = ""
     settled: float = math.nan
     """The correction of a quality when it had settled."""
-    about: tuple[float, ...] | None = None
+    about: tuple[float, ...] = ()
     still: int = 0
     """Where its station's setpoints stood when they last moved far, as shares of their limits; parts since."""
     values: list[float] = field(default_factory=list)
@@ -69,12 +69,17 @@ class Watched:
         self.above_sd = max(0.0, self.above_sd + error - SLACK_SD)
         self.below_sd = max(0.0, self.below_sd - error - SLACK_SD)
 
-    def settle(self, correction: float, setpoints: tuple[float, ...]) -> None:
-        """Take in the correction of a quality after a part, and its station's setpoints as shares of their limits."""
-        pairs = zip(self.about or (), setpoints, strict=False)
-        if self.about is None or any(abs(a - b) > NEAR for a, b in pairs):
+    def settle(self, correction: float, parts: int, setpoints: tuple[float, ...]) -> None:
+        """Take in the correction of a quality after some parts, and its station's setpoints as shares of their limits.
+
+        A doubt that stands is not settled by moving a setpoint, nor by one that is not known at present.
+        """
+        has_moved = len(self.about) < len(setpoints) or any(
+            abs(a - b) > NEAR for a, b in zip(self.about, setpoints, strict=True)
+        )
+        if has_moved and not self.doubt and all(map(math.isfinite, setpoints)):
             self.about, self.still, self.settled = setpoints, 0, math.nan
-        self.still += 1
+        self.still += parts
         if math.isnan(self.settled) and self.still >= SETTLED:
             self.settled = correction
 
@@ -120,10 +125,10 @@ class Monitor:
                 continue
             watched = memory.setdefault(name, Watched())
             if offset.times > watched.times:
-                watched.times = offset.times
+                parts, watched.times = offset.times - watched.times, offset.times
                 watched.note(offset.innovation)
                 if name in self._bands:
-                    watched.settle(offset.value, self._setpoints(name, seen))
+                    watched.settle(offset.value, parts, self._setpoints(name, seen))
                 if name in self._bands and math.isfinite(seen[name]):
                     watched.values = [*watched.values[1 - REMEMBERED :], seen[name]]
                     watched.least_scatter = least_scatter(watched.values)

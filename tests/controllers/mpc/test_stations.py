@@ -94,3 +94,53 @@ def test_the_steady_course_lets_the_thrifty_of_two_machines_run_ahead() -> None:
     assert found[1.0] == pytest.approx(0.5, abs=0.01)
     assert found[0.8] > 0.52
     assert found[1.2] < 0.48
+
+
+def test_who_winds_down_is_slowed_in_the_steady_course_and_hurries_no_less() -> None:
+    cells = moulding()
+    tuned = per_part_at(cells, {f"molding_{n}.cooling_time_s": 21.6 for n in (1, 2)})
+    found = {}
+    for lead in (1.0, 1.2, 1.5):
+        found[lead] = OperatingPoint(cells, 10.0).solve(
+            cells,
+            [(1.0, 1.0), (1.0, 1.0), (0.9, 1.0), (0.9, 1.0)],
+            [cell.d for cell in cells],
+            Prices(0.16, 0.1, 3.0),
+            20.0,
+            1e3,
+            tuned.defects,
+            ahead=(lead, lead, 1.0, 1.0),
+        )
+        assert found[lead].usable
+    calm, slow, beyond = found.values()
+    together = [
+        1.0 / sum(c.availability / t for c, t in zip(cells[:2], p.cycles_s, strict=False))
+        for p in found.values()
+    ]
+    assert together[1] == pytest.approx(1.2 * slow.pace_s, rel=1e-3)
+    assert slow.pace_s == pytest.approx(calm.pace_s, rel=0.02)
+    assert together[1] < together[2] <= 1.5 * beyond.pace_s + 1e-6  # as slow as its limits let it
+    assert [p.fastest_s for p in found.values()] == pytest.approx([calm.fastest_s] * 3, rel=0.01)
+    assert slow.second_eur[0] == pytest.approx(slow.second_eur[1])
+
+
+def test_a_second_of_one_of_two_cycles_is_worth_what_it_brings_their_pace() -> None:
+    cells = moulding()
+    before, after = (
+        OperatingPoint(cells, 10.0).solve(
+            cells,
+            [(1.0, 1.0), (slower, 1.0), (0.5, 1.0), (0.5, 1.0)],
+            [cell.d for cell in cells],
+            Prices(0.16, 0.1, 3.0),
+            15.0,
+            1e3,
+            1.0,
+        )
+        for slower in (1.0, 1.001)
+    )
+    more_s = 0.001 * before.cycles_s[1]
+    assert before.second_eur[1] > 0.0
+    # Slower at the same setpoints: the pace row loses what its multiplier says, the energy of a part is the same.
+    assert (after.cost_eur - before.cost_eur) / more_s == pytest.approx(
+        before.second_eur[1], rel=0.05
+    )

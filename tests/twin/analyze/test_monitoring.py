@@ -121,6 +121,19 @@ def test_a_model_that_is_wrong_about_a_move_has_not_drifted(moved_s: float, is_t
     assert any("has drifted" in doubt for doubt in raised) is is_told
 
 
+def test_a_doubt_that_stands_is_not_settled_by_moving_a_setpoint() -> None:
+    memory: dict[str, Watched] = {}
+    lo, hi = plant_of("molding_cell").stations[0].sensors["shrinkage_pct"].band or (0.0, 0.0)
+    for n in range(1, SETTLED + 1):
+        told(Offset(0.0, 1.0, 0.0, n), memory)
+    gone = Offset(1.2 * DRIFT_SHARE * (hi - lo), 1.0, 0.0, SETTLED + 1)
+    assert "has drifted" in told(gone, memory)[QUALITY]
+    for n in range(SETTLED + 2, 4 * SETTLED):
+        gone.times = n
+        told(gone, memory, molding_1__cooling_time_s=29.0)
+        assert list(standing(memory)) == [QUALITY]
+
+
 def test_a_factor_is_doubted_on_both_sides() -> None:
     line = nominal("molding_cell")
     name, memory = "molding_1.last_energy_kwh", {"molding_1.last_energy_kwh": Watched()}
