@@ -16,7 +16,7 @@ from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
 from controllers.mpc.last_parts import rests
 from controllers.mpc.line_layer import BLOCKS, LineLayer
-from controllers.mpc.operating_point import HURRY, OperatingPoint, Point, shared
+from controllers.mpc.operating_point import HURRY, OperatingPoint, Point, with_shares
 from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
@@ -135,7 +135,7 @@ class Mpc:
         """Setpoints for this period."""
         memory = self._memory
         memory.solves, memory.station_statuses, memory.own_reasons = {}, {}, {}
-        self._cells = shared(tuple(c.learned(situation) for c in self._nominal), memory.point)
+        self._cells = with_shares(tuple(c.learned(situation) for c in self._nominal), memory.point)
         prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:
@@ -215,7 +215,7 @@ class Mpc:
                 return
             point = memory.point
         memory.point = point
-        self._cells = shared(self._cells, point)
+        self._cells = with_shares(self._cells, point)
         tariff = self._tariff(situation, prices)
         rates = rates_at(self._cells, situation, point, tariff)
         self._steady = self._steady_setpoints(point)

@@ -17,6 +17,7 @@ Who takes from one buffer shares its parts by speed: share_m = (availability_m /
 machine beside a wasteful one is let run ahead, and all of them together are one stage that keeps the pace. ``ahead``
 is 1; on a late line it is less for who is faster than the slowest at the tuned constants (``progress.leads``), and at
 the end of the work more for who spoils parts after a rest (``progress.winding_down``).
+
 The limits are those of the tuned constant setpoints under the same model. That point would be feasible,
 were it not for the share of the edges that is kept back (``EDGE_SAFETY``) and for what has been learned of cycle times
 since: an optimum inside a smaller budget may take more energy than it. The station layer takes the two multipliers as its
@@ -229,8 +230,8 @@ class OperatingPoint:
         found = zip(self._cells, self._settings(solution), factors, disturbances, strict=True)
         for cell, z, (factor, _), d in found:
             u = cell.lo + z * (cell.hi - cell.lo)
-            y = np.asarray(cell.model.numbers()(cell.half_worn, u, d, cell.p))
-            cycles_s.append(cell.with_changes_s(y) * factor)
+            y = cell.model.numbers()(cell.half_worn, u, d, cell.p)
+            cycles_s.append(float(cell.with_changes_s(y) * factor))
         return tuple(cycles_s)
 
     def _point(self, solution: Solution, cycles_s: Sequence[float], pace_most_s: float) -> Point:
@@ -303,7 +304,7 @@ class OperatingPoint:
         return solution.solve(prices)
 
 
-def shared(cells: tuple[Cell, ...], point: Point | None) -> tuple[Cell, ...]:
+def with_shares(cells: tuple[Cell, ...], point: Point | None) -> tuple[Cell, ...]:
     """The stations with their shares of the parts at a steady course."""
     if point is None or not point.shares:
         return cells

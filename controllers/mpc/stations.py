@@ -112,8 +112,7 @@ class Cell:
         x = numeric([wear_mm] * len(self.model.states))
         y = self.model.symbols()(x, u, d, numeric(self.p.tolist()))
         edges = y[4] / self.life_mm if self.life_mm else 0.0 * y[4]
-        # Changing the edge takes time too: spread over the parts that it makes.
-        return y[0] + self.change_s * edges, y[1], y[3], edges, list(y[5:]), y[2]
+        return self.with_changes_s(y), y[1], y[3], edges, list(y[5:]), y[2]
 
     @property
     def half_worn(self) -> NDArray[np.float64]:
@@ -125,9 +124,9 @@ class Cell:
         u = self.lo + self.scaled(setpoints) * (self.hi - self.lo)
         return np.asarray(self.model.numbers()(self.half_worn, u, self.d, self.p))
 
-    def with_changes_s(self, y: NDArray[np.float64]) -> float:
-        """The cycle time of such outputs, with the time for changing edges spread over the parts."""
-        return float(y[0] + (self.change_s * y[4] / self.life_mm if self.life_mm else 0.0))
+    def with_changes_s(self, y: Expression) -> Expression:
+        """The cycle time of such outputs: changing the edge takes time too, spread over the parts that it makes."""
+        return y[0] + (self.change_s * (y[4] / self.life_mm) if self.life_mm else 0.0)
 
     def unscaled(self, z: NDArray[np.float64]) -> dict[str, float]:
         """Setpoints by signal name."""
@@ -279,7 +278,7 @@ def per_part_at(cells: tuple[Cell, ...], setpoints: Mapping[str, float]) -> PerP
         added_kg += share * y[2]
         if cell.life_mm:
             edges_eur += share * cell.edge_eur * y[4] / cell.life_mm
-    return PerPart(edges_eur, defects, added_kg)
+    return PerPart(float(edges_eur), float(defects), float(added_kg))
 
 
 def leads_at(
