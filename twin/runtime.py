@@ -100,7 +100,6 @@ class Runtime:
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
-        self._link = equipment if isinstance(equipment, Interrupted) else None
         if isinstance(equipment, Rechecking):
             equipment.recheck_by(self._withheld)
 
@@ -259,7 +258,7 @@ class Runtime:
         return OUT_OF_SIGHT if self._losses() != self._losses_before else ""
 
     def _losses(self) -> int:
-        return 0 if self._link is None else self._link.losses
+        return self._equipment.losses if isinstance(self._equipment, Interrupted) else 0
 
     def _withheld(self, batch: Batch, name: str) -> str:
         """Why the setpoint of one MV must not leave any more, while its batch is under way."""
@@ -298,9 +297,9 @@ class Runtime:
 
     def _note_gaps(self) -> None:
         """Put on record what the connection went through, also where no turn has felt it."""
-        if self._link is None:
+        if not isinstance(self._equipment, Interrupted):
             return
-        for gap in self._link.drain_gaps():
+        for gap in self._equipment.drain_gaps():
             if gap.was_lost:
                 self._commands.append(f"gap: {gap.reason}")
             felt = gap.was_lost and self._lost_since_us is not None

@@ -12,7 +12,6 @@ from twin.cli.locked import locked_text
 from twin.cli.problems import REFUSED, Problem
 from twin.cli.shift import TWIN_SEED, Shift
 from twin.cli.trust import Trust, client_security
-from twin.clock import monotonic_us
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,6 +183,8 @@ class _Watch:
     async def _follow(self, line: OpcUaEquipment) -> None:
         import asyncio
         import functools
+
+        from twin.clock import monotonic_us
 
         clock, attachment = line.clock(), self._attachment
         blind = Blind(monotonic_us())
