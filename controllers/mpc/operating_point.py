@@ -34,12 +34,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.stations import MEAN_WEAR_SHARE, Cell, Prices, shares_of
-from twin.optim.expressions import column, only_above, unknowns
+from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.result import Floats, Solution
 from twin.solves import Solve
 
-HEAD, EACH = 7, 5
+HEAD, EACH = 7, 6
 """Parameters of a solve that stand before those of the stations, and those of each station."""
 POWER_SCALE_KW, HIGHEST = 10.0, 1e4
 """Scale of the power above the highest so far, and its bound in that scale: far above any line."""
@@ -120,7 +120,7 @@ class OperatingPoint:
         for m, (cell, share, (c, e, defect, edges)) in enumerate(
             zip(cells, shares, cycles, strict=True)
         ):
-            idle_kw, standby_kw, ahead = (p[HEAD + EACH * m + n] for n in (2, 3, 4))
+            idle_kw, standby_kw, ahead, behind = (p[HEAD + EACH * m + n] for n in (2, 3, 4, 5))
             waits_s = pace - share * c
             gap_kw = idle_kw * waits_s - standby_kw * pace
             cost += price * (share * e + gap_kw / 3600.0)
@@ -131,8 +131,7 @@ class OperatingPoint:
             own_s = share * c / cell.availability
             pace_rows[cell.takes_from] = (own_s - pace * ahead) / self._scale_s
             if cell.takes_from in winds:
-                least = pace * only_above(ahead, 1.0)
-                wind_rows[cell.takes_from] = (least - own_s) / self._scale_s - hasty
+                wind_rows[cell.takes_from] = (pace * behind - own_s) / self._scale_s - hasty
         self._stages = tuple(pace_rows)
         peak_rows = []
         if charges_peak:  # all awake: what a quarter of an hour takes while the line keeps the pace
@@ -191,14 +190,16 @@ class OperatingPoint:
         ]
         leads = tuple(ahead) or (1.0,) * len(cells)
         for cell, (cycle, energy), lead in zip(cells, factors, leads, strict=True):
-            p += [cycle, energy, cell.idle_kw, cell.standby_kw, lead]
+            behind = lead if lead > 1.0 else 0.0  # the pace that it may not be quicker than
+            p += [cycle, energy, cell.idle_kw, cell.standby_kw, lead, behind]
         for d in disturbances:
             p += d.tolist()
         solution = self._solved(p, self._warm)
         self._warm = solution if solution.usable else None
         p[2] = HURRY * self._scale_s
         for m, lead in enumerate(leads):
-            p[HEAD + EACH * m + 4] = min(lead, 1.0)  # who hurries does not wind down
+            # Who hurries does not wind down.
+            p[HEAD + EACH * m + 4], p[HEAD + EACH * m + 5] = min(lead, 1.0), 0.0
         hurried = self._solved(p, self._hurried)
         self._hurried = hurried if hurried.usable else None
         cycles_s = self._cycles_s(solution, factors, disturbances)
@@ -309,4 +310,4 @@ def with_shares(cells: tuple[Cell, ...], point: Point | None) -> tuple[Cell, ...
     if point is None or not point.shares:
         return cells
     pairs = zip(cells, point.shares, strict=True)
-    return tuple(replace(cell, share=share) for cell, share in pairs)
+    return tuple(c if share == c.share else replace(c, share=share) for c, share in pairs)

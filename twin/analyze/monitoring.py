@@ -37,7 +37,8 @@ BAND_SHARE = 0.5
 """A correction of a quality by more than this share of its band is out of reason; assumption."""
 SETTLED, DRIFT_SHARE = 30, 0.2
 """After so many parts the correction of a quality has settled; from there it may go this share of the band. On the three
-shipped lines it goes 0.09 at most in a shift, in all scenarios without a drifting sensor (docs/explanation/twin.md)."""
+shipped lines it goes 0.09 at most in a shift under simple rules, in all scenarios without a drifting sensor
+(docs/explanation/twin.md)."""
 NEAR = 0.1
 """Share of its operator limits that a setpoint may move before what the model says of it has to settle anew."""
 REMEMBERED, ORDER = 100, 3

@@ -10,7 +10,7 @@ import numpy as np
 
 from twin.optim.smooth import Expression
 
-__all__ = ["column", "numeric", "only_above", "unknowns"]
+__all__ = ["column", "numeric", "unknowns"]
 
 _ca: Any = casadi
 
@@ -29,8 +29,3 @@ def column(*parts: Expression | float | Sequence[float]) -> Expression:
 def numeric(values: Sequence[float]) -> Expression:
     """A column of numbers."""
     return _ca.DM(list(values))
-
-
-def only_above(value: Expression, least: float) -> Expression:
-    """The value where it is above ``least``, else 0. It jumps there: for parameters, not for unknowns."""
-    return _ca.if_else(value > least, value, 0.0)

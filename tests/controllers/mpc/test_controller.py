@@ -189,6 +189,17 @@ def test_a_replan_soon_after_planning_does_not_jump_ahead() -> None:
         assert asked[-1] == blocks
 
 
+def test_where_orders_go_on_coming_the_end_of_the_work_is_that_of_the_shift() -> None:
+    watched = driven("molding_cell", 1)
+    mpc, last = watched.mpc, watched.seen[-1]
+    plan_s = mpc._blocks * mpc._block_s
+    assert mpc._ends_within_s(last) == plan_s
+    demand = mpc._plant.demand.model_copy(update={"arrive": "evenly"})
+    mpc._plant = mpc._plant.model_copy(update={"demand": demand})
+    assert mpc._ends_within_s(last) == 0.0
+    assert mpc._ends_within_s(replace(last, time_s=mpc._shift_s - plan_s)) == plan_s
+
+
 def test_at_the_end_of_the_work_sentences_give_the_reason_of_the_rule() -> None:
     watched = driven("machining_line", 2)
     mpc, last = watched.mpc, watched.seen[-1]
