@@ -130,13 +130,20 @@ def _refuse(line: Line, change: Change, now_s: float, lasts_s: float) -> None:
             )
         if broken.count(failure.station) > 1:
             raise ChangeError(f"{failure.station!r} can be made to fail once only")
-        if not now_s <= failure.at_s < now_s + lasts_s or not failure.lasts_s > 0.0:
-            raise ChangeError(
-                f"the failure of {failure.station!r} must lie ahead and take some time"
-            )
+        if not failure.lasts_s > 0.0:
+            raise ChangeError(f"the failure of {failure.station!r} must take some time")
+        _refuse_out_of_sight(f"the failure of {failure.station!r}", failure.at_s, now_s, lasts_s)
     for order in change.orders:
-        if order.parts < 1 or not now_s <= order.at_s < now_s + lasts_s:
-            raise ChangeError("a rush order has one part or more, and must lie ahead")
+        if order.parts < 1:
+            raise ChangeError("a rush order has one part or more")
+        _refuse_out_of_sight(f"the rush order of {order.parts}", order.at_s, now_s, lasts_s)
+
+
+def _refuse_out_of_sight(what: str, at_s: float, now_s: float, lasts_s: float) -> None:
+    if at_s < now_s:
+        raise ChangeError(f"{what} must lie ahead")
+    if at_s >= now_s + lasts_s:
+        raise ChangeError(f"{what} lies beyond the {lasts_s / 3600.0:g} h that are looked at")
 
 
 def _forks(

@@ -98,7 +98,7 @@ def contenders(names: Sequence[str], plant_file: Path) -> tuple[Contender, ...]:
         if name == ORACLE:
             found += [Contender(one) for one in ALL]
             continue
-        pick(controller, controller_names(), "controller")
+        pick(controller, controller_names() if at else (*controller_names(), ORACLE), "controller")
         beside = plant_file.with_name(f"{plant_file.stem}.{controller}{SUFFIX}")
         if at:
             policies = [policy_of(bundle) for bundle in _bundles(Path(place))]

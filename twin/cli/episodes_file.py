@@ -53,13 +53,17 @@ def held_lines(path: Path) -> Iterator[tuple[int, Record]]:
     """The lines of a file by number. ``Problem`` for one that is no shift."""
     for n, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
-            one = json.loads(line)
+            one = json.loads(line, parse_constant=_refused)
             key_of(one)
         except (ValueError, KeyError, TypeError) as error:
-            hint = "remove that line, or name another --out"
+            hint = "remove that line: its shift is played again when twin evaluate is called"
             msg = f"{path}:{n} is no shift of an evaluation"
             raise Problem("damaged", msg, hint, code=DAMAGED) from error
         yield n, one
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def held(path: Path, shift: Shift) -> dict[Key, Record]:
@@ -75,6 +79,9 @@ def held(path: Path, shift: Shift) -> dict[Key, Record]:
         if one["plant_hash"] != shift.plant.config_hash or one["shift_h"] != shift.hours:
             msg = f"{path}:{n} was played with another plant file, or another length of shift"
             raise Problem("conflict", msg, "name another --out", code=CONFLICT)
+        if key_of(one) in found:
+            msg = f"{path}:{n} is a shift that stands there before"
+            raise Problem("damaged", msg, "remove one of the two lines", code=DAMAGED)
         found[key_of(one)] = one
     return found
 

@@ -26,6 +26,8 @@ Examples:
   twin evaluate demo --shifts 30 --out trials   (again: goes on where it was stopped)
   twin evaluate --replay trials --row 1"""
 LEAST_SHIFTS = 2
+FEW = 10
+"""Shifts below which the bootstrap's intervals are too narrow to be read without a word; assumption."""
 QUARTER_H = 0.25
 
 
@@ -89,6 +91,7 @@ def command(
     from twin.cli.contenders import contenders
     from twin.cli.episode import episodes
     from twin.cli.episodes_file import versions_doubt
+    from twin.cli.results import orders_note
     from twin.config import find_plant
     from twin.feedback.evaluation import rows_of
     from twin.feedback.leaderboard import standings
@@ -105,9 +108,12 @@ def command(
     if shift.hours < QUARTER_H:
         raise Problem("usage", "a shift shorter than a quarter of an hour has no peak", "--hours 1")
     if seed + shifts > 1000:
-        raise Problem("usage", "seeds from 1000 on were tuned on", "begin with a smaller --seed")
-    named = contenders(_split(controllers), find_plant(shift.place))
-    scenarios = tuple(pick(name, shift.plant.scenarios, "scenario") for name in _split(scenario))
+        hint = f"--seed {1000 - shifts} at most, for {shifts} shifts"
+        raise Problem("usage", "seeds from 1000 on were tuned on", hint)
+    named = contenders(_split("--controllers", controllers), find_plant(shift.place))
+    scenarios = tuple(
+        pick(name, shift.plant.scenarios, "scenario") for name in _split("--scenario", scenario)
+    )
     levels = _levels(utilisation) if utilisation is not None else (shift.demanded,)
     asked = episodes(shift, named, scenarios, levels, shifts)
     found = _played(asked, out, workers, ray)
@@ -116,7 +122,15 @@ def command(
         "plant_hash": shift.plant.config_hash,
         "seeds": [seed, seed + shifts - 1],
         "shift_h": shift.hours,
-        "doubts": sorted({*(one["doubt"] for one in found), versions_doubt(found)} - {""}),
+        "doubts": sorted(
+            {
+                *(one["doubt"] for one in found),
+                versions_doubt(found),
+                orders_note(shift.plant, shift.hours),
+                _few(shifts),
+            }
+            - {""}
+        ),
         "rows": rows_of(found),
         "leaderboard": standings(found),
     }
@@ -127,17 +141,35 @@ def command(
         _show(report, out)
 
 
-def _split(text: str) -> list[str]:
+def _few(shifts: int) -> str:
+    if shifts >= FEW:
+        return ""
+    return f"What is drawn again (leaderboard: P(cheaper), bootstrap) is too sure of itself with {shifts} shifts a cell."
+
+
+def _split(option: str, text: str) -> list[str]:
+    """The names in an option's value; a ``Problem`` for none, and for one that is there twice."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names or len(set(names)) != len(names):
-        raise Problem(
-            "usage", f"{text!r} names nothing, or something twice", "a comma between names"
-        )
+    if not names:
+        raise Problem("usage", f"{option} {text!r} names nothing", "names, a comma between them")
+    _refuse_twice(option, names)
     return names
 
 
+def _refuse_twice(option: str, values: Sequence[object]) -> None:
+    for n, value in enumerate(values):
+        if value in values[:n]:
+            raise Problem("usage", f"{option} has {value} twice", "leave one of them out")
+
+
 def _levels(text: str) -> tuple[float, ...]:
-    return tuple(options.utilisation(part) for part in _split(text))
+    option = "--utilisation"
+    try:
+        found = tuple(options.utilisation(part) for part in _split(option, text))
+    except typer.BadParameter as error:
+        raise typer.BadParameter(error.message, param_hint=option) from error
+    _refuse_twice(option, found)  # .8 and 0.80 are one
+    return found
 
 
 def _played(
@@ -163,7 +195,19 @@ def _played(
         msg = f"note: {out} holds {more} more, not asked for; the report is of these {len(asked)}"
         typer.echo(msg, err=True)
     refuse_unwritable(out)
-    played = _spread(missing, workers, ray, keeper(path))
+    keep, kept = keeper(path), len(asked) - len(missing)
+
+    def taken(one: dict[str, Any]) -> None:
+        nonlocal kept
+        keep(one)
+        kept += 1
+
+    try:
+        played = _spread(missing, workers, ray, taken)
+    except KeyboardInterrupt:
+        msg = f"stopped: {kept} of {len(asked)} shifts are in {out}; called again, it goes on"
+        typer.echo(msg, err=True)
+        raise
     there |= {key_of(one): one for one in played}
     return [there[one.key] for one in asked]
 

@@ -100,6 +100,11 @@ def command(
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
     for path in (plot, save):
         options.refuse_no_folder(path)
+    if not (setpoints or fail or order or save):
+        raise Problem("usage", "nothing changes", "give --set, --fail or --order")
+    if at is None and utilisation is not None:
+        hint = "leave --utilisation out, or begin --at HOURS"
+        raise Problem("usage", "a state brings its orders along", hint)
     if live:
         line, state = _running(run, out)
         _refuse_other(plant, line)

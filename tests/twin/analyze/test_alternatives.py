@@ -125,7 +125,7 @@ def test_a_rush_order_is_worked_off_behind_the_others() -> None:
             "once",
         ),
         (Change(orders=(Order(0, 7300.0),)), "one part"),
-        (Change(orders=(Order(5, 99999.0),)), "ahead"),
+        (Change(orders=(Order(5, 99999.0),)), "beyond the 1 h"),
     ],
 )
 def test_what_cannot_be_is_refused(change: Change, word: str) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.twin.cli.shell import twin
 from twin.cli import evaluate
 from twin.cli.episode import Episode
+from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 from twin.cli.tuned import baseline, code_sha256, inputs_sha256
 
@@ -101,3 +103,58 @@ def test_a_folder_is_made_with_its_first_shift(tmp_path: Path, played: list[int]
     evaluate._played(asked(1), tmp_path / "some" / "where", None, None)
     assert (tmp_path / "some" / "where" / "episodes.jsonl").read_text().count("\n") == 1
     assert played == [1]
+
+
+def test_a_number_that_is_none_is_no_shift(tmp_path: Path, played: list[int]) -> None:
+    evaluate._played(asked(1), tmp_path, None, None)
+    path = tmp_path / "episodes.jsonl"
+    path.write_text(path.read_text().replace('"shift_h": 0.5', '"kpi": NaN, "shift_h": 0.5'))
+    with pytest.raises(Problem, match=r"episodes\.jsonl:1 is no shift"):
+        evaluate._played(asked(1), tmp_path, None, None)
+
+
+def test_a_shift_that_stands_there_twice_is_refused(tmp_path: Path, played: list[int]) -> None:
+    evaluate._played(asked(1), tmp_path, None, None)
+    path = tmp_path / "episodes.jsonl"
+    path.write_text(2 * path.read_text())
+    with pytest.raises(Problem, match=r"episodes\.jsonl:2 is a shift that stands there before"):
+        evaluate._played(asked(1), tmp_path, None, None)
+
+
+def test_who_interrupts_is_told_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], inputs: str
+) -> None:
+    def play(
+        asked: Sequence[Episode], _workers: object, _ray: object, taken: Callable[[Any], None]
+    ) -> list[dict[str, Any]]:
+        taken(line_of(asked[0], inputs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "_spread", play)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate._played(asked(1, 2, 3), tmp_path, None, None)
+    assert f"stopped: 1 of 3 shifts are in {tmp_path}" in capsys.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        evaluate._played(asked(1, 2, 3), tmp_path, None, None)
+    assert f"stopped: 2 of 3 shifts are in {tmp_path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "word"),
+    [
+        ("--utilisation", ".8,0.80", "has 0.8 twice"),
+        ("--utilisation", "nan", "Invalid value for --utilisation"),
+        ("--controllers", ",", "names nothing"),
+        ("--controllers", "fixed,fixed", "has fixed twice"),
+        ("--controllers", "fixed,foo", "oracle"),
+        ("--seed", "999", "--seed 970 at most"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_told_by_option(
+    tmp_path: Path, option: str, given: str, word: str
+) -> None:
+    code, out, err = twin("evaluate", "machining_line", option, given, "--out", tmp_path)
+    assert code == 2
+    assert word in " ".join(err.split())
+    assert not out
+    assert not list(tmp_path.iterdir())

@@ -53,6 +53,10 @@ def test_the_table_names_its_worlds() -> None:
         (("--at", "1h", "--plot", "nowhere/x.svg"), "there is no folder"),
         (("--at", "1h", "--save", "nowhere/x.json"), "there is no folder"),
         (("--at", "1h", "--set", "line.takt_s=60", "--set", "line.takt_s=70"), "given twice"),
+        (("--at", "1h"), "nothing changes"),
+        (("--at", "1h", "--fail", "milling@3h:20m"), "beyond the 1 h that are looked at"),
+        (("--at", "1h", "--order", "20@5h"), "beyond the 1 h that are looked at"),
+        (("--live", "--set", "line.takt_s=60", "--utilisation", "0.9"), "brings its orders along"),
     ],
 )
 def test_what_is_wrong_is_told(given: tuple[str, ...], word: str) -> None:
@@ -63,7 +67,8 @@ def test_what_is_wrong_is_told(given: tuple[str, ...], word: str) -> None:
 
 def test_what_is_no_snapshot_is_told(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}")
-    code, out, err = twin("whatif", "machining_line", "--from", str(tmp_path / "state.json"))
+    path = str(tmp_path / "state.json")
+    code, out, err = twin("whatif", "machining_line", "--from", path, "--set", "line.takt_s=60")
     assert code == 6
     assert "not a snapshot" in out + err
 
@@ -92,6 +97,6 @@ def test_a_running_loop_is_asked_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_nobody_to_ask_is_told(tmp_path: Path) -> None:
-    code, _, err = twin("whatif", "--live", "--out", tmp_path)
+    code, _, err = twin("whatif", "--live", "--set", "line.takt_s=60", "--out", tmp_path)
     assert code == 3
     assert "no loop that takes commands runs" in err

@@ -25,6 +25,8 @@ STATES_OF: Mapping[str, tuple[int, ...]] = {
     "idle_kw": (s.IDLE, s.BLOCKED, s.DOWN, s.TOOL_CHANGE, s.SETUP, s.SERVICE, s.WAITING),
     "warm_up_kw": (s.WARM_UP,),
 }
+FROZEN = 20
+"""From so many samples on, noise that never moves the last bit is none: the instrument, or the log, stands still."""
 CLOCK_S = 0.01
 """How finely a PLC's clocks of states can be trusted; assumption."""
 
@@ -45,7 +47,15 @@ def power_findings(station: StationSpec, record: Record) -> PowerFindings:
     rows = record.whole(f"{name}.state", f"{name}.power_kw")
     state, power = record[f"{name}.state"][rows], record[f"{name}.power_kw"][rows]
     groups = {key: np.isin(state, states) for key, states in STATES_OF.items()}
-    seen = {key: int(mask.sum()) for key, mask in groups.items() if mask.any()}
+    declared_kw = _declared_noise(station)
+    frozen = {
+        key
+        for key, mask in groups.items()
+        if declared_kw > 0.0 and mask.sum() >= FROZEN and np.ptp(power[mask]) == 0.0
+    }
+    seen = {
+        key: int(mask.sum()) for key, mask in groups.items() if mask.any() and key not in frozen
+    }
     residual, inside = np.zeros(rows.size), np.zeros(rows.size, dtype=bool)
     for key in seen:
         mask = groups[key]
@@ -55,8 +65,15 @@ def power_findings(station: StationSpec, record: Record) -> PowerFindings:
     noise = _noise(residual[inside], freedom)
     found = []
     for key, mask in groups.items():
-        mean = _mean(power[mask], noise.estimate, freedom, _declared_noise(station))
-        found.append(finding((name, "power", key), "kW", getattr(station.power, key), mean))
+        is_frozen = key in frozen
+        mean = UNKNOWN if is_frozen else _mean(power[mask], noise.estimate, freedom, declared_kw)
+        note = (
+            f"stands still: {mask.sum()} samples without the instrument's noise"
+            if is_frozen
+            else ""
+        )
+        at = (name, "power", key)
+        found.append(finding(at, "kW", getattr(station.power, key), mean, note=note))
     return PowerFindings(tuple(found), noise, record.time_s[rows][inside], residual[inside])
 
 

@@ -58,6 +58,19 @@ def test_lost_samples_cost_width_and_nothing_else(shift: Shift) -> None:
     assert silent.found.lo <= 0.05 <= silent.found.hi
 
 
+def test_an_instrument_that_stands_still_teaches_nothing(shift: Shift) -> None:
+    line, _, record, _ = shift
+    names = "wash.power_kw", "wash.state"
+    power, state = (record[name] for name in names)
+    columns = {**record.columns, names[0]: np.where(np.isfinite(power), 6.2, np.nan)}
+    found = {one.name: one for one in identify(line, Record(record.time_s, columns)).findings}
+    resting = found["wash.power.idle_kw"]
+    assert np.isin(state, (2, 3)).sum() > 100
+    assert resting.verdict is Verdict.NOT_INFORMATIVE
+    assert "stands still" in resting.note
+    assert "wash.sensors.power_kw.noise_sd" not in found
+
+
 def test_what_was_learned_makes_a_plant_that_holds(shift: Shift) -> None:
     line, _, _, found = shift
     changes = proposal(line, found.findings, "a test")
