@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 from controllers.training import checkpoint
 from controllers.training.diary import diary
@@ -88,6 +89,8 @@ def new_model(
             ent_coef=chosen.entropy,
             vf_coef=chosen.value_weight,
             max_grad_norm=chosen.largest_gradient,
+            use_sde=chosen.hold is not None,
+            sde_sample_freq=chosen.hold or -1,
             policy_kwargs={
                 "net_arch": list(chosen.network),
                 "log_std_init": math.log(chosen.spread),
@@ -143,6 +146,18 @@ class Keeper(BaseCallback):
             raise Stopped
         if self.num_timesteps - self._saved >= self._task.keep_every:
             self.save()
+        if self.model.use_sde:
+            self._draw_anew()
+
+    def _draw_anew(self) -> None:
+        """Draw what is tried first once more, from the run's seed and how far it has come.
+
+        The library draws it before this moment, so that a run that goes on would draw it twice.
+        """
+        torch.manual_seed(self._task.seed * SHIFTS + self.num_timesteps)
+        policy = self.model.policy
+        assert isinstance(policy, ActorCriticPolicy)
+        policy.reset_noise(self._lines.num_envs)
 
     def _on_step(self) -> bool:
         ended = [info for info in self.locals["infos"] if info]

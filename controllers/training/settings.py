@@ -22,8 +22,10 @@ class PpoSpec(Spec):
     together, and a part of a shift would teach the morning and forget the evening. It is gone through
     ``epochs`` times in ``batches`` (a divisor of the lines), of about 2,000 decisions: ten times the steps per
     CPU second of the usual 64, measured. ``gamma`` is near 1, since an order missed early is paid for all shift
-    long. ``spread`` is the standard deviation of the first tries, in half ranges. The rest are the library's
-    defaults.
+    long. ``spread`` is the standard deviation of the first tries, in half ranges. With ``hold`` a try is not drawn
+    anew at each decision but is a function of what is seen, drawn for so many decisions (Raffin, Kober and Stulp,
+    arXiv 2005.05719): an oven averages away what changes each minute. ``spread`` is then that of the weights of
+    the function. The rest are the library's defaults.
     """
 
     lines: AtLeastOne = 64
@@ -39,6 +41,7 @@ class PpoSpec(Spec):
     largest_gradient: Positive = 0.5
     network: tuple[AtLeastOne, ...] = (64, 64)
     spread: Positive = 0.3
+    hold: AtLeastOne | None = None
 
 
 class SacSpec(Spec):

@@ -49,15 +49,20 @@ def _stops_after(task: Task, rounds: int, monkeypatch: pytest.MonkeyPatch) -> No
     task.stop_file.unlink()
 
 
-@pytest.mark.parametrize(("algorithm", "rounds"), [("ppo", 1), ("sac", 20)])
+@pytest.mark.parametrize(
+    ("algorithm", "rounds", "hold"), [("ppo", 1, None), ("ppo", 1, 5), ("sac", 20, None)]
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(
     make_task: Callable[..., Task],
     monkeypatch: pytest.MonkeyPatch,
     algorithm: str,
     rounds: int,
+    hold: int | None,
 ) -> None:
+    settings = make_task("settings").settings.changed({"ppo": {"hold": hold}})
     whole, halved, again = (
-        make_task(name, algorithm=algorithm) for name in ("whole", "halved", "again")
+        make_task(name, algorithm=algorithm, settings=settings)
+        for name in ("whole", "halved", "again")
     )
     _stops_after(halved, rounds, monkeypatch)
     assert halved.done < whole.steps
@@ -68,7 +73,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert _learned(halved) == weights
     assert _learned(again) == weights
     assert (halved.folder / METRICS).read_bytes() == (whole.folder / METRICS).read_bytes()
-    assert _learned(make_task("other", algorithm=algorithm, seed=2)) != weights
+    assert _learned(make_task("other", algorithm=algorithm, settings=settings, seed=2)) != weights
 
 
 def test_a_finished_run_leaves_the_same_bundle_each_time(make_task: Callable[..., Task]) -> None:
