@@ -7,6 +7,7 @@ each block between nodes. The burners' controllers hold the zones to them, and t
 need follows from the balance of each zone:
 
     Q = C dT/dt + (G_wall + G_exhaust)(T - T_amb) + openings, exchange + heat taken up by carriers
+        - heat of the fans
     T_part <- T_air + (T_part - T_air) exp(-h A dt / (m c))        cure <- cure + hot(T_part) dt
 
     min  gas Q / eta + electricity fan^3 - value of the heat stored at the end
@@ -121,7 +122,7 @@ class OvenProblem:
             for b in range(blocks)
         ]
         taken, cured, exit_c, present = self._carriers_through(q, T, fan)
-        heat = self._heat(T, duration, taken, ambient)
+        heat = self._heat(T, fan, duration, taken, ambient)
         p = self._p
         gas = sum(heat[b][z] * duration[b] for b in range(blocks) for z in range(zones))
         stored = p["zone_heat_capacity_kj_per_k"] * sum(T[blocks][z] for z in range(zones))
@@ -222,6 +223,7 @@ class OvenProblem:
     def _heat(
         self,
         T: list[list[Expression]],
+        fan: list[Expression],
         duration: list[Expression],
         taken: list[list[Expression]],
         ambient: Expression,
@@ -234,9 +236,10 @@ class OvenProblem:
         heat = []
         for b in range(self._blocks):
             mean = [0.5 * (T[b][z] + T[b + 1][z]) for z in range(zones)]
+            fan_kw = p["fan_heat_share"] * p["fan_power_kw"] * power(fan[b], 3.0) / zones
             row = []
             for z in range(zones):
-                Q = (C * (T[b + 1][z] - T[b][z]) + taken[b][z]) / duration[b]
+                Q = (C * (T[b + 1][z] - T[b][z]) + taken[b][z]) / duration[b] - fan_kw
                 Q = Q + G * (mean[z] - ambient)
                 Q += G_mix * (mean[z] - mean[z - 1]) if z > 0 else G_opening * (mean[z] - ambient)
                 last = z == zones - 1

@@ -265,7 +265,7 @@ class CarrierEstimator:
         inside.gas_from, inside.heat_kwh = (now_s, meter, stored), 0.0
 
     def _loss_kw(self, inside: Inside, twin: LineState, ambient: float) -> float:
-        """Heat that leaves the zones by walls, exhaust, openings and carriers, by the model."""
+        """Heat that leaves the zones by walls, exhaust, openings and carriers, less that of the fans, by the model."""
         p = self._p
         asleep = twin.floats[self._setback_f] > 0.5 or (
             twin.ints[self._e * s.E_INTS + s.STATE] == s.STANDBY
@@ -274,7 +274,11 @@ class CarrierEstimator:
         above = inside.zone_c - ambient
         loss = LAWS["zone_loss_kw_per_k"](flow, p) * float(above.sum())
         loss += LAWS["opening_loss_kw_per_k"](p) * float(above[0] + above[-1])
-        hA = LAWS["heat_transfer_kw_per_k"](inside.fan_rel, p) * math.exp(inside.ln_f)
+        fan_rel = inside.fan_rel
+        if asleep:
+            fan_rel = min(fan_rel, p[oven.P.fan_floor] ** (1.0 / 3.0))
+        loss -= p[oven.P.fan_heat_share] * LAWS["circulation_kw"](fan_rel, p)
+        hA = LAWS["heat_transfer_kw_per_k"](fan_rel, p) * math.exp(inside.ln_f)
         air = self._air(inside, ambient, inside.phase)
         for place, part in enumerate(inside.places):
             if part in inside.parts:

@@ -1,7 +1,8 @@
 """Paint-cure oven: four convection zones, a conveyor of twenty carriers, one gas burner per zone.
 
 Air in a zone loses heat through the walls, by the exhaust, at the two openings, to its neighbours
-and to the carriers that pass. A burner with a PI controller holds each zone at its setpoint. A
+and to the carriers that pass. A burner with a PI controller holds each zone at its setpoint; the
+circulation fans heat it too, for what they draw ends as heat in the air that they move. A
 carrier follows the air around it; its paint cures by an Arrhenius law, counted as *equivalent
 minutes* at 170 degC. Carriers stand in slots: slot k reaches from k to k + 1 pitches behind the
 entry, and the conveyor's phase says how far the carriers have moved in their slots. When the phase
@@ -47,10 +48,12 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
     G_zone = zone_loss_kw_per_k(exhaust_nm3_per_h(u, p), p)
     G_opening = opening_loss_kw_per_k(p)
     G_mix = p[P.zone_exchange_kw_per_k]
+    fan_rel = fan_in_force(u, p)
+    fan_heat_kw = p[P.fan_heat_share] * circulation_kw(fan_rel, p) / ZONES
     for z in range(ZONES):
         T = x[z]
         fired_kw, asked_kw, error_k = burner(z, x, u, p)
-        Q = fired_kw - G_zone * (T - T_amb)
+        Q = fired_kw + fan_heat_kw - G_zone * (T - T_amb)
         # The first and the last zone have an opening where the others have a neighbour.
         Q = Q - (G_mix * (T - x[z - 1]) if z > 0 else G_opening * (T - T_amb))
         Q = Q - (G_mix * (T - x[z + 1]) if z < ZONES - 1 else G_opening * (T - T_amb))
@@ -58,7 +61,7 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
         held = (fired_kw - asked_kw) / p[P.anti_windup_s]
         dx[_I + z] = p[P.burner_gain_kw_per_k] / p[P.burner_reset_s] * error_k + held
 
-    hA = heat_transfer_kw_per_k(u[U.fan_speed_rel], p)
+    hA = heat_transfer_kw_per_k(fan_rel, p)
     for k in range(CARRIERS):
         mass_kg = d[_MASS + k]
         present = xp.where(mass_kg - 0.5, 1.0, 0.0)
@@ -82,8 +85,7 @@ def rates(x: Vector, u: Vector, d: Vector, p: Vector, dx: Vector) -> None:
 
 def outputs(x: Vector, u: Vector, d: Vector, p: Vector) -> tuple[Scalar, ...]:
     """Return power and gas, the burners, and the state of the carrier in the last slot."""
-    fan_rel = xp.power(u[U.fan_speed_rel], 3.0)
-    power_kw = p[P.fan_power_kw] * xp.maximum(p[P.fan_floor], fan_rel)
+    power_kw = circulation_kw(fan_in_force(u, p), p)
     exhaust_rel = xp.power(exhaust_nm3_per_h(u, p) / p[P.exhaust_nm3_per_h], 3.0)
     power_kw = power_kw + p[P.exhaust_fan_power_kw] * xp.maximum(p[P.fan_floor], exhaust_rel)
     burner_1_kw = burner(0, x, u, p)[0]
@@ -128,6 +130,18 @@ def exhaust_nm3_per_h(u: Vector, p: Vector) -> Scalar:
     """Return the exhaust flow: in setback at its safety minimum, which no controller may touch."""
     normal = p[P.exhaust_nm3_per_h]
     return normal + u[U.setback] * (p[P.exhaust_minimum_nm3_per_h] - normal)
+
+
+def fan_in_force(u: Vector, p: Vector) -> Scalar:
+    """Return the circulation fans' speed: in setback the one below which they draw no less."""
+    asked = u[U.fan_speed_rel]
+    least = xp.power(p[P.fan_floor], 1.0 / 3.0)
+    return asked + u[U.setback] * (xp.minimum(asked, least) - asked)
+
+
+def circulation_kw(fan_rel: Scalar, p: Vector) -> Scalar:
+    """Return what the circulation fans draw: by the cube law, down to a floor."""
+    return p[P.fan_power_kw] * xp.maximum(p[P.fan_floor], xp.power(fan_rel, 3.0))
 
 
 def zone_loss_kw_per_k(exhaust_nm3_per_h: Scalar, p: Vector) -> Scalar:
@@ -218,7 +232,7 @@ MVS = (
     ),
     Quantity("conveyor_speed_m_per_min", "m/min", 0.4, 1.2, 0.8, _A),
     Quantity("fan_speed_rel", "1", 0.5, 1.0, 1.0, _A),
-    Quantity("setback", "1", 0.0, 1.0, 0.0, "1 lowers setpoints and exhaust; assumption"),
+    Quantity("setback", "1", 0.0, 1.0, 0.0, "1 lowers setpoints, fans and exhaust; assumption"),
 )
 DVS = (
     Quantity("ambient_c", "Cel", -10.0, 45.0, 25.0, "assumption, 10 to 35 indoors"),
@@ -270,6 +284,10 @@ PARAMETERS = (
     Quantity("fan_power_kw", "kW", 10.0, 60.0, 30.0, "assumption: 4 x 7.5 kW"),
     Quantity("exhaust_fan_power_kw", "kW", 0.5, 5.0, 2.0, _A),
     Quantity("fan_floor", "1", 0.1, 0.5, 0.25, _A),
+    Quantity(
+        "fan_heat_share", "1", 0.0, 1.0, 0.9,
+        "assumption: losses of motor and drive, a tenth, stay outside",
+    ),
     Quantity("pitch_m", "m", 1.2, 1.2, 1.2, "assumption: 24 m of oven hold twenty carriers"),
     Quantity("cured_least_min", "min", 8.0, 12.0, 10.0, "BYK-Gardner: 10 min at 170 degC"),
     Quantity("cured_most_min", "min", 15.0, 30.0, 24.0, "assumption; overbake, PowderX: 50-100 %"),

@@ -9,7 +9,7 @@ import pytest
 
 from twin.processes import load
 from twin.processes.model import Floats
-from twin.processes.oven import CARRIERS, D, P, shift_carriers
+from twin.processes.oven import CARRIERS, D, P, fan_in_force, shift_carriers
 
 SETPOINTS_C = (145.0, 180.0, 175.0, 170.0)
 STEP_S = 10.0
@@ -50,12 +50,12 @@ def steady(mass_kg: float, lower_k: float = 0.0) -> tuple[dict[str, float], dict
 
 def test_the_reference_takes_the_declared_heat_and_gas() -> None:
     mean, _ = steady(60.0)
-    heat_kw = sum(mean[f"burner_{z}_kw"] for z in (1, 2, 3, 4))
+    fired_kw = sum(mean[f"burner_{z}_kw"] for z in (1, 2, 3, 4))
+    fans_kw = 0.9 * 30.0
     assert mean["carriers_per_h"] == pytest.approx(40.0)
-    assert heat_kw == pytest.approx(214.0, rel=0.02)
-    assert mean["gas_kw"] == pytest.approx(238.0, rel=0.02)
+    assert fired_kw + fans_kw == pytest.approx(214.0, rel=0.02)
+    assert mean["gas_kw"] == pytest.approx((214.0 - fans_kw) / 0.9, rel=0.02)
     assert mean["power_kw"] == pytest.approx(32.0)
-    assert (mean["gas_kw"] + mean["power_kw"]) / 40.0 == pytest.approx(6.7, rel=0.02)
 
 
 def test_metal_leaves_the_reference_at_170_degrees() -> None:
@@ -74,9 +74,11 @@ def test_carriers_are_cured_for_the_declared_equivalent_time(
 
 
 @pytest.mark.parametrize(("lower_k", "saved"), [(5.0, 0.034), (10.0, 0.069)])
-def test_lower_setpoints_save_the_declared_gas(lower_k: float, saved: float) -> None:
+def test_lower_setpoints_save_the_declared_heat(lower_k: float, saved: float) -> None:
     reference, lowered = steady(60.0)[0], steady(60.0, lower_k)[0]
-    assert 1.0 - lowered["gas_kw"] / reference["gas_kw"] == pytest.approx(saved, abs=0.003)
+    heat_kw = 0.9 * reference["gas_kw"] + 0.9 * 30.0  # of burners and fans
+    saved_kw = 0.9 * (reference["gas_kw"] - lowered["gas_kw"])
+    assert saved_kw / heat_kw == pytest.approx(saved, abs=0.003)
 
 
 def test_five_kelvin_less_still_cures_all_and_ten_fail_the_heavy_ones() -> None:
@@ -98,7 +100,7 @@ def test_the_published_cure_points_are_equivalent(metal_c: float, minutes: float
 
 
 def test_heat_is_conserved() -> None:
-    """Burners = losses + what zones, parts and hangers take up, at an arbitrary state."""
+    """Burners and fans = losses + what zones, parts and hangers take up, at an arbitrary state."""
     model = load("oven")
     x, u, d, p = model.point(conveyor_phase=0.5, ambient_c=12.0)
     x[:4] = (140.0, 185.0, 171.0, 168.0)
@@ -115,17 +117,21 @@ def test_heat_is_conserved() -> None:
     masses = d[D.carrier_1_mass_kg :]
     taken_up = float(np.sum((masses + 15.0 * (masses > 0)) * 0.49 * dx[8:28]))
     stored = 612.0 * float(dx[:4].sum())
-    assert fired == pytest.approx(walls + exhaust + openings + taken_up + stored, rel=1e-9)
+    fans = 0.9 * (outputs["power_kw"] - 2.0)
+    assert fired + fans == pytest.approx(walls + exhaust + openings + taken_up + stored, rel=1e-9)
 
 
-def test_setback_lowers_setpoints_and_exhaust_to_the_safety_minimum_only() -> None:
+def test_setback_lowers_setpoints_fans_and_exhaust_which_keeps_its_safety_minimum() -> None:
     model = load("oven")
     x, u, d, p = model.point(setback=1.0)
     from twin.processes.oven import burner, exhaust_nm3_per_h
 
     assert exhaust_nm3_per_h(u, p) == pytest.approx(900.0)
     assert burner(1, x, u, p)[2] == pytest.approx(-40.0)
-    del d
+    power_kw = dict(zip(model.output_names, model.numbers()(x, u, d, p), strict=True))["power_kw"]
+    assert power_kw == pytest.approx(0.25 * 30.0 + 0.25 * 2.0)
+    u[5] = 0.55  # slower than the speed at the floor already
+    assert fan_in_force(u, p) == pytest.approx(0.55)
 
 
 def test_an_empty_slot_takes_no_heat_and_does_not_cure() -> None:
