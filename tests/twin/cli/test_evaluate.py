@@ -98,7 +98,7 @@ def test_what_is_wrong_is_told(evaluated: tuple[Path, str], tmp_path: Path) -> N
 
     for given, word in (
         (("--controllers", "best"), "no controller 'best'"),
-        (("--controllers", "mpc,mpc"), "something twice"),
+        (("--controllers", "mpc,mpc"), "has mpc twice"),
         (("--scenario", "rain"), "no scenario 'rain'"),
         (("--utilisation", "80"), "at most 1.5"),
         (("--seed", "990"), "were tuned on"),

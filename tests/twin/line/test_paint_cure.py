@@ -15,6 +15,9 @@ from twin.signals import Role
 
 NAME = "paint_cure_line"
 ZONES = {1: 145.0, 2: 180.0, 3: 175.0, 4: 170.0}
+HEATED_BY_FANS_KWH = 0.9 * 30.0 / 0.9 / 40.0
+"""Gas a carrier that need not be burnt: nine tenths of the fans' power, at the burners' efficiency. What is
+published of such ovens leaves it out."""
 
 
 def only(mass_kg: float, plant: Plant | None = None) -> Plant:
@@ -47,9 +50,8 @@ def steady(mass_kg: float) -> dict[str, float]:
 def test_a_full_oven_takes_the_published_energy_a_carrier() -> None:
     mean = steady(60.0)
     assert mean["per_h"] == pytest.approx(40.0, abs=0.26)
-    # What the fans heat need not be burnt.
-    saved_kwh = 0.9 * 30.0 / 0.9 / 40.0
-    assert mean["gas_kwh"] + mean["electric_kwh"] + saved_kwh == pytest.approx(6.7, rel=0.02)
+    published = mean["gas_kwh"] + HEATED_BY_FANS_KWH + mean["electric_kwh"]
+    assert published == pytest.approx(6.7, rel=0.02)
     assert mean["electric_kwh"] == pytest.approx(32.0 / 40.0, rel=0.01)
     assert mean["scrap"] < 0.005
 
@@ -70,7 +72,9 @@ def test_lower_zones_save_the_published_gas() -> None:
     before = shift["oven.gas_kwh"]
     shift.run(8.0)
     per_carrier = (shift["oven.gas_kwh"] - before) / 160.0
-    assert 1.0 - per_carrier / steady(60.0)["gas_kwh"] == pytest.approx(0.034, abs=0.004)
+    reference = steady(60.0)["gas_kwh"]
+    saved = (reference - per_carrier) / (reference + HEATED_BY_FANS_KWH)
+    assert saved == pytest.approx(0.034, abs=0.004)
 
 
 def test_the_takt_of_the_source_fits_the_conveyor() -> None:
