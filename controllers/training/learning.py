@@ -31,6 +31,9 @@ SHIFTS = 1_000_000
 """Seeds of failures and repairs that each training seed has to itself, all beyond those of tuning and of tests.
 What comes from outside is that of the world, which has seeds of its own, see ``controllers.env.worlds``."""
 
+SEED_BITS = 20
+"""Room for the training seed in the key of what a round tries."""
+
 Lines: TypeAlias = TrainingLines | LoopLines
 
 
@@ -154,7 +157,8 @@ class Keeper(BaseCallback):
 
         The library draws it before this moment, so that a run that goes on would draw it twice.
         """
-        torch.manual_seed(self._task.seed * SHIFTS + self.num_timesteps)
+        # No two seeds of a run meet, however many steps they take.
+        torch.manual_seed((self.num_timesteps << SEED_BITS) + self._task.seed)
         policy = self.model.policy
         assert isinstance(policy, ActorCriticPolicy)
         policy.reset_noise(self._lines.num_envs)

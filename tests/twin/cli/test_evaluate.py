@@ -30,6 +30,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_rows_have_means_and_differences_with_intervals(evaluated: tuple[Path, str]) -> None:
     told = json.loads(evaluated[1])
     assert {row["controller"] for row in told["rows"]} == {"fixed", "full_pace", "oracle", "bound"}
+    doubts = " ".join(told["doubts"])
+    assert "count all orders of each 8 h shift" in doubts
+    assert "too sure of itself with 2 shifts" in doubts
     least = told["rows"].pop()
     assert least["controller"] == "bound"
     for row in told["rows"]:
