@@ -2,8 +2,8 @@
 
 Once a carrier's step (a minute or more) the optimal-control problem of ``oven_problem`` is solved
 from the estimated state of all that is inside and the carriers on their way; in between, setpoints
-follow the plan, ahead of it by the lag of the zones. The conveyor keeps its declared pace while
-orders are open: what an oven loses by its walls it loses by the hour. When it has run empty and
+follow the plan, ahead of it by the lag of the zones. The conveyor goes as fast as the plan finds
+cheapest, but never so slowly that the open orders would not be made in time. When it has run empty and
 nothing comes for longer than it takes to win the heat back, it is set back, and woken in time for
 the next carrier. A solve that fails leaves the last plan in force, later and later, and then the
 setpoints as they are.
@@ -12,14 +12,16 @@ setpoints as they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.oven_course import STEPS
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
-from controllers.mpc.oven_problem import CLEAR_MIN, STEPS, OvenProblem
+from controllers.mpc.oven_problem import CLEAR_MIN, SLOWEST, OvenProblem
 from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
+from controllers.mpc.peak import GridMemory
 from controllers.mpc.stations import Prices
 from twin.config import PlantError
 from twin.config.errors import KeyPath
@@ -43,6 +45,8 @@ KNOWN_STATES = (s.IDLE, s.PROCESSING, s.BLOCKED, s.DOWN, s.STANDBY, s.WARM_UP)
 ROUND_K = 0.05
 KEEPS_UP = 1.03
 """A conveyor faster than the stations before it would carry empty places; assumption."""
+IN_TIME = 0.85
+"""Share of the time left in which the open orders are to be made: the rest is for what may still happen."""
 POOR_TRANSFER = 0.88
 """Heat transfer to carriers, as a share of the model's, for which the pace is still safe: the lower
 end of the plant file's range."""
@@ -57,6 +61,8 @@ class _Memory:
     resting: bool = False
     status: str = "oven not yet planned"
     solve: Solve | None = None
+    grid: GridMemory = field(default_factory=GridMemory)
+    """Of the oven's own meter."""
     zone_c: NDArray[np.float64] | None = None
     """What the zones should come back to after a rest."""
 
@@ -81,7 +87,10 @@ class OvenLayer:
         self._limits = self._limits_of()
         self._problem = OvenProblem(self.p, self._places, self._zones, self._limits)
         self._gas_eur_per_kwh = float(line.plant.energy.gas_eur_per_mwh) * 1e-3
-        self._speed = self._pace_m_per_min()
+        self._starts_at_h = line.plant.energy.starts_at_h
+        self._shift_s = line.plant.shift_h * 3600.0
+        self._fastest = self._fastest_m_per_min()
+        self._slowest = self._spec.setpoints["conveyor_speed_m_per_min"].operator[0]
         self._memory = _Memory()
 
     @property
@@ -98,13 +107,15 @@ class OvenLayer:
         """Setpoints for this period."""
         memory, name = self._memory, self.name
         memory.solve = None
+        kwh = situation.observation[f"{name}.energy_kwh"]
+        memory.grid.book(situation.time_s, kwh, 0.0, self._starts_at_h, self._shift_s)
         state = situation.observation[f"{name}.state"]
         if math.isnan(state) or int(state) not in KNOWN_STATES:
             memory.status = "fallback: the oven's state is unknown, setpoints held"
             return {}
         inside = self._supply.inside(situation)
         coming = self._supply.coming(situation)
-        asked = {f"{name}.conveyor_speed_m_per_min": self._speed}
+        asked: dict[str, float] = {}
         rest = self._rests(situation, inside, coming)
         asked[f"{name}.setback"] = 1.0 if rest else 0.0
         if rest and not coming:
@@ -116,7 +127,7 @@ class OvenLayer:
         """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
         memory, p = self._memory, self.p
         if setpoint == "conveyor_speed_m_per_min":
-            return "the station before it or the heaviest carrier's cure binds; saves hours at full heat; risks that cure"
+            return self._why_so_fast()
         if memory.resting or memory.plan is None:
             stored = p["zone_heat_capacity_kj_per_k"] * self._zones / 3600.0
             return (
@@ -140,6 +151,18 @@ class OvenLayer:
             f"the {'least' if least else 'most'} cured carrier binds (a minute more: {eur:.2g} EUR)"
         )
         return f"{binds}; {saves}; risks {near}"
+
+    def _why_so_fast(self) -> str:
+        plan, pitch_m = self._memory.plan, 60.0 * self.p["pitch_m"]
+        fastest = (
+            f"{self._fastest:.2f} m/min, which the station before it and the heaviest carrier allow"
+        )
+        if plan is None or pitch_m / plan.step_s[0] > self._fastest - 0.005:
+            return f"at its fastest: {fastest}; saves hours at full heat; risks the heaviest carrier's cure"
+        return (
+            f"the cure of what is inside binds, at less than {fastest}; saves faster fans and a new peak;"
+            " risks hours at full heat"
+        )
 
     # --- rest ------------------------------------------------------------------------------------
 
@@ -173,6 +196,7 @@ class OvenLayer:
             for z, lo in enumerate(self._limits.zone_lo_c)
         }
         asked[f"{self.name}.fan_speed_rel"] = self._limits.fan[0]
+        asked[f"{self.name}.conveyor_speed_m_per_min"] = self._fastest
         self._memory.plan = None
         self._problem.forget()
         return asked
@@ -218,8 +242,12 @@ class OvenLayer:
         fan_rel = situation.active[f"{self.name}.fan_speed_rel"]
         if not np.isfinite(zone_c).all() or math.isnan(phase):
             return None
-        step_s = self.p["pitch_m"] / self._speed * 60.0
-        first_s = max((1.0 - phase) * step_s, 5.0) + (repair_s(self._spec) if down else 0.0)
+        step_s = self.p["pitch_m"] / self._fastest * 60.0
+        stands_s = repair_s(self._spec) if down else 0.0
+        first_s = max((1.0 - phase) * step_s, 5.0) + stands_s
+        longest = self._longest(situation, inside)
+        before = 1.0 if self._memory.plan is None else self._memory.plan.step_s[0] / step_s
+        before = min(before, longest)
         end = self._x_f + self._cured_x + self._places
         x = np.array(situation.estimate.state.floats[self._x_f : end])
         ambient = 25.0 if math.isnan(ambient) else ambient
@@ -232,7 +260,9 @@ class OvenLayer:
             zone_c=zone_c,
             part_c=np.where(inside > 0.0, part_c, ambient),
             cured_min=np.where(inside > 0.0, x[self._cured_x :], 0.0),
-            mass_kg=np.array([*inside, *entering(coming, STEPS - self._places, first_s, step_s)]),
+            mass_kg=np.array(
+                [*inside, *entering(coming, STEPS - self._places, first_s, step_s * before)]
+            ),
             ambient_c=ambient,
             first_step_s=first_s,
             step_s=step_s,
@@ -242,7 +272,29 @@ class OvenLayer:
             gas_eur_per_kwh=self._gas_eur_per_kwh * gas,
             electricity_eur_per_kwh=prices.energy_eur_per_kwh,
             scrap_eur=prices.scrap_eur,
+            peak_eur_per_kw=prices.peak_eur_per_kw,
+            fan_paid_kw=self._fan_paid_kw(),
+            stands_s=stands_s,
+            longest=longest,
+            longer_before=before,
         )
+
+    def _longest(self, situation: Situation, inside: NDArray[np.float64]) -> float:
+        """By how much steps may be longer than the shortest: so that the orders are made in time."""
+        seen = situation.observation
+        open_now = seen["line.ordered_count"] - seen["line.good_count"]
+        steps = max(open_now - np.count_nonzero(inside), 0.0) + self._places
+        left_s = self._shift_s - situation.time_s % self._shift_s
+        step_s = self.p["pitch_m"] / self._fastest * 60.0
+        if math.isnan(steps):
+            return 1.0
+        slowest = self._fastest / self._slowest
+        return min(max(IN_TIME * left_s / (steps * step_s), 1.0), slowest, SLOWEST)
+
+    def _fan_paid_kw(self) -> float:
+        """What the circulation fans may take without adding to the shift's highest quarter."""
+        least_kw = self.p["fan_floor"] * self.p["fan_power_kw"]
+        return max(self._memory.grid.highest_kw - self.p["exhaust_fan_power_kw"], least_kw)
 
     def _zone_c(self, situation: Situation) -> NDArray[np.float64]:
         return np.array(
@@ -262,6 +314,8 @@ class OvenLayer:
             for z, T in enumerate(zones)
         }
         asked[f"{self.name}.fan_speed_rel"] = round(memory.plan.fan_at(age_s), 3)
+        speed = 60.0 * self.p["pitch_m"] / memory.plan.step_at(age_s)
+        asked[f"{self.name}.conveyor_speed_m_per_min"] = min(round(speed, 3), self._fastest)
         return asked
 
     # --- what the plant allows -------------------------------------------------------------------
@@ -283,13 +337,8 @@ class OvenLayer:
             exit_lo_c=exit_c.band[0] if exit_c is not None and exit_c.band else 0.0,
         )
 
-    def _pace_m_per_min(self) -> float:
-        """The declared pace: the fastest that the stations before and the heaviest product allow.
-
-        The longer a shift's carriers take, the longer walls, exhaust and openings lose their heat at
-        full temperature instead of at rest, and that is more than what hotter zones lose in less
-        time. So orders are made fast, as far as the cure of the heaviest product is safe.
-        """
+    def _fastest_m_per_min(self) -> float:
+        """The fastest pace that the stations before and the safe cure of the heaviest product allow."""
         spec = self._spec.setpoints["conveyor_speed_m_per_min"]
         lo, hi = spec.operator
         hi = min(hi, 60.0 * self.p["pitch_m"] / (KEEPS_UP * self._supply.slowest_cycle_s))

@@ -34,6 +34,14 @@ class OvenNow:
     gas_eur_per_kwh: float
     electricity_eur_per_kwh: float
     scrap_eur: float
+    peak_eur_per_kw: float = 0.0
+    fan_paid_kw: float = 0.0
+    """What the circulation fans may draw over a quarter of an hour without a new peak of the shift."""
+    stands_s: float = 0.0
+    """For so much of the first step the conveyor stands, whatever its speed."""
+    longest: float = 1.0
+    """By so much the steps may be longer than ``step_s`` says; the plan chooses."""
+    longer_before: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +51,7 @@ class OvenPlan:
     time_s: NDArray[np.float64]
     zone_c: NDArray[np.float64]
     fan_rel: NDArray[np.float64]
+    step_s: NDArray[np.float64]
     cured_min: NDArray[np.float64]
     heat_kw: NDArray[np.float64]
     usable: bool
@@ -59,8 +68,15 @@ class OvenPlan:
 
     def fan_at(self, time_s: float) -> float:
         """Fan speed at that time."""
+        return float(self.fan_rel[self._block(time_s)])
+
+    def step_at(self, time_s: float) -> float:
+        """How long a carrier stays in a place at that time."""
+        return float(self.step_s[self._block(time_s)])
+
+    def _block(self, time_s: float) -> int:
         block = int(np.searchsorted(self.time_s[1:], time_s, side="right"))
-        return float(self.fan_rel[min(block, len(self.fan_rel) - 1)])
+        return min(block, len(self.fan_rel) - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

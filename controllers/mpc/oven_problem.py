@@ -2,17 +2,20 @@
 
 The grid is that of the conveyor: in each *step* every carrier moves on by one place, so that which
 zone a carrier is in at which step never changes, and only the length of the steps does. Zone
-temperatures are linear in time between a few nodes; they are the unknowns, with the fan speed of
-each block between nodes. The burners' controllers hold the zones to them, and the heat that they
-need follows from the balance of each zone:
+temperatures are linear in time between a few nodes; they are the unknowns, with the fan speed and
+the length of a step of each block between nodes. A faster conveyor saves hours at full heat; a
+slower one spares the fans while heavy carriers are inside, or zones have yet to get hot for them.
+The burners' controllers hold the zones to their setpoints, and the heat that they need follows from
+the balance of each zone:
 
     Q = C dT/dt + (G_wall + G_exhaust)(T - T_amb) + openings, exchange + heat taken up by carriers
         - heat of the fans
     T_part <- T_air + (T_part - T_air) exp(-h A dt / (m c))        cure <- cure + hot(T_part) dt
 
     min  gas Q / eta + electricity fan^3 - value of the heat stored at the end
+         + price of the highest quarter of an hour beyond what is paid for
          + defects expected of each carrier that leaves + penalties on Q < 0 and on moves
-    s.t. |dT/dt| <= rate, limits of the setpoints
+    s.t. |dT/dt| <= rate, limits of the setpoints, a pace that makes the orders in time
 
 A part counts as lost at the rate at which its cure comes near an edge of the band, which ranks
 quality above energy: a part is worth a hundred times its heat. Costs are squares of residuals where
@@ -27,26 +30,32 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.mpc.oven_course import BLOCKS, NODES, STEPS, Carriers, Moves, OvenCourse
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
 from twin.optim.expressions import column, unknowns
 from twin.optim.nlp import NlpProblem
 from twin.optim.realtime import RealTimeSqp
 from twin.optim.result import Solution
 from twin.optim.smooth import Expression, SmoothProblem
-from twin.processes import oven
-from twin.processes.bind import symbolic
-from twin.processes.maths_symbols import exp, power, softplus, sqrt
+from twin.processes.maths_symbols import exp, log, power, softplus, sqrt
 from twin.solves import Solve
 
-NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
-"""Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
-STEPS = NODES[-1]
-HEAD = 9
-"""Parameters of a solve that stand before those of zones and carriers."""
+QUARTER_STEPS = 12
+"""Carriers that pass in about a quarter of an hour, over which the grid meter takes its mean."""
+SLOWEST = 2.0
+"""No step is longer than so many of the shortest; assumption."""
+PEAK_KW = 1.0
+"""Over so much the price of a new peak sets in."""
+NUMBERS = (
+    "ambient_c", "first_step_s", "step_s", "stands_s", "longest", "longer_before",
+    "fan_rel", "fan_paid_kw", "heat_transfer", "cured_offset_min",
+    "gas_eur_per_kwh", "electricity_eur_per_kwh", "peak_eur_per_kw", "scrap_eur",
+)  # fmt: skip
+"""Parameters of a solve that stand before those of zones and carriers; fields of `OvenNow`."""
+LEAST_SQUARE = 1e-9
+"""Keeps roots smooth at nothing."""
 MIDDLE_C, SPAN_K = 160.0, 20.0
 """Scaling of the temperatures among the unknowns."""
-STRADDLE = 0.125
-"""Mean share of a carrier in the neighbouring zone while it is in the first or last place of one."""
 CLEAR_MIN, SOFT_MIN = 1.0, 0.4
 """Distance from the band of cure that costs little, and over which it rises; assumption: several
 standard deviations of sensor, model and what may still happen to the carrier on its way."""
@@ -64,16 +73,11 @@ class OvenProblem:
 
     def __init__(self, p: Mapping[str, float], places: int, zones: int, limits: OvenLimits) -> None:
         self._p, self._places, self._zones, self._limits = dict(p), places, zones, limits
-        self._vector = [p[q.name] for q in oven.PARAMETERS]
-        self._laws = symbolic(oven)
-        self._blocks = len(NODES) - 1
-        # Those that leave within the horizon: all inside, and who enters early enough.
-        self._carriers = STEPS
+        self._course = OvenCourse(p, places, zones)
         self._warm: Solution | None = None
         self._fallback: NlpProblem | None = None
-        n_t = self._blocks * zones
-        x = unknowns("x", n_t + self._blocks)
-        q = unknowns("p", HEAD + zones + 2 * places + self._carriers)
+        x = unknowns("x", BLOCKS * (zones + 2))
+        q = unknowns("p", len(NUMBERS) + zones + 2 * places + STEPS)
         self._build(x, q)
 
     def solve(self, now: OvenNow) -> OvenPlan:
@@ -110,40 +114,42 @@ class OvenProblem:
     # --- statement of the problem --------------------------------------------------------------
 
     def _build(self, x: Expression, q: Expression) -> None:
-        zones, blocks = self._zones, self._blocks
-        ambient, first_s, step_s, fan_before, _, _, gas_eur, power_eur, scrap_eur = (
-            q[k] for k in range(HEAD)
+        zones, places, limits, p = self._zones, self._places, self._limits, self._p
+        now: dict[str, Expression] = {name: q[k] for k, name in enumerate(NUMBERS)}
+        at = len(NUMBERS)
+        T = [[q[at + z] for z in range(zones)]]
+        T += [[MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)] for b in range(BLOCKS)]
+        fan = [x[BLOCKS * zones + b] for b in range(BLOCKS)]
+        longer = [x[BLOCKS * (zones + 1) + b] for b in range(BLOCKS)]
+        moving_s = (now["first_step_s"] - now["stands_s"]) * longer[0]
+        steps_s = [now["step_s"] * w for w in longer]
+        moves = Moves(T, fan, now["stands_s"] + moving_s, steps_s)
+        at += zones
+        part, done, mass = (
+            q[at : at + places],
+            q[at + places : at + 2 * places],
+            q[at + 2 * places :],
         )
-        T = [[q[HEAD + z] for z in range(zones)]]
-        T += [[MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)] for b in range(blocks)]
-        fan = [x[blocks * zones + b] for b in range(blocks)]
-        duration = [
-            (NODES[b + 1] - NODES[b] - (b == 0)) * step_s + (first_s if b == 0 else 0.0)
-            for b in range(blocks)
-        ]
-        taken, cured, exit_c, present = self._carriers_through(q, T, fan)
-        heat = self._heat(T, fan, duration, taken, ambient)
-        p = self._p
-        gas = sum(heat[b][z] * duration[b] for b in range(blocks) for z in range(zones))
-        stored = p["zone_heat_capacity_kj_per_k"] * sum(T[blocks][z] for z in range(zones))
-        cost = gas_eur * (gas - stored) / (3600.0 * p["burner_efficiency"])
-        r = [0.3 * softplus(-heat[b][z] / NEGATIVE_KW) for b in range(blocks) for z in range(zones)]
-        for b in range(blocks):
+        carriers = self._course.carriers(moves, part, done, mass, now)
+        duration = moves.duration_s
+        heat = self._course.heat_kw(moves, carriers.taken_kj, now["ambient_c"])
+        gas = sum(heat[b][z] * duration[b] for b in range(BLOCKS) for z in range(zones))
+        stored = p["zone_heat_capacity_kj_per_k"] * sum(T[BLOCKS][z] for z in range(zones))
+        cost = now["gas_eur_per_kwh"] * (gas - stored) / (3600.0 * p["burner_efficiency"])
+        r = [0.3 * softplus(-heat[b][z] / NEGATIVE_KW) for b in range(BLOCKS) for z in range(zones)]
+        for b in range(BLOCKS):
             fan_kwh = p["fan_power_kw"] * duration[b] / 3600.0
-            r.append(sqrt(2.0 * power_eur * fan_kwh) * power(fan[b], 1.5))
-            r.append(0.1 * (fan[b] - (fan[b - 1] if b else fan_before)))
+            r.append(sqrt(2.0 * now["electricity_eur_per_kwh"] * fan_kwh) * power(fan[b], 1.5))
+            r.append(0.1 * (fan[b] - (fan[b - 1] if b else now["fan_rel"])))
+            r.append(0.3 * (longer[b] - (longer[b - 1] if b else now["longer_before"])))
             r += [0.02 * (T[b + 1][z] - T[b][z]) / SPAN_K for z in range(zones)]
-        lo, hi = self._limits.cured_min
-        weight = sqrt(1.2 * scrap_eur)
-        for k in range(self._carriers):
-            worth = present[k] * weight
-            r.append(worth * softplus((lo + CLEAR_MIN - cured[k]) / SOFT_MIN))
-            r.append(worth * softplus((cured[k] - hi + CLEAR_MIN) / SOFT_MIN))
-            cold = (self._limits.exit_lo_c + CLEAR_K - exit_c[k]) / CLEAR_K
-            r.append(0.2 * worth * softplus(cold))
-        rows = [
-            (T[b + 1][z] - T[b][z]) / (self._limits.rate_k_per_s * duration[b])
-            for b in range(blocks)
+        excess_kw = self._excess_kw(fan, now["fan_paid_kw"])
+        r.append(sqrt(2.0 * now["peak_eur_per_kw"] * excess_kw + LEAST_SQUARE))
+        r += self._risks(carriers, now)
+        rows = [w / now["longest"] for w in longer]
+        rows += [
+            (T[b + 1][z] - T[b][z]) / (limits.rate_k_per_s * duration[b])
+            for b in range(BLOCKS)
             for z in range(zones)
         ]
         lo_x, hi_x = self._box()
@@ -151,141 +157,72 @@ class OvenProblem:
             x, column(*r), cost, column(*rows), q, x_lo=lo_x, x_hi=hi_x, g_lo=-1.0, g_hi=1.0,
             tolerance=1e-5, feasibility_tolerance=1e-4,
         )  # fmt: skip
-        self._course = SmoothProblem(
-            x, 0.0, column(*cured, *exit_c, *[h for row in heat for h in row]), q
-        )
+        told = column(*carriers.cured_min, *carriers.exit_c, *[h for row in heat for h in row])
+        self._told = SmoothProblem(x, 0.0, told, q)
 
-    def _carriers_through(
-        self, q: Expression, T: list[list[Expression]], fan: list[Expression]
-    ) -> tuple[list[list[Expression]], list[Expression], list[Expression], list[Expression]]:
-        """Heat taken up by block and zone (kJ), and each carrier's cure and temperature at the exit."""
-        p, zones, places = self._p, self._zones, self._places
-        ambient, first_s, step_s, _, h_factor, offset = (q[k] for k in range(6))
-        at = HEAD + zones
-        part, done = q[at : at + places], q[at + places : at + 2 * places]
-        mass = q[at + 2 * places :]
-        air = [self._air(j, T, ambient, first_s, step_s) for j in range(STEPS)]
-        taken: list[list[Expression]] = [[0.0] * zones for _ in range(self._blocks)]
-        cured, exit_c, present = [], [], []
-        hA = [h_factor * self._laws["heat_transfer_kw_per_k"](speed, self._vector) for speed in fan]
-        for k in range(self._carriers):
-            inside = k < places
-            # Places count from the entry; the carrier in the last place is the first to leave.
-            m = mass[k]
-            is_there = 1.0 / (1.0 + exp(-(m - 0.5) * 40.0))
-            m = m + (1.0 - is_there) * 60.0
-            kJ_per_k = m * p["steel_heat_kj_per_kg_k"]
-            load = is_there * kJ_per_k * self._laws["hanger_factor"](m, self._vector)
-            slot, begin = (k, 0) if inside else (0, k - places + 1)
-            temperature, cure = (part[k], done[k]) if inside else (ambient, 0.0)
-            for j in range(begin, begin + places - slot):
-                place, b = slot + j - begin, _block(j)
-                dt = first_s if j == 0 else step_s
-                half = exp(-0.5 * dt * hA[b] / kJ_per_k)
-                around = air[j][place]
-                middle = around + (temperature - around) * half
-                after = around + (middle - around) * half
-                rate = self._hot(temperature) + 4.0 * self._hot(middle) + self._hot(after)
-                cure = cure + rate * dt / 360.0
-                taken[b][place * zones // places] += load * (after - temperature)
-                temperature = after
-            cured.append(cure + offset)
-            exit_c.append(temperature)
-            present.append(is_there)
-        return taken, cured, exit_c, present
+    def _risks(self, carriers: Carriers, now: Mapping[str, Expression]) -> list[Expression]:
+        """Residuals of carriers that leave near an edge of the band."""
+        lo, hi = self._limits.cured_min
+        r, weight = [], sqrt(1.2 * now["scrap_eur"])
+        for k, (cured, exit_c) in enumerate(zip(carriers.cured_min, carriers.exit_c, strict=True)):
+            worth = carriers.present[k] * weight
+            r.append(worth * softplus((lo + CLEAR_MIN - cured) / SOFT_MIN))
+            r.append(worth * softplus((cured - hi + CLEAR_MIN) / SOFT_MIN))
+            cold = (self._limits.exit_lo_c + CLEAR_K - exit_c) / CLEAR_K
+            r.append(0.2 * worth * softplus(cold))
+        return r
 
-    def _air(
-        self, j: int, T: list[list[Expression]], ambient: Expression, first_s: Expression,
-        step_s: Expression,
-    ) -> list[Expression]:  # fmt: skip
-        """Temperature around each place in the middle of a step."""
-        b = _block(j)
-        middle_s = 0.5 * first_s if j == 0 else first_s + (j - 0.5) * step_s
-        begin_s = 0.0 if b == 0 else first_s + (NODES[b] - 1) * step_s
-        end_s = first_s + (NODES[b + 1] - 1) * step_s
-        share = (middle_s - begin_s) / (end_s - begin_s)
-        zone = [T[b][z] + share * (T[b + 1][z] - T[b][z]) for z in range(self._zones)]
-        around, per_zone = [], self._places // self._zones
-        for place in range(self._places):
-            z, beside = place // per_zone, None
-            if place % per_zone == 0:
-                beside = zone[z - 1] if z > 0 else ambient
-            elif (place + 1) % per_zone == 0:
-                beside = zone[z + 1] if z < self._zones - 1 else ambient
-            own = zone[z]
-            around.append(own if beside is None else own + STRADDLE * (beside - own))
-        return around
-
-    def _hot(self, part_c: Expression) -> Expression:
-        """Equivalent minutes gained per minute."""
-        return self._laws["cure_rate"](part_c, self._vector)
-
-    def _heat(
-        self,
-        T: list[list[Expression]],
-        fan: list[Expression],
-        duration: list[Expression],
-        taken: list[list[Expression]],
-        ambient: Expression,
-    ) -> list[list[Expression]]:
-        """Mean heat that each zone's burner has to give, by block, kW."""
-        p, zones = self._p, self._zones
-        C, G_mix = p["zone_heat_capacity_kj_per_k"], p["zone_exchange_kw_per_k"]
-        G = self._laws["zone_loss_kw_per_k"](p["exhaust_nm3_per_h"], self._vector)
-        G_opening = self._laws["opening_loss_kw_per_k"](self._vector)
-        heat = []
-        for b in range(self._blocks):
-            mean = [0.5 * (T[b][z] + T[b + 1][z]) for z in range(zones)]
-            fan_kw = p["fan_heat_share"] * p["fan_power_kw"] * power(fan[b], 3.0) / zones
-            row = []
-            for z in range(zones):
-                Q = (C * (T[b + 1][z] - T[b][z]) + taken[b][z]) / duration[b] - fan_kw
-                Q = Q + G * (mean[z] - ambient)
-                Q += G_mix * (mean[z] - mean[z - 1]) if z > 0 else G_opening * (mean[z] - ambient)
-                last = z == zones - 1
-                Q += G_opening * (mean[z] - ambient) if last else G_mix * (mean[z] - mean[z + 1])
-                row.append(Q)
-            heat.append(row)
-        return heat
+    def _excess_kw(self, fan: list[Expression], paid_kw: Expression) -> Expression:
+        """By how much the fans' highest quarter of an hour exceeds what is paid for; smooth."""
+        above = 0.0
+        for first, last in _quarters():
+            steps = [(b, NODES[b + 1] - NODES[b]) for b in range(first, last)]
+            cubes = sum(n * power(fan[b], 3.0) for b, n in steps) / (NODES[last] - NODES[first])
+            above = above + exp((self._p["fan_power_kw"] * cubes - paid_kw) / PEAK_KW)
+        return PEAK_KW * log(1.0 + above)
 
     # --- numbers -------------------------------------------------------------------------------
 
     def _box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        limits, blocks = self._limits, self._blocks
+        limits, blocks = self._limits, BLOCKS
         # Below its floor the fan draws no less, so it is not run there.
         floor = max(limits.fan[0], self._p["fan_floor"] ** (1.0 / 3.0))
         lo = [(limits.zone_lo_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, floor)]
         hi = [(limits.zone_hi_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, limits.fan[1])]
-        return np.concatenate(lo), np.concatenate(hi)
+        return np.concatenate([*lo, np.full(blocks, 1.0)]), np.concatenate(
+            [*hi, np.full(blocks, SLOWEST)]
+        )
 
     def _start(self, now: OvenNow) -> NDArray[np.float64]:
         if self._warm is not None:
             return self._warm.x
         zone = (now.zone_c - MIDDLE_C) / SPAN_K
-        return np.concatenate([np.tile(zone, self._blocks), np.full(self._blocks, 0.8)])
+        fan, longer = np.full(BLOCKS, 0.8), np.full(BLOCKS, now.longer_before)
+        return np.concatenate([np.tile(zone, BLOCKS), fan, longer])
 
     def _numbers(self, now: OvenNow) -> list[float]:
-        return [
-            now.ambient_c, now.first_step_s, now.step_s, now.fan_rel, now.heat_transfer,
-            now.cured_offset_min, now.gas_eur_per_kwh, now.electricity_eur_per_kwh, now.scrap_eur,
-            *now.zone_c, *now.part_c, *now.cured_min, *now.mass_kg,
-        ]  # fmt: skip
+        numbers = [getattr(now, name) for name in NUMBERS]
+        return [*numbers, *now.zone_c, *now.part_c, *now.cured_min, *now.mass_kg]
 
     def _plan(self, now: OvenNow, solution: Solution, p: Sequence[float]) -> OvenPlan:
-        zones, blocks = self._zones, self._blocks
+        zones, blocks = self._zones, BLOCKS
         x = solution.x
         T = MIDDLE_C + SPAN_K * x[: zones * blocks].reshape(blocks, zones)
-        times = now.first_step_s + (np.array(NODES) - 1.0) * now.step_s
-        times[0] = 0.0
+        steps_s = now.step_s * x[-blocks:]
+        first_s = now.stands_s + (now.first_step_s - now.stands_s) * x[-blocks]
+        durations_s = np.diff(NODES) * steps_s
+        durations_s[0] += first_s - steps_s[0]
+        times = np.concatenate([[0.0], np.cumsum(durations_s)])
         known = bool(np.isfinite(x).all())
-        count = 2 * self._carriers + zones * blocks
-        g = self._course.values(x, np.array(p))[1] if known else np.full(count, math.nan)
+        count = 2 * STEPS + zones * blocks
+        g = self._told.values(x, np.array(p))[1] if known else np.full(count, math.nan)
         return OvenPlan(
             times,
             np.vstack([now.zone_c, T]),
-            x[zones * blocks :],
-            np.where(now.mass_kg > 0.0, g[: self._carriers], math.nan),
-            g[2 * self._carriers :].reshape(blocks, zones),
+            x[zones * blocks : -blocks],
+            steps_s,
+            np.where(now.mass_kg > 0.0, g[:STEPS], math.nan),
+            g[2 * STEPS :].reshape(blocks, zones),
             solution.usable,
             self._solve(now, solution, times, g),
         )
@@ -301,17 +238,18 @@ class OvenProblem:
 
         Bands are penalties here: the price of an edge is their slope by it.
         """
-        zones, blocks, limits = self._zones, self._blocks, self._limits
+        zones, blocks, limits = self._zones, BLOCKS, self._limits
         prices: list[tuple[str, float]] = []
         lam, lam_x = solution.multipliers, solution.bound_multipliers
         if solution.usable and lam is not None and lam_x is not None:
             names = [f"zone_{z + 1}_setpoint_c" for _ in range(blocks) for z in range(zones)]
             rate = limits.rate_k_per_s
             prices += [
-                (f"{name} rate", float(v) / rate) for name, v in zip(names, lam, strict=True)
+                (f"{name} rate", float(v) / rate)
+                for name, v in zip(names, lam[blocks:], strict=True)
             ]
-            units = [*[SPAN_K] * len(names), *[1.0] * blocks]
-            names += ["fan_speed_rel"] * blocks
+            units = [*[SPAN_K] * len(names), *[1.0] * (2 * blocks)]
+            names += ["fan_speed_rel"] * blocks + ["conveyor step"] * blocks
             prices += [
                 (name, float(v) / unit) for name, unit, v in zip(names, units, lam_x, strict=True)
             ]
@@ -322,7 +260,7 @@ class OvenProblem:
         """EUR by which a minute, or a kelvin, more room in the bands of each carrier would lower its risk."""
         lo, hi = self._limits.cured_min
         there = now.mass_kg > 0.0
-        cured, exit_c = (g[n * self._carriers : (n + 1) * self._carriers][there] for n in range(2))
+        cured, exit_c = (g[n * STEPS : (n + 1) * STEPS][there] for n in range(2))
         worth = 1.2 * now.scrap_eur
         below = worth / SOFT_MIN * _slope((lo + CLEAR_MIN - cured) / SOFT_MIN)
         above = worth / SOFT_MIN * _slope((cured - hi + CLEAR_MIN) / SOFT_MIN)
@@ -338,6 +276,10 @@ def _slope(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.logaddexp(0.0, z) * 0.5 * (1.0 + np.tanh(0.5 * z)))
 
 
-def _block(j: int) -> int:
-    """The block that a step lies in."""
-    return next(b for b in range(len(NODES) - 1) if j < NODES[b + 1])
+def _quarters() -> list[tuple[int, int]]:
+    """First block and the one after the last of each run of blocks about a quarter of an hour long."""
+    ends = [
+        next((e for e in range(b + 1, BLOCKS + 1) if NODES[e] - NODES[b] >= QUARTER_STEPS), None)
+        for b in range(BLOCKS)
+    ]
+    return [(b, end) for b, end in enumerate(ends) if end is not None]

@@ -151,6 +151,8 @@ class Prices:
     scrap_eur: float
     """A part lost at the end of the line: its material and the work in it."""
     backlog_eur: float
+    peak_eur_per_kw: float = 0.0
+    """Of the shift's highest quarter of an hour."""
 
 
 def prices_of(
@@ -165,7 +167,12 @@ def prices_of(
     worth = objective.wip_eur_per_part + added_kg * objective.material_eur_per_kg
     scrap = worth - (blank_kg + added_kg) * objective.scrap_eur_per_kg
     # A negative price must not make waste worth while.
-    return Prices(max(energy, 1.0) * 1e-3, max(scrap, 0.0), objective.backlog_eur_per_part)
+    return Prices(
+        max(energy, 1.0) * 1e-3,
+        max(scrap, 0.0),
+        objective.backlog_eur_per_part,
+        objective.peak_eur_per_kw,
+    )
 
 
 def cells_of(line: Line) -> tuple[Cell, ...]:

@@ -12,9 +12,10 @@ import pytest
 
 from controllers.mpc import oven_layer
 from controllers.mpc.controller import Mpc
+from controllers.mpc.oven_course import STEPS
 from controllers.mpc.oven_layer import OvenLayer
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
-from controllers.mpc.oven_problem import STEPS, OvenProblem
+from controllers.mpc.oven_problem import SLOWEST, OvenProblem
 from controllers.mpc.oven_supply import Coming, entering
 from controllers.mpc.stations import Prices
 from twin.config import load_plant, load_truth, untuned
@@ -187,6 +188,24 @@ def test_a_hotter_future_is_planned_for_a_heavier_campaign_on_its_way() -> None:
     assert change.cured_min[:22].max() < 24.0
 
 
+def test_a_new_peak_is_avoided_by_a_slower_conveyor_and_slower_fans() -> None:
+    pace = {"step_s": 74.0, "longest": 1.3}
+    free = solved(now(**pace))
+    charged = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=8.0))
+    paid = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=40.0))
+    assert charged.fan_rel[:2].mean() < free.fan_rel[:2].mean() - 0.03
+    assert charged.step_s[:3].mean() > free.step_s[:3].mean() + 1.0
+    np.testing.assert_allclose(paid.fan_rel, free.fan_rel, atol=0.01)
+    assert charged.cured_min.min() > 10.5
+
+
+def test_steps_are_no_longer_than_they_may_be() -> None:
+    dear = {"peak_eur_per_kw": 5.0, "fan_paid_kw": 8.0, "step_s": 74.0}
+    np.testing.assert_allclose(solved(now(90.0, **dear)).step_s, 74.0, rtol=1e-4)
+    longest = solved(now(90.0, **dear, longest=1.2)).step_s
+    assert 80.0 < longest.max() < 74.0 * 1.2 + 1e-3
+
+
 def test_few_iterations_come_near_the_converged_cost() -> None:
     inner = problem()._problem
     for mass_kg in (40.0, 60.0, 90.0):
@@ -298,9 +317,20 @@ def layer() -> OvenLayer:
 
 
 def test_pace_keeps_up_with_the_booth_and_no_more() -> None:
-    speed = layer().asked(situation(), PRICES)["oven.conveyor_speed_m_per_min"]
-    assert 0.85 < speed < 1.0
-    assert 72.0 / speed > 72.0
+    oven, at = layer(), situation()
+    speed = oven.asked(at, PRICES)["oven.conveyor_speed_m_per_min"]
+    assert 0.5 <= speed <= oven._fastest
+    assert 0.85 < oven._fastest < 1.0
+
+
+def test_little_time_for_the_open_orders_leaves_no_choice_of_pace() -> None:
+    oven, at = layer(), situation()
+    inside = oven._supply.inside(at)
+    assert 1.0 < oven._longest(at, inside) <= SLOWEST
+    late = replace(at, time_s=8.0 * 3600.0 - 600.0)
+    assert oven._longest(late, inside) == 1.0
+    speed = oven.asked(late, PRICES)["oven.conveyor_speed_m_per_min"]
+    assert speed == pytest.approx(oven._fastest, abs=0.002)
 
 
 def test_between_two_solves_the_plan_is_followed() -> None:
