@@ -136,11 +136,17 @@ class Mpc:
         memory = self._memory
         memory.solves, memory.station_statuses, memory.own_reasons = {}, {}, {}
         self._cells = with_shares(tuple(c.learned(situation) for c in self._nominal), memory.point)
-        prices = prices_of(self._objective, situation, self._blank_kg, self._tuned_part.added_kg)
+        self._grid.read(situation, memory.grid)
+        prices = prices_of(
+            self._objective,
+            situation,
+            self._blank_kg,
+            self._tuned_part.added_kg,
+            self._grid.paid_kw(situation, memory.grid),
+        )
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:
             memory.forecast, memory.forecast_s = situation.forecast, situation.time_s
-        self._grid.read(situation, memory.grid)
         memory.holds = memory.switches.see(self._cells, situation.observation, situation.time_s)
         ordered = situation.observation["line.ordered_count"]
         rush = ordered - memory.ordered > RUSH_BLOCKS * self._block_s / self._takt_lo_s

@@ -61,6 +61,10 @@ class Grid:
             self._blocks,
         )
 
+    def paid_kw(self, situation: Situation, memory: GridMemory) -> float:
+        """What the line may draw over a quarter of an hour without a new peak, beside the rest of the site."""
+        return memory.paid_kw - self._site_kw(situation)
+
     def beside_kw(self, situation: Situation) -> float:
         """What is drawn beside the per-part stations, on the site and in the line."""
         return self._site_kw(situation) + self.other_kw(situation)

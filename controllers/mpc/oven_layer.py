@@ -12,16 +12,17 @@ setpoints as they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.oven_course import STEPS
+from controllers.mpc.oven_pace import OvenPace
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
-from controllers.mpc.oven_problem import CLEAR_MIN, SLOWEST, OvenProblem
+from controllers.mpc.oven_problem import OvenProblem
 from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
-from controllers.mpc.peak import GridMemory
+from controllers.mpc.peak import QUARTER_S
 from controllers.mpc.stations import Prices
 from twin.config import PlantError
 from twin.config.errors import KeyPath
@@ -43,13 +44,8 @@ STALE_S = 900.0
 """A plan older than this is no longer followed."""
 KNOWN_STATES = (s.IDLE, s.PROCESSING, s.BLOCKED, s.DOWN, s.STANDBY, s.WARM_UP)
 ROUND_K = 0.05
-KEEPS_UP = 1.03
-"""A conveyor faster than the stations before it would carry empty places; assumption."""
-IN_TIME = 0.85
-"""Share of the time left in which the open orders are to be made: the rest is for what may still happen."""
-POOR_TRANSFER = 0.88
-"""Heat transfer to carriers, as a share of the model's, for which the pace is still safe: the lower
-end of the plant file's range."""
+FAR_KW = 30.0
+"""So far above the fans' power a paid peak is as good as none."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,8 +57,11 @@ class _Memory:
     resting: bool = False
     status: str = "oven not yet planned"
     solve: Solve | None = None
-    grid: GridMemory = field(default_factory=GridMemory)
-    """Of the oven's own meter."""
+    others_kw: float = math.nan
+    """What the line's other stations draw, as a mean over about the last quarter of an hour."""
+    seen_s: float = 0.0
+    longest_rel: float = 1.0
+    """How long a step may be, against the shortest, to make the open orders in time."""
     zone_c: NDArray[np.float64] | None = None
     """What the zones should come back to after a rest."""
 
@@ -87,10 +86,12 @@ class OvenLayer:
         self._limits = self._limits_of()
         self._problem = OvenProblem(self.p, self._places, self._zones, self._limits)
         self._gas_eur_per_kwh = float(line.plant.energy.gas_eur_per_mwh) * 1e-3
-        self._starts_at_h = line.plant.energy.starts_at_h
-        self._shift_s = line.plant.shift_h * 3600.0
-        self._fastest = self._fastest_m_per_min()
-        self._slowest = self._spec.setpoints["conveyor_speed_m_per_min"].operator[0]
+        self._others = tuple(
+            f"{st.name}.power_kw" for st in line.plant.stations if st.name != self.name
+        )
+        self._pace = OvenPace(
+            line.plant, self._spec, self.p, self._limits, self._supply, self._places
+        )
         self._memory = _Memory()
 
     @property
@@ -107,8 +108,7 @@ class OvenLayer:
         """Setpoints for this period."""
         memory, name = self._memory, self.name
         memory.solve = None
-        kwh = situation.observation[f"{name}.energy_kwh"]
-        memory.grid.book(situation.time_s, kwh, 0.0, self._starts_at_h, self._shift_s)
+        self._see_others(situation)
         state = situation.observation[f"{name}.state"]
         if math.isnan(state) or int(state) not in KNOWN_STATES:
             memory.status = "fallback: the oven's state is unknown, setpoints held"
@@ -120,7 +120,9 @@ class OvenLayer:
         asked[f"{name}.setback"] = 1.0 if rest else 0.0
         if rest and not coming:
             return asked | self._lowest()
-        self._replan(situation, prices, inside, coming, int(state) == s.DOWN)
+        down = int(state) == s.DOWN
+        memory.longest_rel = self._pace.longest_rel(situation, inside, coming, down)
+        self._replan(situation, prices, inside, coming, down)
         return asked | self._followed(situation)
 
     def why(self, situation: Situation, setpoint: str) -> str:
@@ -153,15 +155,22 @@ class OvenLayer:
         return f"{binds}; {saves}; risks {near}"
 
     def _why_so_fast(self) -> str:
-        plan, pitch_m = self._memory.plan, 60.0 * self.p["pitch_m"]
-        fastest = (
-            f"{self._fastest:.2f} m/min, which the station before it and the heaviest carrier allow"
+        plan, fastest = self._memory.plan, self._pace.fastest_m_per_min
+        if plan is None or plan.step_s[0] < 1.005 * self._pace.shortest_s:
+            return (
+                f"the station before it or the heaviest carrier's cure binds, at {fastest:.2f} m/min;"
+                " saves hours at full heat; risks that cure"
+            )
+        late = plan.step_s[0] > (self._memory.longest_rel - 0.005) * self._pace.shortest_s
+        binds = "the open orders bind" if late else "the cure of what is inside binds"
+        fan_kw = self.p["fan_power_kw"] * plan.fan_rel[0] ** 3
+        more = plan.step_s[0] / self._pace.shortest_s
+        faster_kw = self.p["fan_power_kw"] * (
+            min(plan.fan_rel[0] * more ** (1.0 / self.p["fan_heat_exponent"]), 1.0) ** 3
         )
-        if plan is None or pitch_m / plan.step_s[0] > self._fastest - 0.005:
-            return f"at its fastest: {fastest}; saves hours at full heat; risks the heaviest carrier's cure"
         return (
-            f"the cure of what is inside binds, at less than {fastest}; saves faster fans and a new peak;"
-            " risks hours at full heat"
+            f"{binds}; saves fans of up to {faster_kw:.1f} instead of {fan_kw:.1f} kW at {fastest:.2f} m/min;"
+            f" risks {100.0 * (more - 1.0):.0f} % more time at full heat"
         )
 
     # --- rest ------------------------------------------------------------------------------------
@@ -196,7 +205,7 @@ class OvenLayer:
             for z, lo in enumerate(self._limits.zone_lo_c)
         }
         asked[f"{self.name}.fan_speed_rel"] = self._limits.fan[0]
-        asked[f"{self.name}.conveyor_speed_m_per_min"] = self._fastest
+        asked[f"{self.name}.conveyor_speed_m_per_min"] = self._pace.fastest_m_per_min
         self._memory.plan = None
         self._problem.forget()
         return asked
@@ -242,12 +251,13 @@ class OvenLayer:
         fan_rel = situation.active[f"{self.name}.fan_speed_rel"]
         if not np.isfinite(zone_c).all() or math.isnan(phase):
             return None
-        step_s = self.p["pitch_m"] / self._fastest * 60.0
+        step_s = self._pace.shortest_s
         stands_s = repair_s(self._spec) if down else 0.0
-        first_s = max((1.0 - phase) * step_s, 5.0) + stands_s
-        longest = self._longest(situation, inside)
-        before = 1.0 if self._memory.plan is None else self._memory.plan.step_s[0] / step_s
-        before = min(before, longest)
+        moves_s = max((1.0 - phase) * step_s, 5.0)
+        speed = situation.active[f"{self.name}.conveyor_speed_m_per_min"]
+        before = 1.0 if math.isnan(speed) else self._pace.fastest_m_per_min / max(speed, 1e-3)
+        before = min(max(before, 1.0), self._memory.longest_rel)
+        enter = entering(coming, STEPS - self._places, stands_s + moves_s * before, step_s * before)
         end = self._x_f + self._cured_x + self._places
         x = np.array(situation.estimate.state.floats[self._x_f : end])
         ambient = 25.0 if math.isnan(ambient) else ambient
@@ -260,11 +270,9 @@ class OvenLayer:
             zone_c=zone_c,
             part_c=np.where(inside > 0.0, part_c, ambient),
             cured_min=np.where(inside > 0.0, x[self._cured_x :], 0.0),
-            mass_kg=np.array(
-                [*inside, *entering(coming, STEPS - self._places, first_s, step_s * before)]
-            ),
+            mass_kg=np.array([*inside, *enter]),
             ambient_c=ambient,
-            first_step_s=first_s,
+            first_step_s=stands_s + moves_s,
             step_s=step_s,
             fan_rel=1.0 if math.isnan(fan_rel) else fan_rel,
             heat_transfer=min(max(learned.get(f"{self.name}.heat_transfer", 1.0), 0.5), 1.5),
@@ -273,28 +281,26 @@ class OvenLayer:
             electricity_eur_per_kwh=prices.energy_eur_per_kwh,
             scrap_eur=prices.scrap_eur,
             peak_eur_per_kw=prices.peak_eur_per_kw,
-            fan_paid_kw=self._fan_paid_kw(),
+            fan_paid_kw=self._fan_paid_kw(prices),
             stands_s=stands_s,
-            longest=longest,
-            longer_before=before,
+            longest_rel=self._memory.longest_rel,
+            longer_before_rel=before,
         )
 
-    def _longest(self, situation: Situation, inside: NDArray[np.float64]) -> float:
-        """By how much steps may be longer than the shortest: so that the orders are made in time."""
-        seen = situation.observation
-        open_now = seen["line.ordered_count"] - seen["line.good_count"]
-        steps = max(open_now - np.count_nonzero(inside), 0.0) + self._places
-        left_s = self._shift_s - situation.time_s % self._shift_s
-        step_s = self.p["pitch_m"] / self._fastest * 60.0
-        if math.isnan(steps):
-            return 1.0
-        slowest = self._fastest / self._slowest
-        return min(max(IN_TIME * left_s / (steps * step_s), 1.0), slowest, SLOWEST)
+    def _see_others(self, situation: Situation) -> None:
+        """Keep the mean of what the other stations draw; one whose power is unknown counts as nothing."""
+        memory, seen = self._memory, situation.observation
+        now_kw = sum(0.0 if math.isnan(seen[name]) else float(seen[name]) for name in self._others)
+        passed = min(max(situation.time_s - memory.seen_s, 0.0) / QUARTER_S, 1.0)
+        before_kw = now_kw if math.isnan(memory.others_kw) else memory.others_kw
+        memory.others_kw = before_kw + passed * (now_kw - before_kw)
+        memory.seen_s = situation.time_s
 
-    def _fan_paid_kw(self) -> float:
-        """What the circulation fans may take without adding to the shift's highest quarter."""
+    def _fan_paid_kw(self, prices: Prices) -> float:
+        """What the circulation fans may draw over a quarter of an hour without a new peak of the line."""
         least_kw = self.p["fan_floor"] * self.p["fan_power_kw"]
-        return max(self._memory.grid.highest_kw - self.p["exhaust_fan_power_kw"], least_kw)
+        others_kw = self._memory.others_kw + self.p["exhaust_fan_power_kw"]
+        return min(max(prices.paid_kw - others_kw, least_kw), self.p["fan_power_kw"] + FAR_KW)
 
     def _zone_c(self, situation: Situation) -> NDArray[np.float64]:
         return np.array(
@@ -314,8 +320,10 @@ class OvenLayer:
             for z, T in enumerate(zones)
         }
         asked[f"{self.name}.fan_speed_rel"] = round(memory.plan.fan_at(age_s), 3)
-        speed = 60.0 * self.p["pitch_m"] / memory.plan.step_at(age_s)
-        asked[f"{self.name}.conveyor_speed_m_per_min"] = min(round(speed, 3), self._fastest)
+        # Orders may have become urgent since the plan was made.
+        step_s = min(memory.plan.step_at(age_s), memory.longest_rel * self._pace.shortest_s)
+        speed = round(60.0 * self.p["pitch_m"] / step_s, 3)
+        asked[f"{self.name}.conveyor_speed_m_per_min"] = min(speed, self._pace.fastest_m_per_min)
         return asked
 
     # --- what the plant allows -------------------------------------------------------------------
@@ -336,29 +344,6 @@ class OvenLayer:
             cured_min=band or (self.p["cured_least_min"], self.p["cured_most_min"]),
             exit_lo_c=exit_c.band[0] if exit_c is not None and exit_c.band else 0.0,
         )
-
-    def _fastest_m_per_min(self) -> float:
-        """The fastest pace that the stations before and the safe cure of the heaviest product allow."""
-        spec = self._spec.setpoints["conveyor_speed_m_per_min"]
-        lo, hi = spec.operator
-        hi = min(hi, 60.0 * self.p["pitch_m"] / (KEEPS_UP * self._supply.slowest_cycle_s))
-        least_min = self._limits.cured_min[0] + 2.0 * CLEAR_MIN
-        while hi > lo and self._hottest_course_min(hi, self._supply.heaviest_kg) < least_min:
-            hi -= 0.01
-        return max(hi, lo)
-
-    def _hottest_course_min(self, speed_m_per_min: float, mass_kg: float) -> float:
-        """Cure (min) of a carrier at full fan through zones at their upper limits."""
-        p = self.p
-        dt = 60.0 * p["pitch_m"] / speed_m_per_min / 10.0
-        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"] * POOR_TRANSFER
-        keep = math.exp(-dt * hA / (mass_kg * p["steel_heat_kj_per_kg_k"]))
-        E_R = p["activation_kj_per_mol"] / 0.00831446261815324
-        T, cured = 25.0, 0.0
-        for air in np.repeat(self._limits.zone_hi_c, 10 * self._places // self._zones):
-            T = air + (T - air) * keep
-            cured += math.exp(-E_R * (1.0 / (T + 273.15) - 1.0 / 443.15)) * dt / 60.0
-        return float(cured)
 
 
 def ovens_of(line: Line) -> tuple[OvenLayer, ...]:

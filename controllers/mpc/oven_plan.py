@@ -17,7 +17,8 @@ class OvenNow:
     """Where a plan starts from, and what is known of the time ahead.
 
     ``part_c``, ``cured_min`` (by place), ``mass_kg`` (places, then carriers to enter, one a step; 0
-    where there is none). ``first_step_s`` is what is left of the present step.
+    where there is none). ``step_s`` is the shortest step, ``first_step_s`` what is left of the present
+    one at that pace, a stop included.
     """
 
     zone_c: NDArray[np.float64]
@@ -39,14 +40,15 @@ class OvenNow:
     """What the circulation fans may draw over a quarter of an hour without a new peak of the shift."""
     stands_s: float = 0.0
     """For so much of the first step the conveyor stands, whatever its speed."""
-    longest: float = 1.0
+    longest_rel: float = 1.0
     """By so much the steps may be longer than ``step_s`` says; the plan chooses."""
-    longer_before: float = 1.0
+    longer_before_rel: float = 1.0
+    """Length of a step at the speed in force."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OvenPlan:
-    """Zone temperatures (nodes by zones) at times from now, fan speed by block, expected cures."""
+    """Zone temperatures (nodes by zones) at times from now; fan speed and step (s) by block; expected cures."""
 
     time_s: NDArray[np.float64]
     zone_c: NDArray[np.float64]

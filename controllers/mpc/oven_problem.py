@@ -15,7 +15,7 @@ the balance of each zone:
     min  gas Q / eta + electricity fan^3 - value of the heat stored at the end
          + price of the highest quarter of an hour beyond what is paid for
          + defects expected of each carrier that leaves + penalties on Q < 0 and on moves
-    s.t. |dT/dt| <= rate, limits of the setpoints, a pace that makes the orders in time
+    s.t. |dT/dt| <= rate, limits of the setpoints, a pace for which the open orders leave time
 
 A part counts as lost at the rate at which its cure comes near an edge of the band, which ranks
 quality above energy: a part is worth a hundred times its heat. Costs are squares of residuals where
@@ -40,14 +40,17 @@ from twin.optim.smooth import Expression, SmoothProblem
 from twin.processes.maths_symbols import exp, log, power, softplus, sqrt
 from twin.solves import Solve
 
-QUARTER_STEPS = 12
-"""Carriers that pass in about a quarter of an hour, over which the grid meter takes its mean."""
-SLOWEST = 2.0
+QUARTER_STEPS = 9
+"""Steps in a quarter of an hour, over which the grid meter takes its mean, at a middling pace."""
+SLOWEST_REL = 2.0
 """No step is longer than so many of the shortest; assumption."""
+PACE_CHANGE_REL = 0.25
+"""The most by which steps change from block to block: the conveyor's own rate takes half a block for it."""
 PEAK_KW = 1.0
-"""Over so much the price of a new peak sets in."""
+"""Over so much the price of a new peak sets in, and for a level fan some 2 kW before it is due: no plan
+knows where the clock's quarter will begin, nor what else the line will draw in it."""
 NUMBERS = (
-    "ambient_c", "first_step_s", "step_s", "stands_s", "longest", "longer_before",
+    "ambient_c", "first_step_s", "step_s", "stands_s", "longest_rel", "longer_before_rel",
     "fan_rel", "fan_paid_kw", "heat_transfer", "cured_offset_min",
     "gas_eur_per_kwh", "electricity_eur_per_kwh", "peak_eur_per_kw", "scrap_eur",
 )  # fmt: skip
@@ -121,6 +124,7 @@ class OvenProblem:
         T += [[MIDDLE_C + SPAN_K * x[b * zones + z] for z in range(zones)] for b in range(BLOCKS)]
         fan = [x[BLOCKS * zones + b] for b in range(BLOCKS)]
         longer = [x[BLOCKS * (zones + 1) + b] for b in range(BLOCKS)]
+        before = [now["longer_before_rel"], *longer[:-1]]
         moving_s = (now["first_step_s"] - now["stands_s"]) * longer[0]
         steps_s = [now["step_s"] * w for w in longer]
         moves = Moves(T, fan, now["stands_s"] + moving_s, steps_s)
@@ -141,12 +145,13 @@ class OvenProblem:
             fan_kwh = p["fan_power_kw"] * duration[b] / 3600.0
             r.append(sqrt(2.0 * now["electricity_eur_per_kwh"] * fan_kwh) * power(fan[b], 1.5))
             r.append(0.1 * (fan[b] - (fan[b - 1] if b else now["fan_rel"])))
-            r.append(0.3 * (longer[b] - (longer[b - 1] if b else now["longer_before"])))
+            r.append(0.3 * (longer[b] - before[b]))
             r += [0.02 * (T[b + 1][z] - T[b][z]) / SPAN_K for z in range(zones)]
-        excess_kw = self._excess_kw(fan, now["fan_paid_kw"])
+        excess_kw = self._excess_kw(moves, now["fan_paid_kw"])
         r.append(sqrt(2.0 * now["peak_eur_per_kw"] * excess_kw + LEAST_SQUARE))
         r += self._risks(carriers, now)
-        rows = [w / now["longest"] for w in longer]
+        rows = [w / now["longest_rel"] for w in longer]
+        rows += [(w - w0) / PACE_CHANGE_REL for w, w0 in zip(longer, before, strict=True)]
         rows += [
             (T[b + 1][z] - T[b][z]) / (limits.rate_k_per_s * duration[b])
             for b in range(BLOCKS)
@@ -172,12 +177,12 @@ class OvenProblem:
             r.append(0.2 * worth * softplus(cold))
         return r
 
-    def _excess_kw(self, fan: list[Expression], paid_kw: Expression) -> Expression:
+    def _excess_kw(self, moves: Moves, paid_kw: Expression) -> Expression:
         """By how much the fans' highest quarter of an hour exceeds what is paid for; smooth."""
-        above = 0.0
+        duration, above = moves.duration_s, 0.0
         for first, last in _quarters():
-            steps = [(b, NODES[b + 1] - NODES[b]) for b in range(first, last)]
-            cubes = sum(n * power(fan[b], 3.0) for b, n in steps) / (NODES[last] - NODES[first])
+            whole = sum(duration[first:last])
+            cubes = sum(duration[b] * power(moves.fan[b], 3.0) for b in range(first, last)) / whole
             above = above + exp((self._p["fan_power_kw"] * cubes - paid_kw) / PEAK_KW)
         return PEAK_KW * log(1.0 + above)
 
@@ -190,14 +195,14 @@ class OvenProblem:
         lo = [(limits.zone_lo_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, floor)]
         hi = [(limits.zone_hi_c - MIDDLE_C) / SPAN_K] * blocks + [np.full(blocks, limits.fan[1])]
         return np.concatenate([*lo, np.full(blocks, 1.0)]), np.concatenate(
-            [*hi, np.full(blocks, SLOWEST)]
+            [*hi, np.full(blocks, SLOWEST_REL)]
         )
 
     def _start(self, now: OvenNow) -> NDArray[np.float64]:
         if self._warm is not None:
             return self._warm.x
         zone = (now.zone_c - MIDDLE_C) / SPAN_K
-        fan, longer = np.full(BLOCKS, 0.8), np.full(BLOCKS, now.longer_before)
+        fan, longer = np.full(BLOCKS, 0.8), np.full(BLOCKS, now.longer_before_rel)
         return np.concatenate([np.tile(zone, BLOCKS), fan, longer])
 
     def _numbers(self, now: OvenNow) -> list[float]:
@@ -244,12 +249,13 @@ class OvenProblem:
         if solution.usable and lam is not None and lam_x is not None:
             names = [f"zone_{z + 1}_setpoint_c" for _ in range(blocks) for z in range(zones)]
             rate = limits.rate_k_per_s
+            prices += [("time for the orders", float(v) / now.longest_rel) for v in lam[:blocks]]
             prices += [
                 (f"{name} rate", float(v) / rate)
-                for name, v in zip(names, lam[blocks:], strict=True)
+                for name, v in zip(names, lam[2 * blocks :], strict=True)
             ]
             units = [*[SPAN_K] * len(names), *[1.0] * (2 * blocks)]
-            names += ["fan_speed_rel"] * blocks + ["conveyor step"] * blocks
+            names += ["fan_speed_rel"] * blocks + ["conveyor_step_rel"] * blocks
             prices += [
                 (name, float(v) / unit) for name, unit, v in zip(names, units, lam_x, strict=True)
             ]

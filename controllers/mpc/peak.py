@@ -61,6 +61,11 @@ class GridMemory:
             self.unseen_s = 0.0
 
     @property
+    def paid_kw(self) -> float:
+        """What a quarter may take without a new peak; infinite where one that nobody saw may have been higher."""
+        return math.inf if self.time_s < 0.0 or self.doubt else self.highest_kw
+
+    @property
     def doubt(self) -> str:
         """What is not known of the highest quarter, in words; empty if nothing."""
         if self.unseen_s < QUARTER_S:

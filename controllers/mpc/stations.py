@@ -153,10 +153,12 @@ class Prices:
     backlog_eur: float
     peak_eur_per_kw: float = 0.0
     """Of the shift's highest quarter of an hour."""
+    paid_kw: float = math.inf
+    """What the line may draw over a quarter of an hour without a new peak."""
 
 
 def prices_of(
-    objective: Objective, situation: Situation, blank_kg: float, added_kg: float
+    objective: Objective, situation: Situation, blank_kg: float, added_kg: float, paid_kw: float
 ) -> Prices:
     """Prices of this moment; an unknown electricity price is the usual one of the plant.
 
@@ -172,6 +174,7 @@ def prices_of(
         max(scrap, 0.0),
         objective.backlog_eur_per_part,
         objective.peak_eur_per_kw,
+        paid_kw,
     )
 
 

@@ -15,7 +15,7 @@ from controllers.mpc.controller import Mpc
 from controllers.mpc.oven_course import STEPS
 from controllers.mpc.oven_layer import OvenLayer
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
-from controllers.mpc.oven_problem import SLOWEST, OvenProblem
+from controllers.mpc.oven_problem import SLOWEST_REL, OvenProblem
 from controllers.mpc.oven_supply import Coming, entering
 from controllers.mpc.stations import Prices
 from twin.config import load_plant, load_truth, untuned
@@ -85,7 +85,10 @@ def solved(start: OvenNow) -> OvenPlan:
 # --- the problem ------------------------------------------------------------------------------
 
 
-def test_the_prediction_is_the_process_models_own_course() -> None:
+@pytest.mark.parametrize(("longest_rel", "stands_s"), [(1.0, 0.0), (1.6, 0.0), (1.6, 200.0)])
+def test_the_prediction_is_the_process_models_own_course(
+    longest_rel: float, stands_s: float
+) -> None:
     """Carriers of mixed masses through moving zones: the twin's own steps, and the problem's."""
     model = load("oven")
     step, module = model.stepper(), model.module
@@ -100,18 +103,21 @@ def test_the_prediction_is_the_process_models_own_course() -> None:
         part_c=x[8:28].copy(),
         cured_min=x[28:48].copy(),
         mass_kg=masses,
-        first_step_s=first_s,
+        first_step_s=stands_s + first_s,
+        stands_s=stands_s,
+        longest_rel=longest_rel,
         step_s=pitch_s,
         ambient_c=ambient,
     )
     plan = solved(start)
+    assert longest_rel == 1.0 or plan.step_s.max() > 1.05 * pitch_s
     d = model.point().d.copy()
     d[0], d[2:] = ambient, masses[:20]
     u = model.point().u.copy()
     out, cured, waiting = x.copy(), {}, list(masses[20:])
     order = list(range(19, -1, -1)) + list(range(20, STEPS))
     phase, h = 1.0 - first_s / pitch_s, 5.0
-    for k in range(int((first_s + 31 * pitch_s) / h)):
+    for k in range(int(plan.time_s[-1] / h)):
         if phase >= 1.0 - 1e-9:
             if d[21] > 0.0:
                 cured[order[len(cured)]] = x[47]
@@ -126,12 +132,12 @@ def test_the_prediction_is_the_process_models_own_course() -> None:
         u[5] = plan.fan_at(k * h)
         step(x, u, d, p, h, out)
         x[:] = out
-        phase += h / pitch_s
+        phase += h / plan.step_at(k * h) if k * h >= stands_s else 0.0
     expected = np.array([cured[k] for k in sorted(cured)])
     found = plan.cured_min[sorted(cured)]
     assert len(expected) >= 30
     assert (np.isnan(expected) == np.isnan(found)).all()
-    np.testing.assert_allclose(found, expected, atol=0.35, equal_nan=True)
+    np.testing.assert_allclose(found, expected, atol=0.5, equal_nan=True)
 
 
 @pytest.mark.parametrize("mass_kg", [40.0, 60.0, 90.0])
@@ -189,20 +195,21 @@ def test_a_hotter_future_is_planned_for_a_heavier_campaign_on_its_way() -> None:
 
 
 def test_a_new_peak_is_avoided_by_a_slower_conveyor_and_slower_fans() -> None:
-    pace = {"step_s": 74.0, "longest": 1.3}
+    pace = {"step_s": 74.0, "longest_rel": 1.3}
     free = solved(now(**pace))
     charged = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=8.0))
-    paid = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=40.0))
+    taken_kw = 30.0 * free.fan_rel[:2].mean() ** 3
+    paid = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=taken_kw))
     assert charged.fan_rel[:2].mean() < free.fan_rel[:2].mean() - 0.03
     assert charged.step_s[:3].mean() > free.step_s[:3].mean() + 1.0
-    np.testing.assert_allclose(paid.fan_rel, free.fan_rel, atol=0.01)
+    np.testing.assert_allclose(paid.fan_rel, free.fan_rel, atol=0.03)
     assert charged.cured_min.min() > 10.5
 
 
 def test_steps_are_no_longer_than_they_may_be() -> None:
     dear = {"peak_eur_per_kw": 5.0, "fan_paid_kw": 8.0, "step_s": 74.0}
     np.testing.assert_allclose(solved(now(90.0, **dear)).step_s, 74.0, rtol=1e-4)
-    longest = solved(now(90.0, **dear, longest=1.2)).step_s
+    longest = solved(now(90.0, **dear, longest_rel=1.2)).step_s
     assert 80.0 < longest.max() < 74.0 * 1.2 + 1e-3
 
 
@@ -317,20 +324,47 @@ def layer() -> OvenLayer:
 
 
 def test_pace_keeps_up_with_the_booth_and_no_more() -> None:
-    oven, at = layer(), situation()
-    speed = oven.asked(at, PRICES)["oven.conveyor_speed_m_per_min"]
-    assert 0.5 <= speed <= oven._fastest
-    assert 0.85 < oven._fastest < 1.0
+    pace = layer()._pace
+    assert 0.85 < pace.fastest_m_per_min < 1.0
+    assert pace.shortest_s > 72.0  # the booth's own
+    assert pace.slowest_m_per_min == 0.5
 
 
 def test_little_time_for_the_open_orders_leaves_no_choice_of_pace() -> None:
     oven, at = layer(), situation()
     inside = oven._supply.inside(at)
-    assert 1.0 < oven._longest(at, inside) <= SLOWEST
+    longest = oven._pace.longest_rel(at, inside, [], False)
+    assert 1.2 < longest <= SLOWEST_REL
+    waits = [Coming(2.0 * 3600.0, 60.0)]
+    assert oven._pace.longest_rel(at, inside, waits, False) < longest
+    assert oven._pace.longest_rel(at, inside, [], True) < longest
     late = replace(at, time_s=8.0 * 3600.0 - 600.0)
-    assert oven._longest(late, inside) == 1.0
+    assert oven._pace.longest_rel(late, inside, [], False) == 1.0
     speed = oven.asked(late, PRICES)["oven.conveyor_speed_m_per_min"]
-    assert speed == pytest.approx(oven._fastest, abs=0.002)
+    assert speed == pytest.approx(oven._pace.fastest_m_per_min, abs=0.002)
+
+
+def test_a_plan_that_is_slower_than_the_orders_now_allow_is_followed_faster() -> None:
+    oven, at = layer(), situation()
+    oven.asked(at, PRICES)
+    plan, shortest_s = oven._memory.plan, oven._pace.shortest_s
+    assert plan is not None
+    oven._memory.plan = replace(plan, step_s=np.full_like(plan.step_s, 1.5 * shortest_s))
+    oven._memory.longest_rel = 1.2
+    speed = oven._followed(at)["oven.conveyor_speed_m_per_min"]
+    assert speed == pytest.approx(oven._pace.fastest_m_per_min / 1.2, abs=0.002)
+    assert "1.00" not in oven.why(at, "conveyor_speed_m_per_min")
+
+
+def test_only_what_the_other_stations_leave_of_a_paid_peak_is_free_for_the_fans() -> None:
+    oven, at = layer(), situation()
+    oven._see_others(at)
+    booth_kw, exhaust_kw = at.observation["booth.power_kw"], oven.p["exhaust_fan_power_kw"]
+    paid = replace(PRICES, peak_eur_per_kw=0.24, paid_kw=booth_kw + exhaust_kw + 15.0)
+    assert oven._fan_paid_kw(paid) == pytest.approx(15.0)
+    least_kw = oven.p["fan_floor"] * oven.p["fan_power_kw"]
+    assert oven._fan_paid_kw(replace(paid, paid_kw=0.0)) == least_kw
+    assert oven._fan_paid_kw(PRICES) > oven.p["fan_power_kw"]  # nothing known: nothing is charged
 
 
 def test_between_two_solves_the_plan_is_followed() -> None:

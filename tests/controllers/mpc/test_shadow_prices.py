@@ -28,7 +28,7 @@ def test_the_price_of_a_second_is_what_a_slower_target_saves() -> None:
     assert point is not None
     m = next(m for m, cell in enumerate(mpc._cells) if cell.name == "turning")
     cell = mpc._cells[m]
-    prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg)
+    prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg, math.inf)
 
     def solved(target_s: float) -> StationMove:
         return StationLayer(cell, m).solve(situation, cell, prices, point, target_s)
@@ -54,7 +54,7 @@ def test_one_of_two_machines_keeps_its_cycle_from_both_sides(more_s: float) -> N
     mpc, situation = watched.mpc, watched.seen[0]
     point, cell = mpc._memory.point, mpc._cells[0]
     assert point is not None
-    prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg)
+    prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg, math.inf)
     target_s = cell.outputs_at(situation.active)[0] + more_s
     move = StationLayer(cell, 0).solve(situation, cell, prices, point, float(target_s))
     assert move.usable

@@ -44,7 +44,7 @@ def test_a_setpoint_that_no_output_depends_on_is_refused_by_name() -> None:
 def test_an_unknown_price_is_the_usual_one_of_the_plant() -> None:
     objective = Objective.of(nominal("machining_line").plant)
     seen = SimpleNamespace(observation={"env.price_eur_per_mwh": math.nan})
-    prices = prices_of(objective, cast("Situation", seen), 3.8, 0.0)
+    prices = prices_of(objective, cast("Situation", seen), 3.8, 0.0, math.inf)
     assert prices.energy_eur_per_kwh == objective.usual_eur_per_mwh * 1e-3
     tariff = nominal("machining_line").plant.energy
     day = tariff.tariffs_eur_per_mwh[tariff.tariff]
