@@ -100,6 +100,8 @@ class Runtime:
         self._woken = asyncio.Event()
         self._has_remote = False
         self._stop = False
+        # Asking what an object can do takes as long as reading from it: once is enough.
+        self._interrupted = equipment if isinstance(equipment, Interrupted) else None
         if isinstance(equipment, Rechecking):
             equipment.recheck_by(self._withheld)
 
@@ -258,7 +260,7 @@ class Runtime:
         return OUT_OF_SIGHT if self._losses() != self._losses_before else ""
 
     def _losses(self) -> int:
-        return self._equipment.losses if isinstance(self._equipment, Interrupted) else 0
+        return 0 if self._interrupted is None else self._interrupted.losses
 
     def _withheld(self, batch: Batch, name: str) -> str:
         """Why the setpoint of one MV must not leave any more, while its batch is under way."""
@@ -297,9 +299,9 @@ class Runtime:
 
     def _note_gaps(self) -> None:
         """Put on record what the connection went through, also where no turn has felt it."""
-        if not isinstance(self._equipment, Interrupted):
+        if self._interrupted is None:
             return
-        for gap in self._equipment.drain_gaps():
+        for gap in self._interrupted.drain_gaps():
             if gap.was_lost:
                 self._commands.append(f"gap: {gap.reason}")
             felt = gap.was_lost and self._lost_since_us is not None

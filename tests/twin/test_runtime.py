@@ -641,6 +641,7 @@ async def test_a_break_between_two_turns_is_on_record_and_makes_the_loop_hold() 
     told.append(Gap(40_000_000, 50_000_000, "the server dropped values", was_lost=False))
     line.losses = 0  # type: ignore[attr-defined]
     line.drain_gaps = lambda: [told.pop(0)] if told else []  # type: ignore[attr-defined]
+    runtime._interrupted = line  # type: ignore[assignment]
     hold, again, after = await turns(runtime, line, 3)
     assert hold.commands == ("gap: connection lost, new session",)
     assert (hold.decision.mode, again.decision.mode) == (Mode.HOLD, Mode.CLOSED)

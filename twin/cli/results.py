@@ -38,6 +38,7 @@ SHOWN = (
     "tool_cost_eur_per_good_part",
     "material_kg_per_good_part",
     "energy_cost_eur_per_good_part",
+    "energy_cost_settled_eur_per_good_part",
     "cost_eur_per_good_part",
     "backlog_end",
     "wip_end",

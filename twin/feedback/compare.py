@@ -9,8 +9,8 @@ Both faced the same luck, so each shift gives one difference. From two shifts on
 
 A saving counts only if nothing else paid for it: a figure of which less is better is called
 *better* only if throughput, scrap, tool cost, material, electricity and gas are shown to be non-inferior
-(the one that is saved aside), each by its interval against a margin that is fixed here, before any run. One shift has no interval and gets no
-verdict, only *lower*, *higher* or *same*.
+(the one that is saved aside, and what lies in a sum that is), each by its interval against a margin that is fixed here, before any run.
+One shift has no interval and gets no verdict, only *lower*, *higher* or *same*.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ MARGINS = (
     Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.01),
     Margin("gas_settled_kwh_per_good_part", worse_is=1, share=0.01),
 )
+
+ENERGIES = frozenset({"energy_settled_kwh_per_good_part", "gas_settled_kwh_per_good_part"})
+ENERGY_COST = "energy_cost_settled_eur_per_good_part"
+SUMS = {ENERGY_COST: ENERGIES, "cost_eur_per_good_part": ENERGIES}
+"""Figures in which others lie already: more gas for less electricity is in the cost of energy, and no
+margin has to keep it out."""
 
 NO_WORSE = (
     Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.02),
@@ -248,7 +254,10 @@ def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison
     better = next(d.better for d in COMPARED if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
         return compared
-    others = [m for m in MARGINS if compared.name not in (m.name, m.without_luck)]
+    inside = SUMS.get(compared.name, frozenset())
+    others = [
+        m for m in MARGINS if compared.name not in (m.name, m.without_luck) and m.name not in inside
+    ]
     failed = [name for margin in others if (name := _failing(margin, found))]
     if not failed:
         return compared

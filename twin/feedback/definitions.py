@@ -62,6 +62,15 @@ def _energy_cost_eur(account: Account) -> float:
     return account.electricity_cost_eur + gas_eur
 
 
+def _settled_energy_cost_eur(account: Account) -> float:
+    """With what the end owes more than the start, electricity at the mean price of the window."""
+    before, after = account.stocks_at_start(), account.stocks_at_end()
+    gas_eur_per_mwh = float(account.plant.energy.gas_eur_per_mwh)
+    owed_eur = (after.heat_owed_kwh - before.heat_owed_kwh) * account.price_eur_per_mwh * 1e-3
+    owed_eur += (after.gas_owed_kwh - before.gas_owed_kwh) * gas_eur_per_mwh * 1e-3
+    return _energy_cost_eur(account) + owed_eur
+
+
 def _running_cost_eur(account: Account) -> float:
     used = Used(
         energy_kwh=account.growth("line.energy_kwh"),
@@ -244,6 +253,13 @@ LINE_KPIS = (
         "lower",
         "electricity at the prices in force, and gas, for each good part",
         _per_good_part(_energy_cost_eur),
+    ),
+    Definition(
+        "energy_cost_settled_eur_per_good_part",
+        "EUR",
+        "lower",
+        "the same cost, with warm-ups and heat that the end of the window owes more than its start",
+        _per_good_part(_settled_energy_cost_eur),
     ),
     Definition(
         "co2_kg_per_good_part",

@@ -118,6 +118,18 @@ def test_gas_that_electricity_paid_for_is_no_saving_and_a_line_without_gas_has_n
     assert one(compare({"mpc": ours, "fixed": base}, "fixed"), energy).verdict == "better"
 
 
+@pytest.mark.parametrize(
+    "name", ["energy_cost_settled_eur_per_good_part", "cost_eur_per_good_part"]
+)
+def test_a_sum_of_both_energies_may_be_saved_by_burning_more_gas(name: str) -> None:
+    more_gas = {"gas_settled_kwh_per_good_part": 8.4}
+    ours, base = shifts(name, [0.71, 0.70, 0.72], **more_gas), shifts(name, [0.8] * 3)
+    assert one(compare({"mpc": ours, "fixed": base}, "fixed"), name).verdict == "better"
+    scrapped = shifts(name, [0.71, 0.70, 0.72], **more_gas, scrap_share=0.03)
+    found = one(compare({"mpc": scrapped, "fixed": base}, "fixed"), name)
+    assert (found.verdict, "scrap_share" in found.reason) == ("inconclusive", True)
+
+
 def test_a_margin_is_held_by_the_interval_and_not_by_the_mean() -> None:
     ours = [
         shift(energy_settled_kwh_per_good_part=0.70, scrap_share=scrap)

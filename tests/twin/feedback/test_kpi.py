@@ -80,6 +80,7 @@ BY_HAND = {
     "stock_change_eur": STOCKS_EUR,
     "cost_eur_per_good_part": (RUNNING_EUR + STOCKS_EUR + 30.0 * 119.08 / 500.0) / GOOD,
     "energy_cost_eur_per_good_part": (12.0 + 0.44) / GOOD,
+    "energy_cost_settled_eur_per_good_part": (12.0 + 0.44 + 1.0 * 0.2) / GOOD,
     "co2_kg_per_good_part": (60.0 * 0.36 + 8.0 * 0.201) / GOOD,
     "peak_kw": 30.0,
     "demand_charge_eur": 30.0 * 119.08 / 500.0,

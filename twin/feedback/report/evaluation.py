@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from twin.feedback.compare import ENERGY_COST
 from twin.feedback.evaluation import HEADLINE
 from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
 from twin.feedback.report.labels import number
@@ -17,7 +18,7 @@ BASELINES = ("fixed", "always_on", "full_pace")
 GAS = "gas_settled_kwh_per_good_part"
 SCRAP, TOOLS = "expected_scrap_share", "expected_tool_cost_eur_per_good_part"
 COST = "cost_eur_per_good_part"
-GAS_COLUMNS = ("kWh gas a good part", "gas against fixed")
+GAS_COLUMNS = ("kWh gas a good part", "gas against fixed", "EUR of energy against fixed")
 IN_SHORT = (
     *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, "good parts", "scrap"),
     *("EUR a good part", "of the ceiling", "against always_on"),
@@ -33,6 +34,7 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
     gas: Columns = {
         GAS_COLUMNS[0]: partial(_mean, name=GAS),
         GAS_COLUMNS[1]: partial(_other, of=GAS),
+        GAS_COLUMNS[2]: partial(_other, of=ENERGY_COST),
     }
     expected: Columns = {
         title: partial(_mean, name=name)

@@ -54,6 +54,7 @@ GROUPS = (
             "running_cost_eur",
             "stock_change_eur",
             "energy_cost_eur_per_good_part",
+            "energy_cost_settled_eur_per_good_part",
             "demand_charge_eur",
         ),
     ),

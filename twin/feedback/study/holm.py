@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from twin.feedback.compare import CONFIDENCE, Comparison, student_t, two_sided_p
+from twin.feedback.compare import CONFIDENCE, ENERGY_COST, Comparison, student_t, two_sided_p
+
+GAS = "gas_settled_kwh_per_good_part"
 
 CLAIMS = (
     "energy_settled_kwh_per_good_part",
-    "gas_settled_kwh_per_good_part",
+    GAS,
+    ENERGY_COST,
     "material_kg_per_good_part",
     "tool_cost_eur_per_good_part",
     "scrap_share",
@@ -52,12 +55,14 @@ def corrected(found: Mapping[str, Comparison], freedoms: Mapping[str, int]) -> d
     """Those of the claims that were compared in every shift, judged together.
 
     A figure that differs nowhere, like the gas of a line without a burner, is no claim and costs the others
-    nothing.
+    nothing. Where no gas is burnt, the cost of energy says what electricity says already.
     """
     p, halves = {}, {}
     for name in CLAIMS:
         one = found.get(name)
         if one is None or one.low is None or one.high is None or one.low == one.high == 0.0:
+            continue
+        if name == ENERGY_COST and GAS not in p:
             continue
         halves[name] = 0.5 * (one.high - one.low) / student_t(freedoms[name])
         error = halves[name]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from twin.feedback.compare import Comparison, student_t, two_sided_p
-from twin.feedback.study.holm import CLAIMS, confidences, corrected
+from twin.feedback.compare import ENERGY_COST, Comparison, student_t, two_sided_p
+from twin.feedback.study.holm import CLAIMS, GAS, confidences, corrected
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 5, 29, 120])
@@ -52,10 +52,18 @@ def test_a_saving_among_many_figures_has_to_be_a_surer_one() -> None:
     assert alone.compared.verdict == "better"
     assert (alone.low, alone.high) == pytest.approx((-0.19, -0.01))
     assert among.compared.verdict == "inconclusive"
-    assert "once 8 figures are looked at" in among.compared.reason
-    half = 0.09 * student_t(29, 1.0 - 0.05 / 8) / student_t(29)
+    assert "once 9 figures are looked at" in among.compared.reason
+    half = 0.09 * student_t(29, 1.0 - 0.05 / 9) / student_t(29)
     assert (among.low, among.high) == pytest.approx((-0.1 - half, -0.1 + half))
     assert among.p == pytest.approx(2.0 * stats.t.sf(0.1 / 0.09 * student_t(29), 29))
+
+
+def test_a_line_without_gas_makes_no_claim_of_the_cost_of_energy() -> None:
+    found = {name: comparison(name, -0.1, 0.05, "better") for name in CLAIMS}
+    found[GAS] = comparison(GAS, 0.0, 0.0, "equal")
+    assert set(corrected(found, dict.fromkeys(found, 29))) == set(CLAIMS) - {GAS, ENERGY_COST}
+    found[GAS] = comparison(GAS, 0.1, 0.05, "worse")
+    assert ENERGY_COST in corrected(found, dict.fromkeys(found, 29))
 
 
 def test_a_sure_saving_stays_and_a_figure_that_never_differs_costs_nothing() -> None:
