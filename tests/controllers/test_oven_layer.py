@@ -353,7 +353,9 @@ def test_a_plan_that_is_slower_than_the_orders_now_allow_is_followed_faster() ->
     oven._memory.longest_rel = 1.2
     speed = oven._followed(at)["oven.conveyor_speed_m_per_min"]
     assert speed == pytest.approx(oven._pace.fastest_m_per_min / 1.2, abs=0.002)
-    assert "1.00" not in oven.why(at, "conveyor_speed_m_per_min")
+    why = oven.why(at, "conveyor_speed_m_per_min")
+    assert why.startswith("the open orders bind")
+    assert "50 % more time at full heat" in why
 
 
 def test_only_what_the_other_stations_leave_of_a_paid_peak_is_free_for_the_fans() -> None:
