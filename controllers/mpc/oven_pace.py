@@ -13,6 +13,7 @@ from controllers.mpc.oven_problem import CLEAR_MIN, SLOWEST_REL
 from controllers.mpc.oven_supply import Coming, OvenSupply, repair_s
 from twin.config import Plant, StationSpec
 from twin.cycle import Situation
+from twin.processes import oven
 
 KEEPS_UP = 1.03
 """A conveyor faster than the stations before it would carry empty places; assumption."""
@@ -75,13 +76,13 @@ class OvenPace:
         """Cure (min) of a carrier at full fan through zones at their upper limits."""
         p = self._p
         dt = 60.0 * p["pitch_m"] / speed_m_per_min / 10.0
-        hA = 0.001 * p["heat_transfer_w_per_m2_k"] * p["carrier_area_m2"] * POOR_TRANSFER
+        vector = [p[q.name] for q in oven.PARAMETERS]
+        hA = POOR_TRANSFER * oven.heat_transfer_kw_per_k(1.0, vector)
         keep = math.exp(-dt * hA / (mass_kg * p["steel_heat_kj_per_kg_k"]))
-        E_R = p["activation_kj_per_mol"] / 0.00831446261815324
         T, cured = 25.0, 0.0
         for air in np.repeat(
             self._limits.zone_hi_c, 10 * self._places // len(self._limits.zone_hi_c)
         ):
             T = air + (T - air) * keep
-            cured += math.exp(-E_R * (1.0 / (T + 273.15) - 1.0 / 443.15)) * dt / 60.0
+            cured += oven.cure_rate(T, vector) * dt / 60.0
         return float(cured)

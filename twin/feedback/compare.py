@@ -27,6 +27,10 @@ CONFIDENCE = 0.95
 EQUAL_SHARE = 0.01
 ONE_SHIFT = "one shift: no interval"
 ROUNDING = 1e-12
+ELECTRICITY = "energy_settled_kwh_per_good_part"
+GAS = "gas_settled_kwh_per_good_part"
+ENERGY_COST = "energy_cost_settled_eur_per_good_part"
+COST = "cost_eur_per_good_part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +60,18 @@ MARGINS = (
         without_luck="expected_tool_cost_eur_per_good_part",
     ),
     Margin("material_kg_per_good_part", worse_is=1, share=0.01),
-    Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.01),
-    Margin("gas_settled_kwh_per_good_part", worse_is=1, share=0.01),
+    Margin(ELECTRICITY, worse_is=1, share=0.01),
+    Margin(GAS, worse_is=1, share=0.01),
 )
 
-ENERGIES = frozenset({"energy_settled_kwh_per_good_part", "gas_settled_kwh_per_good_part"})
-ENERGY_COST = "energy_cost_settled_eur_per_good_part"
-SUMS = {ENERGY_COST: ENERGIES, "cost_eur_per_good_part": ENERGIES}
+ENERGIES = frozenset({ELECTRICITY, GAS})
+SUMS = {ENERGY_COST: ENERGIES, COST: ENERGIES}
 """Figures in which others lie already: more gas for less electricity is in the cost of energy, and no
 margin has to keep it out."""
 
 NO_WORSE = (
-    Margin("energy_settled_kwh_per_good_part", worse_is=1, share=0.02),
-    Margin("cost_eur_per_good_part", worse_is=1, share=0.02),
+    Margin(ELECTRICITY, worse_is=1, share=0.02),
+    Margin(COST, worse_is=1, share=0.02),
     *(margin for margin in MARGINS if margin.name in ("throughput_parts_per_h", "scrap_share")),
 )
 """By how much one that is to stand in for another, as a policy for the MPC in a hundredth of its time, may be worse."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twin.cycle import Kpi
-from twin.feedback.compare import Comparison, compare
+from twin.feedback.compare import ELECTRICITY, Comparison, compare
 from twin.feedback.definitions import TRUTH_KPIS
 from twin.feedback.kpi import Kpis, kpis_from_record
 from twin.feedback.study.holm import Corrected, corrected
@@ -25,7 +25,7 @@ ORACLE, HINDSIGHT, MPC_TRUE, BOUND, FIXED = "oracle", "hindsight", "mpc_true", "
 KNOWING = (HINDSIGHT, MPC_TRUE)
 """Who drives with the luck known; they have no row of their own, but make the oracle."""
 OBJECTIVE = "objective_eur"
-HEADLINE = "energy_settled_kwh_per_good_part"
+HEADLINE = ELECTRICITY
 COSTS = ("running_cost_eur", "stock_change_eur", "demand_charge_eur")
 """Together they are the objective of a shift."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from twin.feedback.compare import ENERGY_COST
+from twin.feedback.compare import COST, ENERGY_COST, GAS
 from twin.feedback.evaluation import HEADLINE
 from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
 from twin.feedback.report.labels import number
@@ -15,9 +15,7 @@ from twin.feedback.report.templates import template
 
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
-GAS = "gas_settled_kwh_per_good_part"
 SCRAP, TOOLS = "expected_scrap_share", "expected_tool_cost_eur_per_good_part"
-COST = "cost_eur_per_good_part"
 GAS_COLUMNS = ("kWh gas a good part", "gas against fixed", "EUR of energy against fixed")
 IN_SHORT = (
     *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, "good parts", "scrap"),

@@ -11,12 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from twin.feedback.compare import CONFIDENCE, ENERGY_COST, Comparison, student_t, two_sided_p
-
-GAS = "gas_settled_kwh_per_good_part"
+from twin.feedback.compare import (
+    CONFIDENCE,
+    COST,
+    ELECTRICITY,
+    ENERGY_COST,
+    GAS,
+    Comparison,
+    student_t,
+    two_sided_p,
+)
 
 CLAIMS = (
-    "energy_settled_kwh_per_good_part",
+    ELECTRICITY,
     GAS,
     ENERGY_COST,
     "material_kg_per_good_part",
@@ -24,7 +31,7 @@ CLAIMS = (
     "scrap_share",
     "throughput_parts_per_h",
     "peak_kw",
-    "cost_eur_per_good_part",
+    COST,
 )
 """The figures by which one controller may be called better than another: chosen before any run."""
 FOUND_BY_LOOKING = "its interval contains zero once {} figures are looked at"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from twin.feedback.compare import ENERGY_COST, Comparison, student_t, two_sided_p
-from twin.feedback.study.holm import CLAIMS, GAS, confidences, corrected
+from twin.feedback.compare import ENERGY_COST, GAS, Comparison, student_t, two_sided_p
+from twin.feedback.study.holm import CLAIMS, confidences, corrected
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 5, 29, 120])
