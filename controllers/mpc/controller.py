@@ -209,7 +209,7 @@ class Mpc:
             self._budget_eur,
             self._tuned_part.defects,
             self._objective.peak_eur_per_kw / max(self._missing(situation), 1.0),
-            max(memory.grid.highest_kw - self._grid.beside_kw(situation), 0.0),
+            max(memory.grid.highest_kw - self._grid.beside_kw(situation, memory.grid), 0.0),
             memory.ahead,
         )
         memory.solves["steady pace"] = point.solve

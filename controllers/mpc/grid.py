@@ -28,8 +28,10 @@ class Grid:
 
     def read(self, situation: Situation, memory: GridMemory) -> None:
         """Keep what the meter shows now."""
-        kwh = situation.observation["line.energy_kwh"]
-        site_kw = self._site_kw(situation)
+        seen = situation.observation
+        if SITE in seen.index and not math.isnan(seen[SITE]):
+            memory.site_kw = seen[SITE]
+        kwh, site_kw = seen["line.energy_kwh"], _site_kw(memory)
         memory.book(situation.time_s, kwh, site_kw, self._starts_at_h, self._shift_s)
 
     def charge(
@@ -50,32 +52,34 @@ class Grid:
         for cell, rate in zip(cells, rates, strict=True):
             awake_kwh = (cell.idle_kw - cell.standby_kw) * rate.cycle_s / 3600.0
             part_kwh += cell.share * (rate.busy_kwh + awake_kwh)
-        asleep_kw = self.beside_kw(situation) + sum(cell.standby_kw for cell in cells)
+        asleep_kw = self.beside_kw(situation, memory) + sum(cell.standby_kw for cell in cells)
         return peak_charge(
             self._eur_per_kw,
             asleep_kw + part_kwh * 3600.0 / pace_most_s,
             memory,
             into_quarter_s(situation.time_s, self._starts_at_h),
-            self._site_kw(situation),
+            _site_kw(memory),
             self._block_s,
             self._blocks,
         )
 
     def paid_kw(self, situation: Situation, memory: GridMemory) -> float:
         """What the line may draw over a quarter of an hour without a new peak, beside the rest of the site."""
-        return memory.paid_kw - self._site_kw(situation)
+        return memory.paid_kw - _site_kw(memory)
 
-    def beside_kw(self, situation: Situation) -> float:
+    def beside_kw(self, situation: Situation, memory: GridMemory) -> float:
         """What is drawn beside the per-part stations, on the site and in the line."""
-        return self._site_kw(situation) + self.other_kw(situation)
+        return _site_kw(memory) + self.other_kw(situation)
 
     def other_kw(self, situation: Situation) -> float:
         """What the line draws beside the per-part stations: an oven's fans, for instance."""
         known = [_known(situation, name) for name in self._others]
         return sum(known)
 
-    def _site_kw(self, situation: Situation) -> float:
-        return _known(situation, SITE)
+
+def _site_kw(memory: GridMemory) -> float:
+    """The rest of the site as it was last known; nothing where it never was."""
+    return 0.0 if math.isnan(memory.site_kw) else memory.site_kw
 
 
 def _known(situation: Situation, name: str) -> float:

@@ -16,7 +16,7 @@ from twin.processes.bind import symbolic
 from twin.processes.maths_symbols import exp, power
 
 NODES = (0, 3, 6, 9, 13, 17, 21, 26, 32)
-"""Steps at which zone temperatures are chosen; 3 to 6 carriers, that is 4 to 8 minutes, apart."""
+"""Steps at which zone temperatures are chosen; 3 to 6 carriers apart."""
 STEPS = NODES[-1]
 BLOCKS = len(NODES) - 1
 STRADDLE = 0.125
@@ -25,7 +25,7 @@ STRADDLE = 0.125
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moves:
-    """A plan as expressions: zones by node, fan by block, the lengths of steps."""
+    """A plan as expressions: zones by node (Cel), fan by block (1 at full speed), the lengths of steps."""
 
     T: list[list[Expression]]
     fan: list[Expression]

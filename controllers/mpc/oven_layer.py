@@ -12,15 +12,15 @@ the setpoints as they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.oven_course import STEPS
-from controllers.mpc.oven_pace import OvenPace
+from controllers.mpc.oven_pace import Longest, OvenPace
 from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
-from controllers.mpc.oven_problem import OvenProblem
+from controllers.mpc.oven_problem import FREE_REL, OvenProblem
 from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
 from controllers.mpc.peak import QUARTER_S
 from controllers.mpc.stations import Prices
@@ -60,8 +60,8 @@ class _Memory:
     others_kw: float = math.nan
     """What the line's other stations draw, as a mean over about the last quarter of an hour."""
     seen_s: float = 0.0
-    longest_rel: float = 1.0
-    """How long a step may be, against the shortest, to make the open orders in time."""
+    longest: Longest = field(default_factory=Longest)
+    """How long a step may be; the last that was known."""
     zone_c: NDArray[np.float64] | None = None
     """What the zones should come back to after a rest."""
 
@@ -121,7 +121,8 @@ class OvenLayer:
         if rest and not coming:
             return asked | self._lowest()
         down = int(state) == s.DOWN
-        memory.longest_rel = self._pace.longest_rel(situation, inside, coming, down)
+        longest = self._pace.longest(situation, inside, coming, down)
+        memory.longest = memory.longest if longest is None else longest
         self._replan(situation, prices, inside, coming, down)
         return asked | self._followed(situation)
 
@@ -129,7 +130,7 @@ class OvenLayer:
         """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
         memory, p = self._memory, self.p
         if setpoint == "conveyor_speed_m_per_min":
-            return self._why_so_fast()
+            return self._why_so_fast(situation.time_s - memory.solved_s)
         if memory.resting or memory.plan is None:
             stored = p["zone_heat_capacity_kj_per_k"] * self._zones / 3600.0
             return (
@@ -154,22 +155,21 @@ class OvenLayer:
         )
         return f"{binds}; {saves}; risks {near}"
 
-    def _why_so_fast(self) -> str:
-        plan, fastest = self._memory.plan, self._pace.fastest_m_per_min
-        if plan is None or plan.step_s[0] < 1.005 * self._pace.shortest_s:
-            return (
-                f"the station before it or the heaviest carrier's cure binds, at {fastest:.2f} m/min;"
-                " saves hours at full heat; risks that cure"
-            )
-        late = plan.step_s[0] > (self._memory.longest_rel - 0.005) * self._pace.shortest_s
-        binds = "the open orders bind" if late else "the cure of what is inside binds"
-        fan_kw = self.p["fan_power_kw"] * plan.fan_rel[0] ** 3
-        more = plan.step_s[0] / self._pace.shortest_s
-        faster_kw = self.p["fan_power_kw"] * (
-            min(plan.fan_rel[0] * more ** (1.0 / self.p["fan_heat_exponent"]), 1.0) ** 3
-        )
+    def _why_so_fast(self, age_s: float) -> str:
+        plan, pace = self._memory.plan, self._pace
+        if plan is None:
+            return "nothing is inside and nothing comes; saves the next one's wait; risks nothing"
+        limit, step_s = pace.binds(plan, age_s, self._memory.longest), plan.step_at(age_s)
+        binds = f"{limit} binds" if limit else "no limit binds"
+        more, fastest = step_s / pace.shortest_s, pace.fastest_m_per_min
+        if more < 1.0 + 0.01:
+            return f"{binds}, at {fastest:.2f} m/min; saves hours at full heat; risks that cures come out short"
+        fan_rel = plan.fan_at(age_s)
+        faster_rel = min(fan_rel * more ** (1.0 / self.p["fan_heat_exponent"]), 1.0)
+        full_kw = self.p["fan_power_kw"]
         return (
-            f"{binds}; saves fans of up to {faster_kw:.1f} instead of {fan_kw:.1f} kW at {fastest:.2f} m/min;"
+            f"{binds}; saves fans of up to {full_kw * faster_rel**3:.1f} instead of"
+            f" {full_kw * fan_rel**3:.1f} kW at {fastest:.2f} m/min;"
             f" risks {100.0 * (more - 1.0):.0f} % more time at full heat"
         )
 
@@ -221,7 +221,7 @@ class OvenLayer:
         down: bool,
     ) -> None:
         memory, now_s = self._memory, situation.time_s
-        changed = down != memory.down
+        changed = down != memory.down or self._is_too_slow(now_s)
         if now_s - memory.tried_s < SOLVE_EVERY_S and not changed:
             return
         memory.tried_s, memory.down = now_s, down
@@ -236,6 +236,17 @@ class OvenLayer:
             return
         memory.plan, memory.solved_s, memory.status = plan, now_s, plan.status
         memory.zone_c = plan.zone_c[1]
+
+    def _is_too_slow(self, now_s: float) -> bool:
+        """Whether orders have become urgent since the plan was made: a faster pace needs another plan.
+
+        Its zones and fan would not cure what goes faster. Once a solve has failed, it waits for its turn.
+        """
+        memory, plan = self._memory, self._memory.plan
+        if plan is None or memory.tried_s > memory.solved_s:
+            return False
+        longest_s = FREE_REL * memory.longest.rel * self._pace.shortest_s
+        return plan.step_at(now_s - memory.solved_s) > longest_s
 
     def _now(
         self,
@@ -256,7 +267,8 @@ class OvenLayer:
         moves_s = max((1.0 - phase) * step_s, 5.0)
         speed = situation.active[f"{self.name}.conveyor_speed_m_per_min"]
         before = 1.0 if math.isnan(speed) else self._pace.fastest_m_per_min / max(speed, 1e-3)
-        before = min(max(before, 1.0), self._memory.longest_rel)
+        longest = self._memory.longest
+        before = min(max(before, 1.0), longest.rel)
         enter = entering(coming, STEPS - self._places, stands_s + moves_s * before, step_s * before)
         end = self._x_f + self._cured_x + self._places
         x = np.array(situation.estimate.state.floats[self._x_f : end])
@@ -283,14 +295,17 @@ class OvenLayer:
             peak_eur_per_kw=prices.peak_eur_per_kw,
             fan_paid_kw=self._fan_paid_kw(prices),
             stands_s=stands_s,
-            longest_rel=self._memory.longest_rel,
+            longest_rel=longest.rel,
+            longest_by=longest.by,
             longer_before_rel=before,
         )
 
     def _see_others(self, situation: Situation) -> None:
-        """Keep the mean of what the other stations draw; one whose power is unknown counts as nothing."""
+        """Keep the mean of what the other stations draw, as far as all of it is known."""
         memory, seen = self._memory, situation.observation
-        now_kw = sum(0.0 if math.isnan(seen[name]) else float(seen[name]) for name in self._others)
+        now_kw = sum(float(seen[name]) for name in self._others)
+        if math.isnan(now_kw):
+            return
         passed = min(max(situation.time_s - memory.seen_s, 0.0) / QUARTER_S, 1.0)
         before_kw = now_kw if math.isnan(memory.others_kw) else memory.others_kw
         memory.others_kw = before_kw + passed * (now_kw - before_kw)
@@ -299,8 +314,11 @@ class OvenLayer:
     def _fan_paid_kw(self, prices: Prices) -> float:
         """What the circulation fans may draw over a quarter of an hour without a new peak of the line."""
         least_kw = self.p["fan_floor"] * self.p["fan_power_kw"]
+        far_kw = self.p["fan_power_kw"] + FAR_KW
         others_kw = self._memory.others_kw + self.p["exhaust_fan_power_kw"]
-        return min(max(prices.paid_kw - others_kw, least_kw), self.p["fan_power_kw"] + FAR_KW)
+        if math.isnan(others_kw):
+            return far_kw
+        return min(max(prices.paid_kw - others_kw, least_kw), far_kw)
 
     def _zone_c(self, situation: Situation) -> NDArray[np.float64]:
         return np.array(
@@ -320,9 +338,7 @@ class OvenLayer:
             for z, T in enumerate(zones)
         }
         asked[f"{self.name}.fan_speed_rel"] = round(memory.plan.fan_at(age_s), 3)
-        # Orders may have become urgent since the plan was made.
-        step_s = min(memory.plan.step_at(age_s), memory.longest_rel * self._pace.shortest_s)
-        speed = round(60.0 * self.p["pitch_m"] / step_s, 3)
+        speed = round(60.0 * self.p["pitch_m"] / memory.plan.step_at(age_s), 3)
         asked[f"{self.name}.conveyor_speed_m_per_min"] = min(speed, self._pace.fastest_m_per_min)
         return asked
 

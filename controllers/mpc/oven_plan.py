@@ -42,18 +42,24 @@ class OvenNow:
     """For so much of the first step the conveyor stands, whatever its speed."""
     longest_rel: float = 1.0
     """By so much the steps may be longer than ``step_s`` says; the plan chooses."""
+    longest_by: str = "time for the orders"
+    """What says so."""
     longer_before_rel: float = 1.0
     """Length of a step at the speed in force."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OvenPlan:
-    """Zone temperatures (nodes by zones) at times from now; fan speed and step (s) by block; expected cures."""
+    """Zone temperatures (nodes by zones) at times from now; fan speed and step (s) by block; expected cures.
+
+    ``before_s`` is the length of a step at the speed that was in force.
+    """
 
     time_s: NDArray[np.float64]
     zone_c: NDArray[np.float64]
     fan_rel: NDArray[np.float64]
     step_s: NDArray[np.float64]
+    before_s: float
     cured_min: NDArray[np.float64]
     heat_kw: NDArray[np.float64]
     usable: bool
@@ -75,6 +81,11 @@ class OvenPlan:
     def step_at(self, time_s: float) -> float:
         """How long a carrier stays in a place at that time."""
         return float(self.step_s[self._block(time_s)])
+
+    def steps_around(self, time_s: float) -> tuple[float, float]:
+        """The length of a step at that time, and of the block before."""
+        block = self._block(time_s)
+        return float(self.step_s[block]), float(self.step_s[block - 1]) if block else self.before_s
 
     def _block(self, time_s: float) -> int:
         block = int(np.searchsorted(self.time_s[1:], time_s, side="right"))

@@ -1,4 +1,4 @@
-"""The optimal-control problem of a conveyor oven: where its zones go over the next half hour.
+"""The optimal-control problem of a conveyor oven: where its zones go until those who come now have left.
 
 The grid is that of the conveyor: in each *step* every carrier moves on by one place, so that which
 zone a carrier is in at which step never changes, and only the length of the steps does. Zone
@@ -41,11 +41,16 @@ from twin.processes.maths_symbols import exp, log, power, softplus, sqrt
 from twin.solves import Solve
 
 QUARTER_STEPS = 9
-"""Steps in a quarter of an hour, over which the grid meter takes its mean, at a middling pace."""
+"""Steps in a quarter of an hour, over which the grid meter takes its mean, at the fastest pace; a slower
+conveyor's windows are longer."""
 SLOWEST_REL = 2.0
 """No step is longer than so many of the shortest; assumption."""
 PACE_CHANGE_REL = 0.25
-"""The most by which steps change from block to block: the conveyor's own rate takes half a block for it."""
+"""The most by which steps change from block to block; assumption: at 0.002 m/min a second, the conveyor of
+the shipped line takes half a block for it."""
+FREE_REL = 1.01
+"""Where steps may be longer by less than this there is no choice of pace, and the prices of its two limits
+say nothing, for they hold each other."""
 PEAK_KW = 1.0
 """Over so much the price of a new peak sets in, and for a level fan some 2 kW before it is due: no plan
 knows where the clock's quarter will begin, nor what else the line will draw in it."""
@@ -226,6 +231,7 @@ class OvenProblem:
             np.vstack([now.zone_c, T]),
             x[zones * blocks : -blocks],
             steps_s,
+            now.step_s * now.longer_before_rel,
             np.where(now.mass_kg > 0.0, g[:STEPS], math.nan),
             g[2 * STEPS :].reshape(blocks, zones),
             solution.usable,
@@ -249,16 +255,19 @@ class OvenProblem:
         if solution.usable and lam is not None and lam_x is not None:
             names = [f"zone_{z + 1}_setpoint_c" for _ in range(blocks) for z in range(zones)]
             rate = limits.rate_k_per_s
-            prices += [("time for the orders", float(v) / now.longest_rel) for v in lam[:blocks]]
+            if now.longest_rel > FREE_REL:
+                prices += [(now.longest_by, float(v) / now.longest_rel) for v in lam[:blocks]]
+                prices += [("conveyor_step_rel", float(v)) for v in lam_x[-blocks:]]
+            change = lam[blocks : 2 * blocks]
+            prices += [("conveyor_step_rel change", float(v) / PACE_CHANGE_REL) for v in change]
             prices += [
                 (f"{name} rate", float(v) / rate)
                 for name, v in zip(names, lam[2 * blocks :], strict=True)
             ]
-            units = [*[SPAN_K] * len(names), *[1.0] * (2 * blocks)]
-            names += ["fan_speed_rel"] * blocks + ["conveyor_step_rel"] * blocks
-            prices += [
-                (name, float(v) / unit) for name, unit, v in zip(names, units, lam_x, strict=True)
-            ]
+            units = [*[SPAN_K] * len(names), *[1.0] * blocks]
+            names += ["fan_speed_rel"] * blocks
+            inner = zip(names, units, lam_x[:-blocks], strict=True)
+            prices += [(name, float(v) / unit) for name, unit, v in inner]
             prices += self._edges(now, g)
         return solution.solve((name, v) for name, v in prices if abs(v) > BINDS_EUR)
 

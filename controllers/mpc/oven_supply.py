@@ -83,7 +83,8 @@ class OvenSupply:
         seen = situation.observation
         released = seen["line.released_count"] - seen["line.scrap_count"]
         opened = seen["line.ordered_count"] - released
-        every_s = max(seen["line.takt_s"], cycle_s)
+        takt_s = seen["line.takt_s"]
+        every_s = cycle_s if math.isnan(takt_s) else max(takt_s, cycle_s)
         mass_kg = math.nan if self._mass_from is None else seen[f"env.{self._mass_from}"]
         if math.isnan(mass_kg):
             mass_kg = MASS_KG

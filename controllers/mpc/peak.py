@@ -25,12 +25,14 @@ class GridMemory:
     highest_kw: float = 0.0
     """Of the quarters that were metered: the least that the highest of the shift can be."""
     unseen_s: float = 0.0
-    """Time of this shift before the first reading. If a quarter fits into it, a higher one may be paid
-    for already, and plans are then charged for more than they add."""
+    """The longest time of this shift between two readings, or before the first. If a quarter fits into it,
+    a higher one may be paid for already, and plans are then charged for more than they add."""
     time_s: float = -1.0
     kwh: float = 0.0
     used_kwh: float = math.nan
     """Taken in the running quarter; NaN if it was not seen from its beginning."""
+    site_kw: float = math.nan
+    """What the rest of the site drew when that was last known."""
 
     def book(
         self, time_s: float, kwh: float, site_kw: float, starts_at_h: float, shift_s: float
@@ -40,10 +42,11 @@ class GridMemory:
         Between two readings the power is taken as even. A reading that is unknown is left out, and
         one below the last begins anew.
         """
-        if math.isnan(kwh) or time_s == self.time_s:
+        if time_s == self.time_s:
             return
-        if self.time_s < 0.0:
-            self.shift, self.unseen_s = int(time_s // shift_s), time_s % shift_s
+        if math.isnan(kwh):
+            self._begin(time_s, shift_s)
+            return
         if self.time_s < 0.0 or kwh < self.kwh:
             self.used_kwh = 0.0 if into_quarter_s(time_s, starts_at_h) == 0.0 else math.nan
         else:
@@ -55,10 +58,15 @@ class GridMemory:
                 self.highest_kw = max(self.highest_kw, mean_kw)
                 self.used_kwh, elapsed_s, to_end_s = 0.0, elapsed_s - to_end_s, QUARTER_S
             self.used_kwh += power_kw * elapsed_s / 3600.0
+        self._begin(time_s, shift_s)
         self.time_s, self.kwh = time_s, kwh
-        if int(time_s // shift_s) != self.shift:
-            self.shift, self.highest_kw = int(time_s // shift_s), 0.0
-            self.unseen_s = 0.0
+
+    def _begin(self, time_s: float, shift_s: float) -> None:
+        """A shift begins, if one does; and so much of it was not seen before this moment."""
+        shift = int(time_s // shift_s)
+        if shift != self.shift:
+            self.shift, self.highest_kw, self.unseen_s = shift, 0.0, 0.0
+        self.unseen_s = max(self.unseen_s, time_s - max(self.time_s, shift * shift_s))
 
     @property
     def paid_kw(self) -> float:
@@ -70,7 +78,7 @@ class GridMemory:
         """What is not known of the highest quarter, in words; empty if nothing."""
         if self.unseen_s < QUARTER_S:
             return ""
-        return f"highest quarter of the shift's first {self.unseen_s / 60.0:.0f} min unknown"
+        return f"highest quarter unknown: {self.unseen_s / 60.0:.0f} min of the shift were not metered"
 
 
 def into_quarter_s(time_s: float, starts_at_h: float) -> float:

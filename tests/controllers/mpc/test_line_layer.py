@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Hold, SwitchMemory, held
 from controllers.mpc.line_layer import LineLayer
 from controllers.mpc.outlook import Outlook
@@ -18,6 +19,7 @@ from controllers.mpc.rates import Rate
 from controllers.mpc.stations import Cell, Prices, cells_of
 from controllers.mpc.tariff import PRICE, BlockPrices, block_prices, flat
 from tests.twin.analyze.in_step import nominal, observed
+from twin.config import load_plant
 from twin.cycle import Forecast
 from twin.kernels import draws
 from twin.line import schema as s
@@ -200,7 +202,7 @@ def test_a_late_start_does_not_take_an_unseen_peak_for_none() -> None:
     late, early = GridMemory(), GridMemory()
     late.book(7200.0, 50.0, 0.0, 6.0, 28_800.0)
     early.book(30.0, 0.0, 0.0, 6.0, 28_800.0)
-    assert "first 120 min unknown" in late.doubt
+    assert "120 min of the shift were not metered" in late.doubt
     assert not early.doubt
     late.book(8100.0, 55.0, 0.0, 6.0, 28_800.0)
     assert late.highest_kw == pytest.approx(20.0)  # of what was seen
@@ -214,6 +216,59 @@ def test_a_meter_that_begins_anew_or_is_unknown_makes_no_peak() -> None:
     for time_s, kwh in ((0.0, 100.0), (300.0, math.nan), (600.0, 1.0), (900.0, 2.0)):
         memory.book(time_s, kwh, 0.0, 6.0, 28_800.0)
     assert memory.highest_kw == 0.0
+
+
+def test_what_a_quarter_may_take_without_a_new_peak_is_not_known_across_a_gap_of_the_meter() -> (
+    None
+):
+    memory = GridMemory()
+    for minute in range(0, 31, 5):
+        memory.book(60.0 * minute, 7.5 * minute / 15.0, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == pytest.approx(30.0)
+    memory.book(2100.0, math.nan, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == pytest.approx(30.0)  # no quarter fits into five minutes
+    memory.book(2800.0, math.nan, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == math.inf
+    memory.book(3600.0, 30.0, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == math.inf
+    assert "30 min of the shift were not metered" in memory.doubt
+    memory.book(28_860.0, math.nan, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == 0.0  # another shift has paid for nothing yet
+    memory.book(29_700.0, math.nan, 0.0, 6.0, 28_800.0)
+    assert memory.paid_kw == math.inf
+
+
+class _Seen(NamedTuple):
+    """As much of a situation as a grid meter asks for."""
+
+    time_s: float
+    observation: Any
+
+
+def test_the_rest_of_the_site_is_taken_off_what_the_line_may_draw() -> None:
+    plant = load_plant("paint_cure_line")
+    grid, memory = Grid(plant, (), 0.24, BLOCKS), GridMemory()
+
+    def read(minute: int, kwh: float, site_kw: float) -> float:
+        seen = _Seen(60.0 * minute, _Signals({"line.energy_kwh": kwh, "env.site_load_kw": site_kw}))
+        grid.read(seen, memory)  # type: ignore[arg-type]
+        return grid.paid_kw(seen, memory)  # type: ignore[arg-type]
+
+    assert read(0, 0.0, 40.0) == -40.0
+    assert read(10, 3.0, 40.0) == -40.0
+    assert read(15, 5.0, 40.0) == pytest.approx(
+        20.0
+    )  # 60 kW were paid for, 40 of them are the site's
+    assert read(20, 6.0, 50.0) == pytest.approx(10.0)
+    assert read(25, 7.0, math.nan) == pytest.approx(10.0)  # as it was last known
+
+
+class _Signals(dict[str, float]):
+    """Values by name."""
+
+    @property
+    def index(self) -> dict[str, float]:
+        return self
 
 
 # --- plans -----------------------------------------------------------------------------------
