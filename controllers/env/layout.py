@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.env.schema import FORECAST, PRICE, Schema, action_signals, instruments
+from controllers.env.schema import (
+    FORECAST,
+    PRICE,
+    Schema,
+    action_signals,
+    instruments,
+    product_of,
+    product_places,
+)
 from twin.act.allowed import limits_of
 from twin.config import Plant
 from twin.config.plant import SensorSpec
@@ -46,7 +54,7 @@ def layout_of(line: Line, schema: Schema, decision_s: float, correction_eur: flo
     """
     plant = line.plant
     names, table = _instruments(line)
-    kinds, places = _view(line, names)
+    kinds, places, first, last = _view(line, names)
     lo, hi = (np.array([getattr(q, end) for q in schema.observation]) for end in ("lo", "hi"))
     decision_us = round(decision_s * 1e6)
     backlog_eur = float(plant.demand.backlog_eur_per_part)
@@ -54,7 +62,7 @@ def layout_of(line: Line, schema: Schema, decision_s: float, correction_eur: flo
         _common(line),
         _moves(line, schema),
         table,
-        records.View(kinds, places, lo, hi),
+        records.View(kinds, places, first, last, lo, hi),
         records.Terms(backlog_eur or 1.0, correction_eur, decision_us, decision_us),
     )
 
@@ -111,7 +119,13 @@ def _common(line: Line) -> records.Common:
         edges=np.array(edges),
         warm_up=np.array(warm_up),
         stores=np.array(stores, dtype=np.float64).reshape(len(stores), 4),
-        columns=np.array([_disturbance(plant, PRICE), _disturbance(plant, "site_load_kw")]),
+        columns=np.array(
+            [
+                _disturbance(plant, PRICE),
+                _disturbance(plant, "site_load_kw"),
+                _disturbance(plant, product_of(plant)),
+            ]
+        ),
     )
 
 
@@ -183,15 +197,17 @@ def _luck(sensor: SensorSpec | None, stream: int) -> tuple[int, float, float]:
     return (-1, 0.0, 0.0) if sensor is None else (stream, sensor.noise_sd, sensor.dropout)
 
 
-def _view(line: Line, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What goes on as it is, in the order of the schema."""
-    found: list[tuple[int, int]] = []
+def _view(line: Line, names: list[str]) -> NDArray[np.int64]:
+    """What goes on as it is, in the order of the schema: kind, where, places of a conveyor from and to."""
+    found: list[tuple[int, ...]] = []
     for n, element in enumerate(line.stations):
         for name in instruments(line, n):
             at = names.index(f"{element.name}.{name}")
             found += [(records.SEEN, at), (records.AGE, at)]
         if element.kind == s.CONVEYOR:
-            found.append((records.CARRIERS, n + 1))
+            count = int(line.plant.stations[n].places)
+            found.append((records.CARRIERS, n + 1, 0, count))
+            found += [(records.MOST_PRODUCT, n + 1, *at) for at in product_places(line, n)]
     for n, name in enumerate(line.disturbances):
         if f"env.{name}" in names:
             at = names.index(f"env.{name}")
@@ -202,5 +218,5 @@ def _view(line: Line, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.i
         found += [(records.FORECAST, n) for n in range(len(FORECAST))]
     mvs = range(len(action_signals(line)))
     found += [(records.ACTIVE, n) for n in mvs] + [(records.PREVIOUS, n) for n in mvs]
-    kinds, places = np.array(found, dtype=np.int64).T
-    return kinds.copy(), places.copy()
+    rows = [(*row, 0, 0)[:4] for row in found]
+    return np.ascontiguousarray(np.array(rows, dtype=np.int64).T)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.env.layout import layout_of, unclipped, units_of
-from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, schema_of
+from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, product_of, schema_of
 from controllers.env.worlds import PriceAhead
 from twin.cycle import Observation
 from twin.kernels.observation import asked, pack
@@ -23,6 +23,7 @@ from twin.line.tags import line_signals
 from twin.signals import UNUSABLE, Quality
 
 _LINE = ("ordered_count", "good_count", "scrap_count", "wip", "last_release_s")
+_ON_CONVEYOR = (records.CARRIERS, records.MOST_PRODUCT)
 _NOT_OF_NOW = int(UNUSABLE | Quality.JUMP)
 """Bits of a value that is carried over from an earlier moment, or is none."""
 
@@ -42,21 +43,26 @@ class Observer:
         self._measured = _measured(self.schema.observation, view)
         places = view.places.tolist()
         self._rest: list[tuple[int, str | int]] = []
+        self._inside = list(zip(view.first.tolist(), view.last.tolist(), strict=True))
         for kind, at in zip(view.kinds.tolist(), places, strict=True):
             name: str | int = at
-            if kind == records.CARRIERS:
+            if kind in _ON_CONVEYOR:
                 name = line.elements[at].name
             elif kind == records.DISTURBANCE:
                 name = f"env.{line.disturbances[at]}"
             elif kind == records.ACTIVE:
                 name = mvs[at]
             self._rest.append((kind, name))
-        read = [at for kind, at in self._rest if isinstance(at, str) and kind != records.CARRIERS]
+        read = [at for kind, at in self._rest if isinstance(at, str) and kind not in _ON_CONVEYOR]
         self.needed = (*self._names, *read)
         """Signals that have to be known for there to be an observation."""
         self._critical = [n for n, signal in enumerate(line_signals(line)) if signal.critical]
         self._seen = self._layout.instruments.expected.copy()
         self._seen_s = np.full(self._seen.shape, records.NEVER_SEEN_S)
+        self._product = f"env.{product_of(line.plant)}" if product_of(line.plant) else ""
+        self._stations = tuple(station.name for station in line.stations)
+        self._holders = (*line.buffers, *self._stations)
+        self._products: dict[int, float] = {}
 
     def note(self, observation: Observation) -> None:
         """What is measured now is known from now on; nothing is, without a critical input. Twice is no harm."""
@@ -67,6 +73,18 @@ class Observer:
             if observation.quality[at] & _NOT_OF_NOW == 0:
                 self._seen[n] = observation.values[at]
                 self._seen_s[n] = observation.time_us / 1e6
+        if self._product:
+            self._note_products(observation)
+
+    def _note_products(self, observation: Observation) -> None:
+        """As ``twin.line.meters.note_products`` has it; where the product of now is not known, a turn later."""
+        inside = [part for at in self._holders for part in observation.part_ids.get(at, ())]
+        for station in self._stations:
+            part = observation[f"{station}.part_id"]
+            inside.append(0 if math.isnan(part) else int(part))
+        now, known = observation[self._product], self._products
+        before = {part: known.get(part, math.nan) for part in inside if part > 0}
+        self._products = {part: now if math.isnan(x) else x for part, x in before.items()}
 
     def observe(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float32]:
         """The observation at this moment; ``previous`` are the setpoints last asked for, engineering units."""
@@ -93,11 +111,10 @@ class Observer:
         now_s = observation.time_us / 1e6
         shown = [now_s, *(observation[name] for name in self._names)]
         ahead = self._ahead(observation, now_s)
-        for kind, at in self._rest:
+        for (kind, at), places in zip(self._rest, self._inside, strict=True):
             if isinstance(at, str):
-                if kind == records.CARRIERS:
-                    parts = observation.part_ids.get(at)  # a foreign PLC may not list them
-                    shown.append(math.nan if parts is None else float(np.count_nonzero(parts)))
+                if kind in _ON_CONVEYOR:
+                    shown.append(self._on_conveyor(observation, kind, at, slice(*places)))
                 else:
                     shown.append(observation[at])
             elif kind == records.SEEN:
@@ -107,6 +124,16 @@ class Observer:
             else:
                 shown.append(ahead[at] if kind == records.FORECAST else previous[at])
         return np.array([shown])
+
+    def _on_conveyor(self, observation: Observation, kind: int, name: str, at: slice) -> float:
+        """How many parts are in these places, or the greatest product among them."""
+        parts = observation.part_ids.get(name)
+        if parts is None:  # a foreign PLC may not list them
+            return math.nan
+        inside = [part for part in parts[at] if part]
+        if kind == records.CARRIERS:
+            return float(len(inside))
+        return float(np.max([0.0, *(self._products.get(part, 0.0) for part in inside)]))
 
     def asked(self, action: Sequence[float]) -> list[float]:
         """What numbers between -1 and 1 ask for, in engineering units and the order of the schema."""

@@ -18,7 +18,7 @@ from twin.line.model import Element, Line, build_line
 from twin.line.tags import line_signals, zones
 from twin.signals import Role, Signal
 
-VERSION = "0"
+VERSION = "1"
 """Changes whenever fields or their meaning do."""
 DECISION_S = 60.0
 """Plant time between two decisions, see decision 0012."""
@@ -149,6 +149,32 @@ def _measured_fields(line: Line) -> list[Field]:
             found.append(Field(f"{full}_age_s", "s", 0.0, stale_s, 0.0))
         if element.kind == s.CONVEYOR:
             found.append(Field(f"{element.name}.carriers", "1", 0.0, float(spec.places), 0.0))
+            found += _product_fields(line, n)
+    return found
+
+
+def product_of(plant: Plant) -> str:
+    """The disturbance that says which product is released; empty where all are of one."""
+    name = plant.source.mixed_by
+    return name if name and not plant.disturbances[name].noise_sd else ""
+
+
+def product_places(line: Line, station: int) -> list[tuple[int, int]]:
+    """For each zone of a conveyor, its places from and to; none where all parts are of one product."""
+    count, places = zones(line, station), int(line.plant.stations[station].places)
+    if not product_of(line.plant) or not count:
+        return []
+    return [(z * places // count, (z + 1) * places // count) for z in range(count)]
+
+
+def _product_fields(line: Line, n: int) -> list[Field]:
+    """The greatest product in each zone, the heaviest carrier say: what lies further back sets the pace too."""
+    name = product_of(line.plant)
+    found = []
+    for zone, _ in enumerate(product_places(line, n)):
+        spec = line.plant.disturbances[name]
+        field = f"{line.stations[n].name}.zone_{zone + 1}_most_{name}"
+        found.append(Field(field, spec.unit, *_likely(line.plant, name, spec), 0.0))
     return found
 
 

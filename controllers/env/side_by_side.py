@@ -181,6 +181,8 @@ def _batch(n: int, world: World, layout: Layout) -> records.Batch:
         books=np.zeros((n, records.BOOKS)),
         previous=np.zeros((n, mvs)),
         ends_us=np.full(n, round(layout.common.shift_s * 1e6), dtype=np.int64),
+        parts=np.zeros((n, line.k[s.K_SLOTS]), dtype=np.int64),
+        product=np.zeros((n, line.k[s.K_SLOTS])),
     )
 
 

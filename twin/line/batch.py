@@ -13,7 +13,7 @@ Array: TypeAlias = Any
 NEVER_SEEN_S = -1e9
 
 # What of an observation goes on as it is, by kind.
-SEEN, AGE, CARRIERS, DISTURBANCE, FORECAST, ACTIVE, PREVIOUS = range(7)
+SEEN, AGE, CARRIERS, MOST_PRODUCT, DISTURBANCE, FORECAST, ACTIVE, PREVIOUS = range(8)
 
 # --- the books of one line, a row of floats ------------------------------------------------------
 BOOKS = 17
@@ -63,7 +63,7 @@ class Common(NamedTuple):
     ``prices``: gas EUR/MWh, material and scrap EUR/kg, backlog and WIP EUR/part, tool budget EUR/part, excess
     factor, peak EUR/kW. ``edges``: price of an edge by station, its life in mm (0: no edge). ``warm_up``: time
     and power by station. ``stores``: column of a zone's temperature, recipe, kJ/K, efficiency. ``columns``: of the
-    price and of the site's load among the disturbances, -1 without.
+    price, of the site's load and of the product among the disturbances, -1 without.
     """
 
     k: Array
@@ -113,10 +113,15 @@ class Instruments(NamedTuple):
 
 
 class View(NamedTuple):
-    """The rest of what is shown: kinds and where each is found; limits of all fields of an observation."""
+    """The rest of what is shown: kinds and where each is found; limits of all fields of an observation.
+
+    ``first`` to ``last``: the places of a conveyor that are meant, the last one not among them.
+    """
 
     kinds: Array
     places: Array
+    first: Array
+    last: Array
     lo: Array
     hi: Array
 
@@ -126,7 +131,8 @@ class Batch(NamedTuple):
 
     ``f i c w``: state, constants, table; ``now_us``; ``faults``: drift an hour and dropout of the scenario;
     ``seen`` and ``seen_s``: last good value of each instrument and when; ``forecast``: by decision, two prices;
-    ``books``; ``previous``: last action, in engineering units; ``ends_us`` of the shift.
+    ``books``; ``previous``: last action, in engineering units; ``ends_us`` of the shift. ``parts`` and ``product``:
+    by slot, the part that was seen there and the product that was being released when it was first seen.
     """
 
     f: Array
@@ -141,6 +147,8 @@ class Batch(NamedTuple):
     books: Array
     previous: Array
     ends_us: Array
+    parts: Array
+    product: Array
 
 
 class Answer(NamedTuple):

@@ -57,6 +57,7 @@ def measure(
         books[BAD_READS] += 1.0
         return
     books[BAD_READS] = 0.0
+    note_products(n, line, batch)
     if not (may_be_lost or is_due):  # the next reading shows all of it anew
         return
     for m in range(instruments.column.size):
@@ -74,6 +75,36 @@ def measure(
             value *= 1.0 + drift * hours
         batch.seen[n, m] = value
         batch.seen_s[n, m] = now_us / 1e6
+
+
+def note_products(n: int, line: Common, batch: Batch) -> None:
+    """Parts that are seen for the first time, in a buffer, a station or on a conveyor, are of the product of now.
+
+    A PLC lists its parts, and tells which product is being hung on; of what product each is, nobody asks it.
+    """
+    i, k, of = batch.i[n], line.k, line.columns[2]
+    if of < 0:
+        return
+    now = batch.f[n, k[s.K_DISTURBANCE_F] + of]
+    for b in range(line.buffers):
+        at, structure = k[s.K_BUFFER_I] + b * s.B_INTS, k[s.K_BUFFER_K] + s.BK * b
+        room, ring = max(k[structure], 1), k[s.K_RING_I] + k[structure + 1]
+        for place in range(i[at + s.LEVEL]):
+            note_product(n, i[ring + (i[at + s.HEAD] + place) % room], now, line, batch)
+    for e in range(1, line.stations + 1):
+        note_product(n, i[e * s.E_INTS + s.SLOT], now, line, batch)
+        ek = s.ELEMENTS_K + e * s.EK
+        for place in range(k[ek + s.PLACES]):
+            note_product(n, i[k[ek + s.PLACES_I] + place], now, line, batch)
+
+
+def note_product(n: int, slot: int, now: float, line: Common, batch: Batch) -> None:
+    """The part in a slot, if there is one and it is a new one."""
+    if slot < 0:
+        return
+    part = batch.i[n, line.k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID]
+    if part != batch.parts[n, slot]:
+        batch.parts[n, slot], batch.product[n, slot] = part, now
 
 
 def lost(

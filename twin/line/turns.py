@@ -27,6 +27,7 @@ from twin.line.batch import (
     FIRST_EUR,
     FORECAST,
     IS_LOST,
+    MOST_PRODUCT,
     NEVER_SEEN_S,
     OBJECTIVE_EUR,
     SEEN,
@@ -67,10 +68,9 @@ def show(n: int, now_us: int, decision: int, line: Common, moves: Moves, view: V
         elif kind == AGE:
             shown[place + m] = now_s - batch.seen_s[n, where]
         elif kind == CARRIERS:
-            ek, inside = s.ELEMENTS_K + where * s.EK, 0
-            for slot in range(k[ek + s.PLACES]):
-                inside += i[k[ek + s.PLACES_I] + slot] >= 0
-            shown[place + m] = inside
+            shown[place + m] = carriers(n, m, line, view, batch)
+        elif kind == MOST_PRODUCT:
+            shown[place + m] = most_product(n, m, line, view, batch)
         elif kind == DISTURBANCE:
             shown[place + m] = f[k[s.K_DISTURBANCE_F] + where]
         elif kind == FORECAST:
@@ -79,6 +79,26 @@ def show(n: int, now_us: int, decision: int, line: Common, moves: Moves, view: V
             shown[place + m] = active(n, where, moves, batch)
         else:
             shown[place + m] = batch.previous[n, where]
+
+
+def carriers(n: int, m: int, line: Common, view: View, batch: Batch) -> float:
+    """How many places of a conveyor hold a part."""
+    first, inside = line.k[s.ELEMENTS_K + view.places[m] * s.EK + s.PLACES_I], 0
+    for at in range(first + view.first[m], first + view.last[m]):
+        inside += batch.i[n, at] >= 0
+    return float(inside)
+
+
+def most_product(n: int, m: int, line: Common, view: View, batch: Batch) -> float:
+    """The greatest product in some places of a conveyor; parts that were never seen do not count."""
+    first, most = line.k[s.ELEMENTS_K + view.places[m] * s.EK + s.PLACES_I], 0.0
+    for at in range(first + view.first[m], first + view.last[m]):
+        slot = batch.i[n, at]
+        if slot >= 0:
+            part = batch.i[n, line.k[s.K_PART_I] + slot * s.P_INTS + s.PART_ID]
+            if part == batch.parts[n, slot]:
+                most = max(most, batch.product[n, slot])
+    return most
 
 
 def active(n: int, m: int, moves: Moves, batch: Batch) -> float:
@@ -105,6 +125,7 @@ def open_books(
         open_book(n, batch.now_us[n] / 1e6, line, batch)
         batch.seen[n, :] = instruments.expected
         batch.seen_s[n, :] = NEVER_SEEN_S
+        batch.parts[n, :] = 0
         measure(n, batch.now_us[n], True, line, instruments, batch)
 
 
