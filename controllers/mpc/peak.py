@@ -78,7 +78,9 @@ class GridMemory:
         """What is not known of the highest quarter, in words; empty if nothing."""
         if self.unseen_s < QUARTER_S:
             return ""
-        return f"highest quarter unknown: {self.unseen_s / 60.0:.0f} min of the shift were not metered"
+        return (
+            f"highest quarter unknown: {self.unseen_s / 60.0:.0f} min of the shift were not metered"
+        )
 
 
 def into_quarter_s(time_s: float, starts_at_h: float) -> float:

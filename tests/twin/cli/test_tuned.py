@@ -11,6 +11,7 @@ import pytest
 
 import controllers.rule_tuning as rule_search
 import controllers.tuning as search
+from controllers.rule_tuning import RULES
 from controllers.shift_cost import Outcome
 from controllers.trials import Trial
 from tests.twin.cli.shell import twin
@@ -218,6 +219,14 @@ def test_rules_that_nobody_has_tuned_are_a_doubt_where_they_drive(
     path.write_text(json.dumps(tuned))
     assert doubt("full_pace", "pi") == ""
     assert "the thresholds of timeout for" in doubt("full_pace", "timeout")
+
+
+@pytest.mark.parametrize("name", ["machining_line", "molding_cell", "paint_cure_line"])
+def test_every_rule_of_every_shipped_plant_has_thresholds_for_every_level(name: str) -> None:
+    plant = load_plant(name)
+    points = load_tuned_rules(name, plant).points
+    assert set(points) == set(load_tuned(name, plant).points)
+    assert all(set(found) == set(RULES) for found in points.values())
 
 
 def test_thresholds_of_another_plant_file_are_not_used(

@@ -119,7 +119,14 @@ def test_gas_that_electricity_paid_for_is_no_saving_and_a_line_without_gas_has_n
 
 
 @pytest.mark.parametrize(
-    "name", ["energy_cost_settled_eur_per_good_part", "cost_eur_per_good_part"]
+    "name",
+    [
+        "energy_cost_settled_eur_per_good_part",
+        "energy_cost_eur_per_good_part",
+        "cost_eur_per_good_part",
+        "co2_kg_per_good_part",
+        "running_cost_eur",
+    ],
 )
 def test_a_sum_of_both_energies_may_be_saved_by_burning_more_gas(name: str) -> None:
     more_gas = {"gas_settled_kwh_per_good_part": 8.4}

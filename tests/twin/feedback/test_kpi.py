@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.twin.feedback.books import booked, plant, reading, simulated
 from twin.cycle import Action as Asked
 from twin.cycle import Cycle, Decision, Mode, Reading
 from twin.feedback import Kpis, evaluate, kpi_record, kpis_from_record
+from twin.feedback.account import Account
 from twin.feedback.definitions import LINE_KPIS
 from twin.line import schema as s
 
@@ -126,6 +128,18 @@ def by_hand() -> Kpis:
 @pytest.mark.parametrize("name", BY_HAND)
 def test_each_figure_by_hand(name: str, by_hand: Kpis) -> None:
     assert by_hand[name] == pytest.approx(BY_HAND[name], rel=1e-12)
+
+
+def test_gas_that_the_end_owes_is_in_the_settled_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    stocks = Account.stocks_at_end
+    monkeypatch.setattr(
+        Account, "stocks_at_end", lambda account: replace(stocks(account), gas_owed_kwh=4.0)
+    )
+    found = evaluate(booked([reading(0, BEGIN), reading(7200, END)]))
+    more_eur = 4.0 * 0.055
+    name = "energy_cost_settled_eur_per_good_part"
+    assert found[name] == pytest.approx(BY_HAND[name] + more_eur / GOOD, rel=1e-12)
+    assert found["gas_settled_kwh_per_good_part"] == pytest.approx(12.0 / GOOD, rel=1e-12)
 
 
 def test_every_figure_of_the_line_has_a_case(by_hand: Kpis) -> None:

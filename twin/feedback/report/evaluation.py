@@ -142,7 +142,7 @@ def render_markdown(report: Mapping[str, Any]) -> str:
 NOTES = (
     """Means over paired shifts with Student's 95 % interval. Differences are in electricity (or gas) per good part, with what
 the end owes more than the start, warm-ups of sleeping stations and heat of ovens; in per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
-zero, nothing else has paid for it, and the wider interval that Holm's correction over eight figures leaves lies there
+zero, nothing else has paid for it, and the wider interval that Holm's correction over up to nine figures leaves lies there
 too; *equal*; *inconclusive*.""",
     """Expected scrap is what the true line's own probabilities add up to, and expected tool cost that of edges which all wear
 as the mean of them does, not what luck made of either; by them the margins for scrap and tools are held. Cost has no margin of its own: it is shown with its verdict, since an order missed costs more than

@@ -33,7 +33,8 @@ CLAIMS = (
     "peak_kw",
     COST,
 )
-"""The figures by which one controller may be called better than another: chosen before any run."""
+"""The figures by which one controller may be called better than another. Nobody chooses among them after a
+run; the cost of energy came to them on 27 November 2026, after one of the paint line."""
 FOUND_BY_LOOKING = "its interval contains zero once {} figures are looked at"
 
 
@@ -62,7 +63,8 @@ def corrected(found: Mapping[str, Comparison], freedoms: Mapping[str, int]) -> d
     """Those of the claims that were compared in every shift, judged together.
 
     A figure that differs nowhere, like the gas of a line without a burner, is no claim and costs the others
-    nothing. Where no gas is burnt, the cost of energy says what electricity says already.
+    nothing. Where gas differs nowhere, the cost of energy is no figure of its own: that of electricity, at
+    whatever price.
     """
     p, halves = {}, {}
     for name in CLAIMS:
