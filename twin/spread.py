@@ -9,6 +9,7 @@ have the same package versions.)
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -58,10 +59,24 @@ def spread(
 
     pool = Parallel(n_jobs=workers or -1, return_as="generator")
     try:
-        results = pool(delayed(function)(task) for task in given)
+        with _interrupts_wait():
+            results = pool(delayed(function)(task) for task in given)
         return _told(results, len(given), done, taken)
     except BrokenProcessPool as error:
         raise SpreadError(f"a worker process died: {error}") from error
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Ctrl-C is ours to hear: processes that begin here inherit that it is held back, and keep it so.
+
+    Else each that is still importing ends with a traceback of its own. One that comes meanwhile reaches us after.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _told(

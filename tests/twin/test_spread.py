@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 
 import pytest
@@ -28,6 +29,15 @@ def test_what_a_task_raises_is_raised_here(workers: int) -> None:
 def test_a_worker_that_dies_is_told() -> None:
     with pytest.raises(SpreadError, match="a worker process died"):
         spread(os._exit, [3, 3], workers=2)
+
+
+def is_held_back(number: int) -> bool:
+    return number in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_an_interrupt_is_heard_here_and_not_by_the_workers() -> None:
+    assert spread(is_held_back, [signal.SIGINT] * 3, workers=2) == [True] * 3
+    assert not is_held_back(signal.SIGINT)
 
 
 def test_nothing_to_do_is_done() -> None:

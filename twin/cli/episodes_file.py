@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +40,34 @@ def keeper(path: Path) -> Callable[[Record], None]:
     return keep
 
 
-def refuse_unwritable(folder: Path) -> None:
-    """``OSError`` where no shift could be kept, before one is played. Leaves nothing that was not there."""
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """The folder is there, takes files, and nobody else's evaluation writes in it; an empty one does not stay.
+
+    ``OSError`` where no shift could be kept, ``Problem`` where another process keeps its own.
+    """
     made = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
     try:
+        _lock(handle, folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        yield
     finally:
+        os.close(handle)
         for one in made:
-            one.rmdir()
+            if not any(one.iterdir()):
+                one.rmdir()
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        msg = f"another evaluation is at work in {folder}"
+        hint = "wait for it, or name another --out"
+        raise Problem("conflict", msg, hint, code=CONFLICT) from error
 
 
 def held_lines(path: Path) -> Iterator[tuple[int, Record]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -176,40 +176,40 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
-    from twin.cli.episodes_file import (
-        EPISODES,
-        held,
-        keeper,
-        key_of,
-        refuse_others,
-        refuse_unwritable,
-    )  # fmt: skip
+    from twin.cli.episodes_file import EPISODES, alone_in, held, keeper, key_of, refuse_others
 
-    path = out / EPISODES
-    there = held(path, asked[0].shift)
-    refuse_others(there, asked)
-    missing = [one for one in asked if one.key not in there]
-    if len(missing) < len(asked):
-        typer.echo(f"{len(asked) - len(missing)} of {len(asked)} shifts are there", err=True)
+    with alone_in(out):
+        path = out / EPISODES
+        there = held(path, asked[0].shift)
+        refuse_others(there, asked)
+        missing = [one for one in asked if one.key not in there]
+        _tell_of(there, asked, len(missing), out)
+        keep, kept = keeper(path), len(asked) - len(missing)
+
+        def taken(one: dict[str, Any]) -> None:
+            nonlocal kept
+            keep(one)
+            kept += 1
+
+        try:
+            played = _spread(missing, workers, ray, taken)
+        except KeyboardInterrupt:
+            msg = f"stopped: {kept} of {len(asked)} shifts are in {out}; called again, it goes on"
+            typer.echo(msg, err=True)
+            raise
+    there |= {key_of(one): one for one in played}
+    return [there[one.key] for one in asked]
+
+
+def _tell_of(
+    there: Mapping[tuple[Any, ...], object], asked: Sequence[Episode], missing: int, out: Path
+) -> None:
+    """What the folder holds of these shifts, and beside them."""
+    if missing < len(asked):
+        typer.echo(f"{len(asked) - missing} of {len(asked)} shifts are there", err=True)
     if more := len(there.keys() - {one.key for one in asked}):
         msg = f"note: {out} holds {more} more, not asked for; the report is of these {len(asked)}"
         typer.echo(msg, err=True)
-    refuse_unwritable(out)
-    keep, kept = keeper(path), len(asked) - len(missing)
-
-    def taken(one: dict[str, Any]) -> None:
-        nonlocal kept
-        keep(one)
-        kept += 1
-
-    try:
-        played = _spread(missing, workers, ray, taken)
-    except KeyboardInterrupt:
-        msg = f"stopped: {kept} of {len(asked)} shifts are in {out}; called again, it goes on"
-        typer.echo(msg, err=True)
-        raise
-    there |= {key_of(one): one for one in played}
-    return [there[one.key] for one in asked]
 
 
 def _spread(

@@ -79,10 +79,21 @@ def folder(given: str | Path) -> Path:
 
 def refuse_no_folder(path: Path | None) -> None:
     """A ``Problem`` for a file that could not be written in the end, before any work is done."""
-    if path is not None and not path.parent.is_dir():
-        raise Problem(
-            "file", f"there is no folder {str(path.parent)!r} for {path.name}", "make it first"
-        )
+    import tempfile
+
+    if path is None:
+        return
+    if not path.parent.is_dir():
+        msg = f"there is no folder {str(path.parent)!r} for {path.name}"
+        raise Problem("file", msg, "make it first")
+    if path.is_dir():
+        raise Problem("file", f"{path} is a folder", "name a file in it")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror}"
+        raise Problem("file", msg, "name a file elsewhere") from error
 
 
 def utilisation(given: str | float) -> float:

@@ -41,8 +41,8 @@ def begun(
 ) -> Search:
     """What the file holds for this very plant, variant and search, to go on with.
 
-    What was searched for a plant file that is no more will be replaced. Raises ``Problem`` for anything else that
-    it holds, unless it ``may_replace``: another search may have been longer than this one.
+    What was searched for a plant file that is no more will be replaced. Raises ``Problem`` for another search of
+    this one, which may have been longer, unless it ``may_replace``; and for a file that holds no search at all.
     """
     from twin.cli.results import versions
     from twin.config.tuned import tuning_hash
@@ -62,8 +62,9 @@ def begun(
         return empty
     try:
         held = kind.model_validate_json(path.read_text("utf-8"))
-    except ValueError:
-        held = empty
+    except (OSError, ValueError) as error:
+        msg, hint = f"{path} is there, and holds no search", "name another file, or remove this one"
+        raise Problem("conflict", msg, hint, code=CONFLICT) from error
     if held.points and held.model_copy(update={"points": {}}) == empty:
         return held
     if held.points and held.plant_hash == empty.plant_hash and not may_replace:
@@ -107,6 +108,20 @@ def write(path: Path, tuned: Tuned | TunedRules) -> None:
         {"points": {"__all__": {"thresholds", "policies"}}} if isinstance(tuned, Tuned) else None
     )
     _replace(path, stable_json(tuned.model_dump(mode="json", exclude=without), path.name))
+
+
+def refuse_other_log(path: Path) -> None:
+    """``Problem`` for a file in the place of the log that is none, before a search that would write there."""
+    if not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            is_log = file.readline().startswith("utilisation,eur_per_part,")
+    except (OSError, ValueError):
+        is_log = False
+    if not is_log:
+        msg = f"the log of the search would go to {path}, which is another file"
+        raise Problem("conflict", msg, "name another file with --to", code=CONFLICT)
 
 
 def write_log(path: Path, tried: Sequence[Mapping[str, float]], levels: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli import options
-from twin.cli.searches import begun, found_before, tell, write, write_log
+from twin.cli.searches import begun, found_before, refuse_other_log, tell, write, write_log
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def command(
     utilisation: options.Utilisation = None,
     variant: options.Variant = "nominal",
     evaluations: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Points looked at for each utilisation.")
+        int,
+        typer.Option(
+            min=1,
+            max=100_000,
+            help="Points looked at for each utilisation, beside those found before.",
+        ),
     ] = 600,
     shifts: Annotated[
         int | None,
@@ -76,6 +81,7 @@ def command(
     if rules:
         search_rules(path, shift, sorted(levels), evaluations, shifts, workers, anew)
     else:
+        refuse_other_log(path.with_suffix(".csv"))
         found = found_before(path, shift)
         tuned = begun(path, shift, shifts, evaluations, Tuned, may_replace=anew)
         for level in sorted(levels):

@@ -5,6 +5,7 @@ Names must exist, parts must find their way, and a number must fit the number th
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from twin.config.errors import KeyPath, PlantError
@@ -22,6 +23,7 @@ def check_agreement(plant: Plant) -> None:
     _check_demand(plant)
     _check_tariffs(plant)
     _check_disturbances(plant)
+    _check_sensors(plant)
     for n, station in enumerate(plant.stations):
         for name in station.uses:
             at_use: KeyPath = ("stations", plant.row(n), "uses", name)
@@ -94,3 +96,18 @@ def _check_disturbances(plant: Plant) -> None:
                 message = f"{key} of {name!r} reaches {outside[0]:g}, outside its validity"
                 hint = f"validity is [{low:g}, {high:g}]: correct the one or the other"
                 raise PlantError(("disturbances", name, key), message, hint)
+
+
+def _check_sensors(plant: Plant) -> None:
+    """A value can be in its band, and is known before the shift is over."""
+    for n, station in enumerate(plant.stations):
+        for name, sensor in station.sensors.items():
+            at: KeyPath = ("stations", plant.row(n), "sensors", name)
+            low, high = sensor.validity or (-math.inf, math.inf)
+            if sensor.band is not None and not low <= sensor.band[0] < sensor.band[1] <= high:
+                message = f"band of {name!r} reaches outside its validity"
+                hint = f"validity is [{low:g}, {high:g}]: correct the one or the other"
+                raise PlantError((*at, "band"), message, hint)
+            if sensor.delay_s >= plant.shift_h * 3600.0:
+                message = f"{name!r} would be known {sensor.delay_s:g} s late, after the shift"
+                raise PlantError((*at, "delay_s"), message, "give seconds, within the shift")

@@ -99,9 +99,14 @@ class TargetProblem:
         rows, lo, hi = [rests], [0.0] * n_x, [0.0] * n_x
         for n, (band, zero, scale) in enumerate(self._bands):
             scaled, room = (at[band.output] - zero) / scale, s[n] - clear[n] / scale
-            rows += [scaled - room, scaled + room, s[n] - caps[n]]
-            lo += [-np.inf, (band.lo - zero) / scale, -np.inf]
-            hi += [(band.hi - zero) / scale, np.inf, 0.0]
+            ends = [
+                (scaled - room, -np.inf, (band.hi - zero) / scale),
+                (scaled + room, (band.lo - zero) / scale, np.inf),
+                (s[n] - caps[n], -np.inf, 0.0),
+            ]
+            for row, least, most in ends:
+                if math.isfinite(least) or math.isfinite(most):  # a band may have one end only
+                    rows, lo, hi = [*rows, row], [*lo, least], [*hi, most]
         width = [float(move.hi > move.lo) for move in task.moves]
         self._sqp = RealTimeSqp(
             v, _ca.vertcat(*r), f, _ca.vertcat(*rows), _ca.vertcat(*given),

@@ -97,6 +97,10 @@ class TrackingTask:
             raise ProblemError(f"{where}: horizon is {self.horizon}; look at least one step ahead")
         if not (math.isfinite(self.step_s) and self.step_s > 0.0):
             raise ProblemError(f"{where}: step_s is {self.step_s}; give positive seconds")
+        if not 0.0 <= self.dead_time_s < math.inf:
+            raise ProblemError(
+                f"{where}: dead_time_s is {self.dead_time_s}; give seconds from 0 on"
+            )
         if self.horizon * self.step_s <= self.dead_time_s:
             raise ProblemError(
                 f"{where}: the horizon of {self.horizon * self.step_s:g} s is shorter than the dead"

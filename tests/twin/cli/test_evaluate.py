@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.twin.cli.shell import twin
+from twin.cli.episodes_file import alone_in
 
 SHORT = ("--hours", "0.5", "--shifts", "2", "--workers", "1", "--json")
 
@@ -92,6 +93,17 @@ def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) ->
             del row["timing"]
     assert told == before
     assert len(path.read_text().splitlines()) == 10
+
+
+def test_two_evaluations_do_not_write_in_one_folder(tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    with alone_in(out):
+        code, _, err = twin(
+            "evaluate", "machining_line", "--controllers", "fixed,full_pace", "--hours", 0.5,
+            "--shifts", 2, "--out", out,
+        )  # fmt: skip
+        assert (code, "another evaluation is at work" in err) == (5, True), err
+    assert not out.exists()
 
 
 def test_what_is_wrong_is_told(evaluated: tuple[Path, str], tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def task(**changed: Any) -> TrackingTask:
         ({"moves": (Move("heater_kw", 0.0, math.inf),)}, "unbounded: heater_kw"),
         ({"moves": (Move("heater_kw", 0.0, 80.0, rate_per_s=0.0),)}, "could not move"),
         ({"moves": (Move("heater_kw", 0.0, 80.0, weight=-1.0),)}, "not negative"),
+        ({"dead_time_s": math.nan}, "dead_time_s is nan"),
+        ({"dead_time_s": -5.0}, "dead_time_s is -5"),
         ({"horizon": 6, "dead_time_s": 60.0}, "60 s is shorter than the dead time of 60 s"),
         ({"horizon": 0}, "at least one step"),
         ({"step_s": math.nan}, "positive seconds"),

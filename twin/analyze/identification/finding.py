@@ -16,6 +16,8 @@ class Verdict(StrEnum):
     """The interval is narrower than what was known before; the estimate may replace the nominal."""
     NOT_INFORMATIVE = "not informative"
     """The record says no more than the plant file; the nominal value stays."""
+    NO_EFFECT = "no effect seen"
+    """The plant file knows of none, and the interval, narrow enough to be learned, holds none."""
     DISAGREES = "disagrees with range"
     """The whole interval lies outside the range of the plant file: one of the two is wrong."""
 
@@ -112,4 +114,7 @@ def _judged(
             is_narrow = found.hi - found.lo < known[1] - known[0]
         return Verdict.LEARNED if is_narrow else Verdict.NOT_INFORMATIVE
     before = width if width is not None else abs(nominal)
-    return Verdict.LEARNED if found.hi - found.lo < before else Verdict.NOT_INFORMATIVE
+    if found.hi - found.lo >= before:
+        return Verdict.NOT_INFORMATIVE
+    is_nothing = nominal == 0.0 and found.lo <= 0.0 <= found.hi
+    return Verdict.NO_EFFECT if is_nothing else Verdict.LEARNED
