@@ -27,6 +27,8 @@ Examples:
   twin simulate demo --until-half-width 2% --of scrap_share --reps 500
   twin simulate demo --true --engine simpy --json"""
 MOST_SHIFTS = 1000
+FEWEST = 50
+"""Shifts that are told in tenths; fewer are done before anybody asks."""
 """Where a precision is asked for and no number of shifts."""
 
 
@@ -215,23 +217,30 @@ class Progress(Protocol):
         ...
 
 
-class Blank:
-    """Shows nothing."""
+class Lines:
+    """A line at each tenth of the way, for logs: whoever waits an hour wants to know that it goes on."""
 
     def begin(self, name: str, most: int | None) -> None:
-        """Nothing."""
+        """A stretch of its own; where nobody knows its end, fifty shifts make a line."""
+        self._name, self._most, self._count = name, most, 0
 
     def done(self, expected: int | None = None) -> None:
-        """Nothing."""
+        """One more."""
+        self._count += 1
+        most = self._most if expected is None else min(expected, self._most or expected)
+        tenth = 50 if most is None else max(most, FEWEST) // 10
+        if self._count % tenth == 0:
+            of = "" if most is None else f" of {most}"
+            typer.echo(f"{self._name}: {self._count}{of}", err=True)
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """A bar where somebody looks, nothing where nobody does."""
+    """A bar where somebody looks, now and then a line where nobody does."""
     import sys
 
     if not sys.stderr.isatty():
-        yield Blank()
+        yield Lines()
         return
     from twin.cli.study_tables import Bar
 

@@ -9,6 +9,7 @@ import pytest
 from tests.twin.cli.shell import twin
 from twin.cli.offline import Offline
 from twin.cli.shift import Shift
+from twin.cli.simulate import progress
 from twin.feedback import Kpis
 from twin.processes.model import ProcessModelError
 
@@ -158,3 +159,18 @@ def test_a_line_whose_orders_arrive_evenly_can_settle(tmp_path: Path) -> None:
     plant.write_text(text.replace("demand:\n", "demand:\n  arrive: evenly\n", 1), "utf-8")
     record = told(plant, "--warm-up", "auto", "--hours", "1")
     assert 0.0 < record["warm_up"]["hours"] < 8.0
+
+
+def test_a_log_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as lines:
+        lines.begin("shifts", 100)
+        for _ in range(100):
+            lines.done()
+    assert capsys.readouterr().err.splitlines() == [
+        f"shifts: {n} of 100" for n in range(10, 101, 10)
+    ]
+    with progress() as lines:
+        lines.begin("pilot", 4)
+        for _ in range(4):
+            lines.done()
+    assert capsys.readouterr().err == ""
