@@ -147,6 +147,25 @@ def test_far_from_what_was_tuned_is_said(demo: Path, quick: list[tuple[Any, ...]
     assert "variant nominal" in baseline(str(demo), plant, 0.8, "high").doubt
 
 
+@pytest.mark.parametrize("target", ["plant.yaml", "log.json", "folder"])
+def test_a_search_writes_over_nothing_that_is_none(
+    target: str, demo: Path, quick: list[tuple[Any, ...]]
+) -> None:
+    (demo / "log.csv").write_text("time_s,turning.state\n0,3\n")  # where the search's log would go
+    (demo / "folder").mkdir()
+    before = {p: p.read_bytes() for p in demo.iterdir() if p.is_file()}
+    for also in ((), ("--anew",)):
+        code, _, err = twin("tune", demo, "--utilisation", 0.8, "--to", demo / target, *also)
+        assert (code, target.partition(".")[0] in err) == (2 if target == "folder" else 5, True)
+    assert {p: p.read_bytes() for p in demo.iterdir() if p.is_file()} == before
+    assert not quick
+
+
+def test_a_file_that_cannot_be_written_is_told_before_the_search(demo: Path) -> None:
+    code, _, err = twin("tune", demo, "--utilisation", 0.8, "--to", "/proc/here.json")
+    assert (code, "/proc/here.json cannot be written" in err) == (2, True), err
+
+
 @pytest.mark.parametrize("change", ["{", "[]", '{"points": 3}', None])
 def test_a_damaged_file_ends_with_6(
     change: str | None, demo: Path, quick: list[tuple[Any, ...]]
