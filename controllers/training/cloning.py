@@ -62,6 +62,17 @@ class Heard:
 
 def train(task: Task) -> Trained:
     """The clone of one seed, in a bundle in the task's folder. Raises ``Stopped`` between two lessons."""
+    clone, seen, schema = clone_of(task)
+    return exported(
+        task,
+        Actor(clone, "tanh", "clip", engineering(schema, seen), len(seen)),
+        schema,
+        RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
+    )
+
+
+def clone_of(task: Task) -> tuple[torch.nn.Sequential, Rows, Schema]:
+    """The network, what it was shown, and what its numbers mean. Raises ``Stopped`` between two lessons."""
     torch.set_num_threads(THREADS)
     chosen = task.settings.cloning
     env = LineEnv(
@@ -77,13 +88,7 @@ def train(task: Task) -> Trained:
             clone = fitted(chosen, lessons, task.seed)
     else:
         clone = fitted(chosen, lessons, task.seed)
-    seen = np.concatenate([lesson.beyond for lesson in lessons])
-    return exported(
-        task,
-        Actor(clone, "tanh", "clip", engineering(env.schema, seen), len(seen)),
-        env.schema,
-        RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
-    )
+    return clone, np.concatenate([lesson.beyond for lesson in lessons]), env.schema
 
 
 def _go_through(task: Task, env: LineEnv, lessons: list[Heard]) -> None:

@@ -35,13 +35,15 @@ SEED_BITS = 20
 """Room for the training seed in the key of what a round tries."""
 
 Lines: TypeAlias = TrainingLines | LoopLines
+First: TypeAlias = NDArray[np.float32] | torch.nn.Sequential
+"""What an actor begins as: the same answer to everything, or a network that was learned before."""
 
 
 class Stopped(Exception):  # noqa: N818 - nobody's fault
     """The run was asked to stop; its checkpoint is kept."""
 
 
-def learned(task: Task, lines: Lines, first: NDArray[np.float32]) -> BaseAlgorithm:
+def learned(task: Task, lines: Lines, first: First) -> BaseAlgorithm:
     """The model after all steps of the task; ``first`` is what the actor asks for before it has learned.
 
     Goes on from the checkpoint in the task's folder if there is one. Raises `Stopped` where somebody asked to
@@ -73,10 +75,8 @@ def actor_of(model: BaseAlgorithm, lines: Lines) -> Actor:
     return Actor(model.policy, "relu", "tanh", seen, model.num_timesteps)
 
 
-def new_model(
-    chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: NDArray[np.float32]
-) -> BaseAlgorithm:
-    """A model that has learned nothing, and asks for the same whatever it sees."""
+def new_model(chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: First) -> BaseAlgorithm:
+    """A model that has learned nothing here, and asks for what ``first`` says."""
     common: dict[str, Any] = {"device": "cpu", "seed": seed, "learning_rate": chosen.learning_rate}
     common |= {"gamma": chosen.gamma}
     if isinstance(chosen, PpoSpec):
@@ -100,8 +100,12 @@ def new_model(
             },
             **common,
         )
-        _always(model.policy.action_net, first)
+        if isinstance(first, torch.nn.Sequential):
+            _as(model.policy, first)
+        else:
+            _always(model.policy.action_net, first)
     else:
+        assert not isinstance(first, torch.nn.Sequential)
         model = SAC(
             "MlpPolicy",
             lines,
@@ -115,6 +119,17 @@ def new_model(
         )
         _always(model.actor.mu, np.arctanh(np.clip(first, -0.99, 0.99)))
     return model
+
+
+def _as(policy: ActorCriticPolicy, first: torch.nn.Sequential) -> None:
+    """Let an actor be a network of the same shape."""
+    own = [*policy.mlp_extractor.policy_net, policy.action_net]
+    to = [layer for layer in own if isinstance(layer, torch.nn.Linear)]
+    of = [layer for layer in first if isinstance(layer, torch.nn.Linear)]
+    with torch.no_grad():
+        for mine, given in zip(to, of, strict=True):
+            mine.weight.copy_(given.weight)
+            mine.bias.copy_(given.bias)
 
 
 def _always(layer: torch.nn.Linear, value: NDArray[np.float32]) -> None:

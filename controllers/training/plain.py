@@ -1,20 +1,22 @@
 """Reinforcement learning by itself: a policy that sets takt, standby and process setpoints alone.
 
-It begins as the tuned constants, so that it need not first find out what anybody knows. The stations' time-outs
-stay where those have them: no action moves them, but a station can be sent to sleep, or kept from it, at once.
+It begins as the tuned constants, so that it need not first find out what anybody knows; or, where the settings
+say so, as a clone of the MPC. The stations' time-outs stay where the constants have them: no action moves them, but
+a station can be sent to sleep, or kept from it, at once.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controllers.env.schema import DECISION_S, Schema
 from controllers.policy.manifest import RoleSpec
-from controllers.training.learning import actor_of, learned
+from controllers.training.cloning import clone_of
+from controllers.training.learning import First, actor_of, learned
 from controllers.training.lines import scaled, training_lines
 from controllers.training.result import Trained, exported, held
 from controllers.training.task import Task
+from twin.plugins import RefusedError
 
 AWAKE = -0.5
 """Where standby begins: awake, and near enough to sleep for the first tries to get there."""
@@ -23,12 +25,18 @@ AWAKE = -0.5
 def train(task: Task) -> Trained:
     """The policy of one seed, in a bundle in the task's folder."""
     lines = training_lines(task.plant, task.chosen.lines, task.settings, task.fixed)
-    model = learned(task, lines, _first(lines.schema, scaled(lines.schema, task.fixed.setpoints)))
+    model = learned(task, lines, _first(task, lines.schema))
     role = RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed))
     return exported(task, actor_of(model, lines), lines.schema, role)
 
 
-def _first(schema: Schema, fixed: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What is asked for before anything was learned."""
+def _first(task: Task, schema: Schema) -> First:
+    """What is asked for before anything was learned. Raises ``RefusedError`` for a clone that cannot learn on."""
+    if task.settings.rl.begin == "mpc":
+        if task.algorithm != "ppo":
+            raise RefusedError("a clone of the MPC learns on by ppo alone", "leave --algo out")
+        task.lessons.folder.mkdir(exist_ok=True)
+        return clone_of(task.lessons)[0]
+    fixed = scaled(schema, task.fixed.setpoints)
     is_standby = np.array([field.name.endswith(".standby") for field in schema.action])
     return np.where(is_standby, np.float32(AWAKE), fixed)

@@ -88,7 +88,8 @@ def exported(task: Task, actor: Actor, schema: Schema, role: RoleSpec) -> Traine
     evaluation: dict[str, Any] = {}
     if role.base in {None, "fixed"}:
         evaluation = judged(bundle, task)
-    evaluation["training_cpu_h"] = spent_s(task.folder) / 3600.0
+    spent = spent_s(task.folder) + spent_s(task.lessons.folder)
+    evaluation["training_cpu_h"] = spent / 3600.0
     manifest = bundle.manifest.model_copy(update={"evaluation": evaluation})
     bundle = replace(bundle, manifest=manifest)
     bundle.write(task.folder / BUNDLE)

@@ -70,6 +70,17 @@ class ResidualSpec(Spec):
     authority: UpToOne = 0.15
 
 
+class PlainSpec(Spec):
+    """What plain reinforcement learning begins as: the tuned constants, or a clone of the MPC (by ``cloning``).
+
+    A clone knows what is far from the constants and pays, but not how near the edge it may go: one that is a little
+    wrong makes scrap. Learning on from it by trying is cheaper than finding it (as Nair et al., arXiv 1709.10089,
+    begin from demonstrations). It takes PPO, and a clone's network of the same shape.
+    """
+
+    begin: Literal["fixed", "mpc"] = "fixed"
+
+
 class CloningSpec(Spec):
     """Behaviour cloning with DAgger (Ross, Gordon and Bagnell, AISTATS 2011).
 
@@ -108,6 +119,7 @@ class Settings(Spec):
     judged_shifts: AtLeastOne = 240
     ppo: PpoSpec = PpoSpec()
     sac: SacSpec = SacSpec()
+    rl: PlainSpec = PlainSpec()
     residual: ResidualSpec = ResidualSpec()
     cloning: CloningSpec = CloningSpec()
     note: str = ""
@@ -153,6 +165,10 @@ def _read(text: str) -> Settings:
     found = Settings.model_validate_json(text, strict=True)
     if found.ppo.lines % found.ppo.batches:
         raise ValueError(f"ppo: {found.ppo.batches} batches do not divide {found.ppo.lines} lines")
+    if found.rl.begin == "mpc" and found.ppo.network != found.cloning.network:
+        raise ValueError(
+            "rl: what begins as a clone has its network: make those of ppo and cloning one"
+        )
     if not found.worlds.scenarios:
         raise ValueError("worlds: no scenario is named")
     return found

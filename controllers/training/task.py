@@ -74,18 +74,11 @@ class Task:
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What must be the same for a checkpoint to be this run's."""
-        own = {"rl": (), "residual": ("residual",), "bc": ("cloning",)}[self.method]
+        own = {"rl": ("rl",), "residual": ("residual",), "bc": ("cloning",)}[self.method]
         used = {*own} if self.method == "bc" else {*own, self.algorithm, "effort", "paired"}
-        unused = {
-            "effort",
-            "judged_shifts",
-            "paired",
-            "ppo",
-            "sac",
-            "residual",
-            "cloning",
-            "note",
-        } - used
+        if self.method == "rl" and self.settings.rl.begin == "mpc":
+            used.add("cloning")
+        unused = {*Settings.model_fields} - {"worlds"} - used
         plant = load_plant(self.plant)
         return {
             "plant": plant.name,
@@ -97,6 +90,11 @@ class Task:
             "seed": self.seed,
             "versions": package_versions(PACKAGES),
         }
+
+    @property
+    def lessons(self) -> Task:
+        """The run that makes the clone which this one begins as."""
+        return replace(self, method="bc", folder=self.folder / "clone")
 
     @property
     def rounds(self) -> int:

@@ -14,7 +14,7 @@ from twin.config import find_plant
 # Settings and samples do without the extra.
 NEED_RL = [
     f"test_{name}.py"
-    for name in ("checkpoint", "cloning", "judging", "lines", "loop_lines", "search")
+    for name in ("checkpoint", "cloning", "judging", "lines", "loop_lines", "plain", "search")
 ]
 collect_ignore = [] if find_spec("torch") and find_spec("stable_baselines3") else NEED_RL
 

@@ -26,9 +26,10 @@ def test_what_stands_beside_a_plant_replaces_the_defaults(plant: str) -> None:
         ('{"sac": {"learning_rate": NaN}}', "sac.learning_rate"),
         ('{"ppo": {"lines": 10, "batches": 4}}', "ppo"),
         ('{"worlds": {"scenarios": []}}', "worlds"),
+        ('{"rl": {"begin": "mpc"}, "cloning": {"network": [32]}}', "rl: what begins as a clone"),
         ('{"ppo": ', "Invalid JSON"),
     ],
-    ids=["unknown", "beyond", "nan", "batches", "nowhere", "cut"],
+    ids=["unknown", "beyond", "nan", "batches", "nowhere", "shape", "cut"],
 )
 def test_settings_that_cannot_be_are_refused_with_their_place(
     plant: str, text: str, place: str
