@@ -400,6 +400,15 @@ def test_orders_that_have_become_urgent_make_another_plan_at_once() -> None:
     assert oven._memory.tried_s == soon.time_s  # no solver is asked at each turn in vain
 
 
+@cache
+def planned() -> tuple[OvenLayer, OvenPlan]:
+    """A layer with a plan: to build one takes a second."""
+    oven = layer()
+    oven.asked(situation(), PRICES)
+    assert oven._memory.plan is not None
+    return oven, oven._memory.plan
+
+
 @pytest.mark.parametrize(
     ("steps_rel", "longest", "binds"),
     [
@@ -413,10 +422,8 @@ def test_orders_that_have_become_urgent_make_another_plan_at_once() -> None:
 def test_the_limit_of_the_pace_is_named(
     steps_rel: list[float], longest: Longest, binds: str
 ) -> None:
-    oven = layer()
-    oven.asked(situation(), PRICES)
-    plan, pace = oven._memory.plan, oven._pace
-    assert plan is not None
+    oven, plan = planned()
+    pace = oven._pace
     pace.fastest_by = "pace of the stations before it"
     steps_s = np.array([steps_rel[0], *[steps_rel[1]] * (len(plan.step_s) - 1)]) * pace.shortest_s
     plan = replace(plan, step_s=steps_s, before_s=pace.shortest_s)

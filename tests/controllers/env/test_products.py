@@ -18,7 +18,7 @@ from twin.line.simulator import Simulator
 from twin.state import LineState
 
 NAMES = [f"oven.zone_{zone}_most_part_mass_kg" for zone in (1, 2, 3, 4)]
-TURN_S = 5.0
+TURN_S = 10.0
 
 
 def heaviest(line: Line, state: LineState) -> list[float]:
@@ -44,7 +44,7 @@ def test_the_heaviest_carrier_of_each_zone_is_the_one_that_is_there() -> None:
     for turn in range(2, int(6.0 * 3600.0 / TURN_S)):
         seen = observed(line, state)
         observer.note(seen)
-        if turn % 12 == 0:
+        if turn % 6 == 0:
             found.append(observer.in_units(seen, previous)[fields].tolist())
             true.append(heaviest(line, state))
         simulator.advance(state, {}, turn * TURN_S)
