@@ -43,7 +43,7 @@ class Observer:
         self._measured = _measured(self.schema.observation, view)
         places = view.places.tolist()
         self._rest: list[tuple[int, str | int]] = []
-        self._inside = list(zip(view.first.tolist(), view.last.tolist(), strict=True))
+        self._inside = [slice(*ends) for ends in zip(view.first, view.last, strict=True)]
         for kind, at in zip(view.kinds.tolist(), places, strict=True):
             name: str | int = at
             if kind in _ON_CONVEYOR:
@@ -59,7 +59,8 @@ class Observer:
         self._critical = [n for n, signal in enumerate(line_signals(line)) if signal.critical]
         self._seen = self._layout.instruments.expected.copy()
         self._seen_s = np.full(self._seen.shape, records.NEVER_SEEN_S)
-        self._product = f"env.{product_of(line.plant)}" if product_of(line.plant) else ""
+        product = product_of(line.plant)
+        self._product = f"env.{product}" if product else ""
         self._stations = tuple(station.name for station in line.stations)
         self._holders = (*line.buffers, *self._stations)
         self._products: dict[int, float] = {}
@@ -114,7 +115,7 @@ class Observer:
         for (kind, at), places in zip(self._rest, self._inside, strict=True):
             if isinstance(at, str):
                 if kind in _ON_CONVEYOR:
-                    shown.append(self._on_conveyor(observation, kind, at, slice(*places)))
+                    shown.append(self._on_conveyor(observation, kind, at, places))
                 else:
                     shown.append(observation[at])
             elif kind == records.SEEN:

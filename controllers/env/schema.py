@@ -169,13 +169,12 @@ def product_places(line: Line, station: int) -> list[tuple[int, int]]:
 
 def _product_fields(line: Line, n: int) -> list[Field]:
     """The greatest product in each zone, the heaviest carrier say: what lies further back sets the pace too."""
-    name = product_of(line.plant)
-    found = []
-    for zone, _ in enumerate(product_places(line, n)):
-        spec = line.plant.disturbances[name]
-        field = f"{line.stations[n].name}.zone_{zone + 1}_most_{name}"
-        found.append(Field(field, spec.unit, *_likely(line.plant, name, spec), 0.0))
-    return found
+    count, name = len(product_places(line, n)), product_of(line.plant)
+    if not count:
+        return []
+    spec, at = line.plant.disturbances[name], line.stations[n].name
+    limits = _likely(line.plant, name, spec)
+    return [Field(f"{at}.zone_{z + 1}_most_{name}", spec.unit, *limits, 0.0) for z in range(count)]
 
 
 def _shown(spec: StationSpec, element: Element, name: str) -> tuple[float, float]:

@@ -142,7 +142,7 @@ class Mpc:
             situation,
             self._blank_kg,
             self._tuned_part.added_kg,
-            self._grid.paid_kw(situation, memory.grid),
+            self._grid.paid_kw(memory.grid),
         )
         states = tuple(int(situation.observation[f"{c.name}.state"]) for c in self._cells)
         if memory.forecast is not situation.forecast:

@@ -63,7 +63,7 @@ class Grid:
             self._blocks,
         )
 
-    def paid_kw(self, situation: Situation, memory: GridMemory) -> float:
+    def paid_kw(self, memory: GridMemory) -> float:
         """What the line may draw over a quarter of an hour without a new peak, beside the rest of the site."""
         return memory.paid_kw - _site_kw(memory)
 

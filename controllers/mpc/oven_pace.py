@@ -23,9 +23,8 @@ IN_TIME = 0.85
 POOR_TRANSFER = 0.88
 """Heat transfer to carriers, as a share of the model's, for which the pace is still safe: the lower
 end of the plant file's range."""
-
-
 NEAR_REL = 0.005
+"""A step this near a limit is at it."""
 ORDERS = "time for the orders"
 
 

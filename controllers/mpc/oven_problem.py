@@ -41,8 +41,8 @@ from twin.processes.maths_symbols import exp, log, power, softplus, sqrt
 from twin.solves import Solve
 
 QUARTER_STEPS = 9
-"""Steps in a quarter of an hour, over which the grid meter takes its mean, at the fastest pace; a slower
-conveyor's windows are longer."""
+"""At least so many steps stand for the quarter of an hour over which the grid meter takes its mean: 11 to 16
+minutes at the fastest pace of the shipped line, and more where the conveyor is slower."""
 SLOWEST_REL = 2.0
 """No step is longer than so many of the shortest; assumption."""
 PACE_CHANGE_REL = 0.25

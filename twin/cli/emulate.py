@@ -160,7 +160,7 @@ def _recorded(plc: Plc, path: Path | None) -> Iterator[Historian | None]:
         return
     from twin.store.historian import Historian
 
-    options.refuse_no_folder(path)
+    options.refuse_unwritable(path)
     if path.exists():
         msg = f"{path} exists already, and plant time begins anew"
         raise Problem("conflict", msg, "name a new file, or remove that one", code=CONFLICT)
@@ -174,7 +174,7 @@ def _write_nodeset(shift: Shift, path: Path) -> None:
     from twin.equipment.nodeset import write_nodeset
     from twin.line.tags import line_signals
 
-    options.refuse_no_folder(path)
+    options.refuse_unwritable(path)
     line = shift.nominal_line
     count = asyncio.run(write_nodeset(line, line_signals(line), path))
     typer.echo(f"{count} nodes in {path}", err=True)

@@ -94,7 +94,7 @@ def command(
 
 def _refuse_bad_targets(page: Path | None, write: Path | None) -> None:
     for path in (page, write):
-        options.refuse_no_folder(path)
+        options.refuse_unwritable(path)
     if page is not None and page.suffix != ".html":
         raise Problem("usage", f"a page is an .html file, not {page.name!r}", "end it in .html")
     if write is not None and write.suffix != ".yaml":

@@ -77,7 +77,7 @@ def folder(given: str | Path) -> Path:
     return path
 
 
-def refuse_no_folder(path: Path | None) -> None:
+def refuse_unwritable(path: Path | None) -> None:
     """A ``Problem`` for a file that could not be written in the end, before any work is done."""
     import tempfile
 

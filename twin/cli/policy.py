@@ -64,7 +64,7 @@ def export(
     as_json: options.Json = False,
 ) -> None:
     """Make a bundle of what a training run has learned; a draft."""
-    options.refuse_no_folder(to)
+    options.refuse_unwritable(to)
     place = _Place(plant)
     with place.noted(f"export of {folder}"):
         _say(place.desk().export(folder, to), as_json=as_json)

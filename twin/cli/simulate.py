@@ -110,7 +110,7 @@ def command(
     given_h = _warm_up_hours(warm_up, shift, saturated=saturated)
     if truth:
         shift.has_truth()
-    options.refuse_no_folder(report)
+    options.refuse_unwritable(report)
     precision = _precision(until_half_width, of or [], saturated=saturated)
     most = reps or (1 if precision is None else MOST_SHIFTS)
     line = Offline(shift, saturated=saturated, truth=truth, choice=engine)

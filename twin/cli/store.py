@@ -69,7 +69,7 @@ def backup(
     from twin.cli.record import folder_of
     from twin.store.archive import pack
 
-    options.refuse_no_folder(to)
+    options.refuse_unwritable(to)
     folder = folder_of(run, out)
     until_s = _segment(folder)
     made = pack(folder, to)

@@ -84,7 +84,7 @@ def command(
     if plot is not None and (plot.suffix not in PICTURES or len(grid) > 2):
         hint = f"one or two setpoints can be drawn, in a file that ends in {', '.join(PICTURES)}"
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
-    options.refuse_no_folder(plot)
+    options.refuse_unwritable(plot)
     swept = _swept(shift, grid, reps, workers, ray, saturated=saturated)
     if of not in swept[0].figures:
         raise Problem("usage", f"there is no figure {of!r}", nearest(of, swept[0].figures))

@@ -75,7 +75,7 @@ def command(
     shift = Shift(options.chosen_plant(plant), variant=variant, utilisation=utilisation)
     shift.check()
     shift.has_truth()
-    options.refuse_no_folder(to)
+    options.refuse_unwritable(to)
     path = to or (rules_path if rules else tuned_path)(find_plant(shift.place))
     levels = shift.plant.demand.utilisations.values() if utilisation is None else [utilisation]
     if rules:

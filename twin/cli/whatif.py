@@ -99,7 +99,7 @@ def command(
         hint = f"end it in {', '.join(PICTURES)}"
         raise Problem("usage", f"no picture can be drawn as {plot.name!r}", hint)
     for path in (plot, save):
-        options.refuse_no_folder(path)
+        options.refuse_unwritable(path)
     if not (setpoints or fail or order or save):
         raise Problem("usage", "nothing changes", "give --set, --fail or --order")
     if at is None and utilisation is not None:

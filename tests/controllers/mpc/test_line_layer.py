@@ -252,7 +252,7 @@ def test_the_rest_of_the_site_is_taken_off_what_the_line_may_draw() -> None:
     def read(minute: int, kwh: float, site_kw: float) -> float:
         seen = _Seen(60.0 * minute, _Signals({"line.energy_kwh": kwh, "env.site_load_kw": site_kw}))
         grid.read(seen, memory)  # type: ignore[arg-type]
-        return grid.paid_kw(seen, memory)  # type: ignore[arg-type]
+        return grid.paid_kw(memory)
 
     assert read(0, 0.0, 40.0) == -40.0
     assert read(10, 3.0, 40.0) == -40.0
