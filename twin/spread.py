@@ -72,6 +72,9 @@ def _interrupts_wait() -> Iterator[None]:
 
     Else each that is still importing ends with a traceback of its own. One that comes meanwhile reaches us after.
     """
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # starting it lets interrupts through again, so that comes before
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

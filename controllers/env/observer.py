@@ -24,6 +24,8 @@ from twin.signals import UNUSABLE, Quality
 
 _LINE = ("ordered_count", "good_count", "scrap_count", "wip", "last_release_s")
 _ON_CONVEYOR = (records.CARRIERS, records.MOST_PRODUCT)
+_REMEMBERED = 10_000
+"""Parts whose product is remembered, those seen last: more than a line holds."""
 _NOT_OF_NOW = int(UNUSABLE | Quality.JUMP)
 """Bits of a value that is carried over from an earlier moment, or is none."""
 
@@ -64,6 +66,8 @@ class Observer:
         self._stations = tuple(station.name for station in line.stations)
         self._holders = (*line.buffers, *self._stations)
         self._products: dict[int, float] = {}
+        self._decision_s = decision_s
+        self._products_s = 0.0  # when plant time begins the line is empty, so nothing is missed
 
     def note(self, observation: Observation) -> None:
         """What is measured now is known from now on; nothing is, without a critical input. Twice is no harm."""
@@ -78,14 +82,24 @@ class Observer:
             self._note_products(observation)
 
     def _note_products(self, observation: Observation) -> None:
-        """As ``twin.line.meters.note_products`` has it; where the product of now is not known, a turn later."""
+        """As ``twin.line.meters.note_products`` has it; where the product of now is not known, a turn later.
+
+        What was hung on while nobody looked is of a product that is not known.
+        """
+        now, now_s, known = observation[self._product], observation.time_us / 1e6, self._products
+        if math.isnan(now):
+            return
         inside = [part for at in self._holders for part in observation.part_ids.get(at, ())]
         for station in self._stations:
             part = observation[f"{station}.part_id"]
             inside.append(0 if math.isnan(part) else int(part))
-        now, known = observation[self._product], self._products
-        before = {part: known.get(part, math.nan) for part in inside if part > 0}
-        self._products = {part: now if math.isnan(x) else x for part, x in before.items()}
+        new = now if now_s - self._products_s <= self._decision_s else math.nan
+        for part in inside:
+            if part > 0:
+                known[part] = known.pop(part, new)  # the last seen are the last in it
+        while len(known) > _REMEMBERED:
+            del known[next(iter(known))]
+        self._products_s = now_s
 
     def observe(self, observation: Observation, previous: Sequence[float]) -> NDArray[np.float32]:
         """The observation at this moment; ``previous`` are the setpoints last asked for, engineering units."""
@@ -134,7 +148,7 @@ class Observer:
         inside = [part for part in parts[at] if part]
         if kind == records.CARRIERS:
             return float(len(inside))
-        return float(np.max([0.0, *(self._products.get(part, 0.0) for part in inside)]))
+        return float(np.max([0.0, *(self._products.get(part, math.nan) for part in inside)]))
 
     def asked(self, action: Sequence[float]) -> list[float]:
         """What numbers between -1 and 1 ask for, in engineering units and the order of the schema."""

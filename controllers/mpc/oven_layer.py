@@ -3,7 +3,7 @@
 Once a carrier's step (a minute or more) the optimal-control problem of ``oven_problem`` is solved
 from the estimated state of all that is inside and the carriers on their way; in between, setpoints
 follow the plan, ahead of it by the lag of the zones. The conveyor goes as fast as the plan finds
-cheapest, but no slower than makes the open orders in 85 % of the time left. When it has run empty
+cheapest, but no slower than makes the orders that are open when it is made in 85 % of the time left. When it has run empty
 and nothing comes for longer than it takes to win the heat back, it is set back, and woken in time
 for the next carrier. A solve that fails leaves the last plan in force, later and later, and then
 the setpoints as they are.
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.mpc.oven_course import STEPS
-from controllers.mpc.oven_pace import Longest, OvenPace
-from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
+from controllers.mpc.oven_pace import OvenPace
+from controllers.mpc.oven_plan import Longest, OvenLimits, OvenNow, OvenPlan
 from controllers.mpc.oven_problem import FREE_REL, OvenProblem
 from controllers.mpc.oven_supply import Coming, OvenSupply, entering, repair_s
 from controllers.mpc.peak import QUARTER_S
@@ -61,7 +61,9 @@ class _Memory:
     """What the line's other stations draw, as a mean over about the last quarter of an hour."""
     seen_s: float = 0.0
     longest: Longest = field(default_factory=Longest)
-    """How long a step may be; the last that was known."""
+    """How long a step may be; the last that was known, for as long as a plan may be followed."""
+    longest_s: float = -math.inf
+    """When that was."""
     zone_c: NDArray[np.float64] | None = None
     """What the zones should come back to after a rest."""
 
@@ -122,7 +124,10 @@ class OvenLayer:
             return asked | self._lowest()
         down = int(state) == s.DOWN
         longest = self._pace.longest(situation, inside, coming, down)
-        memory.longest = memory.longest if longest is None else longest
+        if longest is not None:
+            memory.longest, memory.longest_s = longest, situation.time_s
+        elif situation.time_s - memory.longest_s > STALE_S:
+            memory.longest = Longest()
         self._replan(situation, prices, inside, coming, down)
         return asked | self._followed(situation)
 
@@ -159,7 +164,7 @@ class OvenLayer:
         plan, pace = self._memory.plan, self._pace
         if plan is None:
             return "nothing is inside and nothing comes; saves the next one's wait; risks nothing"
-        limit, step_s = pace.binds(plan, age_s, self._memory.longest), plan.step_at(age_s)
+        limit, step_s = pace.binds(plan, age_s), plan.step_at(age_s)
         binds = f"{limit} binds" if limit else "no limit binds"
         more, fastest = step_s / pace.shortest_s, pace.fastest_m_per_min
         if more < 1.0 + 0.01:
@@ -295,8 +300,7 @@ class OvenLayer:
             peak_eur_per_kw=prices.peak_eur_per_kw,
             fan_paid_kw=self._fan_paid_kw(prices),
             stands_s=stands_s,
-            longest_rel=longest.rel,
-            longest_by=longest.by,
+            longest=longest,
             longer_before_rel=before,
         )
 

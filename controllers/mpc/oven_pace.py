@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.mpc.oven_plan import OvenLimits, OvenPlan
+from controllers.mpc.oven_plan import Longest, OvenLimits, OvenPlan
 from controllers.mpc.oven_problem import CLEAR_MIN, FREE_REL, PACE_CHANGE_REL, SLOWEST_REL
 from controllers.mpc.oven_supply import Coming, OvenSupply, repair_s
 from twin.config import Plant, StationSpec
@@ -26,14 +25,6 @@ end of the plant file's range."""
 NEAR_REL = 0.005
 """A step this near a limit is at it."""
 ORDERS = "time for the orders"
-
-
-@dataclass(frozen=True, slots=True)
-class Longest:
-    """How long a step may be, against the shortest, and which limit says so."""
-
-    rel: float = 1.0
-    by: str = "number of open orders unknown"
 
 
 class OvenPace:
@@ -82,8 +73,9 @@ class OvenPace:
         rel, by = min(limits)
         return Longest(max(rel, 1.0), by)
 
-    def binds(self, plan: OvenPlan, age_s: float, longest: Longest) -> str:
+    def binds(self, plan: OvenPlan, age_s: float) -> str:
         """What keeps the plan from another pace at this moment; empty where it would not choose another."""
+        longest = plan.longest
         if longest.rel < FREE_REL:
             return longest.by
         rel, before_rel = (step / self.shortest_s for step in plan.steps_around(age_s))
@@ -103,7 +95,7 @@ class OvenPace:
         least_min = self._limits.cured_min[0] + 2.0 * CLEAR_MIN
         while hi > lo and self._hottest_course_min(hi, self._supply.heaviest_kg) < least_min:
             hi, by = hi - 0.01, "cure of the heaviest carrier"
-        return max(hi, lo), by
+        return (hi, by) if hi > lo else (lo, "slowest conveyor speed")
 
     def _hottest_course_min(self, speed_m_per_min: float, mass_kg: float) -> float:
         """Cure (min) of a carrier at full fan through zones at their upper limits."""

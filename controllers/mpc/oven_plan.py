@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from twin.solves import Solve
 
-__all__ = ["OvenLimits", "OvenNow", "OvenPlan"]
+__all__ = ["Longest", "OvenLimits", "OvenNow", "OvenPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """How long a step may be, against the shortest, and which limit says so."""
+
+    rel: float = 1.0
+    by: str = "number of open orders unknown"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,19 +48,22 @@ class OvenNow:
     """What the circulation fans may draw over a quarter of an hour without a new peak of the shift."""
     stands_s: float = 0.0
     """For so much of the first step the conveyor stands, whatever its speed."""
-    longest_rel: float = 1.0
+    longest: Longest = Longest()
     """By so much the steps may be longer than ``step_s`` says; the plan chooses."""
-    longest_by: str = "time for the orders"
-    """What says so."""
     longer_before_rel: float = 1.0
-    """Length of a step at the speed in force."""
+    """Length of a step at the speed in force, as far as one may be that long."""
+
+    @property
+    def longest_rel(self) -> float:
+        """The number of `longest`."""
+        return self.longest.rel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OvenPlan:
     """Zone temperatures (nodes by zones) at times from now; fan speed and step (s) by block; expected cures.
 
-    ``before_s`` is the length of a step at the speed that was in force.
+    ``before_s`` is the length of a step at the speed that was in force, ``longest`` what limited them.
     """
 
     time_s: NDArray[np.float64]
@@ -60,6 +71,7 @@ class OvenPlan:
     fan_rel: NDArray[np.float64]
     step_s: NDArray[np.float64]
     before_s: float
+    longest: Longest
     cured_min: NDArray[np.float64]
     heat_kw: NDArray[np.float64]
     usable: bool

@@ -232,6 +232,7 @@ class OvenProblem:
             x[zones * blocks : -blocks],
             steps_s,
             now.step_s * now.longer_before_rel,
+            now.longest,
             np.where(now.mass_kg > 0.0, g[:STEPS], math.nan),
             g[2 * STEPS :].reshape(blocks, zones),
             solution.usable,
@@ -256,7 +257,7 @@ class OvenProblem:
             names = [f"zone_{z + 1}_setpoint_c" for _ in range(blocks) for z in range(zones)]
             rate = limits.rate_k_per_s
             if now.longest_rel > FREE_REL:
-                prices += [(now.longest_by, float(v) / now.longest_rel) for v in lam[:blocks]]
+                prices += [(now.longest.by, float(v) / now.longest_rel) for v in lam[:blocks]]
                 prices += [("conveyor_step_rel", float(v)) for v in lam_x[-blocks:]]
             change = lam[blocks : 2 * blocks]
             prices += [("conveyor_step_rel change", float(v) / PACE_CHANGE_REL) for v in change]

@@ -55,8 +55,10 @@ class GridMemory:
             to_end_s = QUARTER_S - into_quarter_s(self.time_s, starts_at_h)
             while elapsed_s >= to_end_s - 1e-6:
                 mean_kw = (self.used_kwh + power_kw * to_end_s / 3600.0) * PER_HOUR
-                self.highest_kw = max(self.highest_kw, mean_kw)
-                self.used_kwh, elapsed_s, to_end_s = 0.0, elapsed_s - to_end_s, QUARTER_S
+                elapsed_s -= to_end_s
+                if time_s - elapsed_s > self.shift * shift_s + 1e-6:  # else it was the last shift's
+                    self.highest_kw = max(self.highest_kw, mean_kw)
+                self.used_kwh, to_end_s = 0.0, QUARTER_S
             self.used_kwh += power_kw * elapsed_s / 3600.0
         self._begin(time_s, shift_s)
         self.time_s, self.kwh = time_s, kwh

@@ -43,8 +43,10 @@ class Stopped(Exception):  # noqa: N818 - nobody's fault
     """The run was asked to stop; its checkpoint is kept."""
 
 
-def learned(task: Task, lines: Lines, first: First) -> BaseAlgorithm:
+def learned(task: Task, lines: Lines, first: First | None) -> BaseAlgorithm:
     """The model after all steps of the task; ``first`` is what the actor asks for before it has learned.
+
+    None is for a run that goes on from a checkpoint.
 
     Goes on from the checkpoint in the task's folder if there is one. Raises `Stopped` where somebody asked to
     stop before the end, and ``StoreError`` for a checkpoint that is another run's.
@@ -75,8 +77,10 @@ def actor_of(model: BaseAlgorithm, lines: Lines) -> Actor:
     return Actor(model.policy, "relu", "tanh", seen, model.num_timesteps)
 
 
-def new_model(chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: First) -> BaseAlgorithm:
-    """A model that has learned nothing here, and asks for what ``first`` says."""
+def new_model(
+    chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: First | None
+) -> BaseAlgorithm:
+    """A model that has learned nothing here, and asks for what ``first`` says, or for anything."""
     common: dict[str, Any] = {"device": "cpu", "seed": seed, "learning_rate": chosen.learning_rate}
     common |= {"gamma": chosen.gamma}
     if isinstance(chosen, PpoSpec):
@@ -102,7 +106,7 @@ def new_model(chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: First) 
         )
         if isinstance(first, torch.nn.Sequential):
             _as(model.policy, first)
-        else:
+        elif first is not None:
             _always(model.policy.action_net, first)
     else:
         assert not isinstance(first, torch.nn.Sequential)
@@ -117,7 +121,8 @@ def new_model(chosen: PpoSpec | SacSpec, lines: Lines, seed: int, first: First) 
             policy_kwargs={"net_arch": list(chosen.network)},
             **common,
         )
-        _always(model.actor.mu, np.arctanh(np.clip(first, -0.99, 0.99)))
+        if first is not None:
+            _always(model.actor.mu, np.arctanh(np.clip(first, -0.99, 0.99)))
     return model
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from controllers.env.schema import DECISION_S, Schema
 from controllers.policy.manifest import RoleSpec
+from controllers.training import checkpoint
 from controllers.training.cloning import clone_of
 from controllers.training.learning import First, actor_of, learned
 from controllers.training.lines import scaled, training_lines
 from controllers.training.result import Trained, exported, held
 from controllers.training.task import Task
-from twin.plugins import RefusedError
 
 AWAKE = -0.5
 """Where standby begins: awake, and near enough to sleep for the first tries to get there."""
@@ -25,16 +25,15 @@ AWAKE = -0.5
 def train(task: Task) -> Trained:
     """The policy of one seed, in a bundle in the task's folder."""
     lines = training_lines(task.plant, task.chosen.lines, task.settings, task.fixed)
-    model = learned(task, lines, _first(task, lines.schema))
+    first = None if (task.folder / checkpoint.NAME).is_file() else _first(task, lines.schema)
+    model = learned(task, lines, first)
     role = RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed))
     return exported(task, actor_of(model, lines), lines.schema, role)
 
 
 def _first(task: Task, schema: Schema) -> First:
-    """What is asked for before anything was learned. Raises ``RefusedError`` for a clone that cannot learn on."""
-    if task.settings.rl.begin == "mpc":
-        if task.algorithm != "ppo":
-            raise RefusedError("a clone of the MPC learns on by ppo alone", "leave --algo out")
+    """What is asked for before anything was learned."""
+    if task.begins_as_clone:
         task.lessons.folder.mkdir(exist_ok=True)
         return clone_of(task.lessons)[0]
     fixed = scaled(schema, task.fixed.setpoints)

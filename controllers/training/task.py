@@ -76,7 +76,7 @@ class Task:
         """What must be the same for a checkpoint to be this run's."""
         own = {"rl": ("rl",), "residual": ("residual",), "bc": ("cloning",)}[self.method]
         used = {*own} if self.method == "bc" else {*own, self.algorithm, "effort", "paired"}
-        if self.method == "rl" and self.settings.rl.begin == "mpc":
+        if self.begins_as_clone:
             used.add("cloning")
         unused = {*Settings.model_fields} - {"worlds"} - used
         plant = load_plant(self.plant)
@@ -90,6 +90,18 @@ class Task:
             "seed": self.seed,
             "versions": package_versions(PACKAGES),
         }
+
+    @property
+    def begins_as_clone(self) -> bool:
+        """Whether plain learning goes on from a clone of the MPC."""
+        return self.method == "rl" and self.settings.rl.begin == "mpc"
+
+    @property
+    def under_way(self) -> Task:
+        """What is being done now: the lessons first, where it begins as a clone."""
+        if self.begins_as_clone and self.lessons.done < self.lessons.rounds:
+            return self.lessons
+        return self
 
     @property
     def lessons(self) -> Task:

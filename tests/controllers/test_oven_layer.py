@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from controllers.mpc import oven_layer
 from controllers.mpc.controller import Mpc
 from controllers.mpc.oven_course import STEPS
-from controllers.mpc.oven_layer import OvenLayer
-from controllers.mpc.oven_pace import ORDERS, Longest
-from controllers.mpc.oven_plan import OvenLimits, OvenNow, OvenPlan
+from controllers.mpc.oven_layer import STALE_S, OvenLayer
+from controllers.mpc.oven_pace import ORDERS
+from controllers.mpc.oven_plan import Longest, OvenLimits, OvenNow, OvenPlan
 from controllers.mpc.oven_problem import SLOWEST_REL, OvenProblem
 from controllers.mpc.oven_supply import Coming, entering
 from controllers.mpc.peak import GridMemory
@@ -111,7 +111,7 @@ def test_the_prediction_is_the_process_models_own_course(
         mass_kg=masses,
         first_step_s=stands_s + first_s,
         stands_s=stands_s,
-        longest_rel=longest_rel,
+        longest=Longest(longest_rel),
         step_s=pitch_s,
         ambient_c=ambient,
     )
@@ -201,7 +201,7 @@ def test_a_hotter_future_is_planned_for_a_heavier_campaign_on_its_way() -> None:
 
 
 def test_a_new_peak_is_avoided_by_a_slower_conveyor_and_slower_fans() -> None:
-    pace = {"step_s": 74.0, "longest_rel": 1.3}
+    pace = {"step_s": 74.0, "longest": Longest(1.3)}
     free = solved(now(**pace))
     charged = solved(now(**pace, peak_eur_per_kw=1.0, fan_paid_kw=8.0))
     taken_kw = 30.0 * free.fan_rel[:2].mean() ** 3
@@ -215,7 +215,7 @@ def test_a_new_peak_is_avoided_by_a_slower_conveyor_and_slower_fans() -> None:
 def test_steps_are_no_longer_than_they_may_be() -> None:
     dear = {"peak_eur_per_kw": 5.0, "fan_paid_kw": 8.0, "step_s": 74.0}
     np.testing.assert_allclose(solved(now(90.0, **dear)).step_s, 74.0, rtol=1e-4)
-    longest = solved(now(90.0, **dear, longest_rel=1.2)).step_s
+    longest = solved(now(90.0, **dear, longest=Longest(1.2))).step_s
     assert 80.0 < longest.max() < 74.0 * 1.2 + 1e-3
 
 
@@ -379,6 +379,9 @@ def test_counters_that_do_not_tell_leave_the_pace_as_it_was_known_to_be_possible
     assert oven._pace.longest(blind, np.zeros(20), [], False) is None
     oven.asked(blind, PRICES)
     assert oven._memory.longest is known
+    much_later = replace(blind, time_s=at.time_s + STALE_S + 1.0)
+    oven.asked(much_later, PRICES)
+    assert oven._memory.longest == Longest()
     values[seen.index["line.takt_s"]] = math.nan
     assert all(math.isfinite(c.after_s) for c in oven._supply.coming(blind))
 
@@ -426,9 +429,10 @@ def test_the_limit_of_the_pace_is_named(
     pace = oven._pace
     pace.fastest_by = "pace of the stations before it"
     steps_s = np.array([steps_rel[0], *[steps_rel[1]] * (len(plan.step_s) - 1)]) * pace.shortest_s
-    plan = replace(plan, step_s=steps_s, before_s=pace.shortest_s)
-    assert pace.binds(plan, 0.0, longest) == binds
-    oven._memory.plan, oven._memory.longest = plan, longest
+    plan = replace(plan, step_s=steps_s, before_s=pace.shortest_s, longest=longest)
+    assert pace.binds(plan, 0.0) == binds
+    # What is known since the plan was made, of one order more or less, did not bind it.
+    oven._memory.plan, oven._memory.longest = plan, Longest(1.02 * longest.rel, ORDERS)
     why = oven._why_so_fast(0.0)
     assert why.startswith(f"{binds or 'no limit'} binds")
     assert ("more time at full heat" in why) == (steps_rel[0] > 1.0)

@@ -120,7 +120,7 @@ def _played(
     from twin.cli.simulate import progress
 
     if out is not None:
-        options.refuse_unwritable(out)
+        options.refuse_unwritable(out, is_folder=True)
         out.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="twin-chaos-") as spare, progress() as bar:
         root = Path(spare) if out is None else out

@@ -51,23 +51,33 @@ def alone_in(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock(handle, folder)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        yield
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+            yield
+        finally:
+            for one in made:
+                if not any(one.iterdir()):
+                    one.rmdir()
     finally:
         os.close(handle)
-        for one in made:
-            if not any(one.iterdir()):
-                one.rmdir()
 
 
 def _lock(handle: int, folder: Path) -> None:
+    msg = f"another evaluation is at work in {folder}"
+    busy = Problem("conflict", msg, "wait for it, or name another --out", code=CONFLICT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        msg = f"another evaluation is at work in {folder}"
-        hint = "wait for it, or name another --out"
-        raise Problem("conflict", msg, hint, code=CONFLICT) from error
+        raise busy from error
+    except OSError as error:  # file systems of a network may lock no folder
+        typer.echo(
+            f"note: {folder} cannot be locked ({error.strerror}): let one evaluation at a time work in it",
+            err=True,
+        )
+        return
+    if not folder.is_dir() or not os.path.samestat(os.fstat(handle), folder.stat()):
+        raise busy  # which has just taken away what it had made
 
 
 def held_lines(path: Path) -> Iterator[tuple[int, Record]]:

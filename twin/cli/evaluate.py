@@ -90,11 +90,8 @@ def command(
     """
     from twin.cli.contenders import contenders
     from twin.cli.episode import episodes
-    from twin.cli.episodes_file import versions_doubt
-    from twin.cli.results import orders_note
+    from twin.cli.episodes_file import alone_in
     from twin.config import find_plant
-    from twin.feedback.evaluation import rows_of
-    from twin.feedback.leaderboard import standings
 
     if replay is not None:
         _again(replay, row, episode, plant, workers, ray, as_json=as_json)
@@ -116,11 +113,27 @@ def command(
     )
     levels = _levels(utilisation) if utilisation is not None else (shift.demanded,)
     asked = episodes(shift, named, scenarios, levels, shifts)
-    found = _played(asked, out, workers, ray)
-    report = {
+    with alone_in(out):
+        found = _played(asked, out, workers, ray)
+        report = _report(shift, found, shifts)
+        _write(report, out)
+    if as_json:
+        typer.echo(json.dumps(report, sort_keys=True))
+    else:
+        _show(report, out)
+
+
+def _report(shift: Shift, found: Sequence[dict[str, Any]], shifts: int) -> dict[str, Any]:
+    """Figures of all rows, what they are of, and what is in doubt."""
+    from twin.cli.episodes_file import versions_doubt
+    from twin.cli.results import orders_note
+    from twin.feedback.evaluation import rows_of
+    from twin.feedback.leaderboard import standings
+
+    return {
         "plant": shift.plant.name,
         "plant_hash": shift.plant.config_hash,
-        "seeds": [seed, seed + shifts - 1],
+        "seeds": [shift.seed, shift.seed + shifts - 1],
         "shift_h": shift.hours,
         "doubts": sorted(
             {
@@ -134,11 +147,6 @@ def command(
         "rows": rows_of(found),
         "leaderboard": standings(found),
     }
-    _write(report, out)
-    if as_json:
-        typer.echo(json.dumps(report, sort_keys=True))
-    else:
-        _show(report, out)
 
 
 def _few(shifts: int) -> str:
@@ -176,27 +184,26 @@ def _played(
     asked: Sequence[Episode], out: Path, workers: int | None, ray: str | None
 ) -> list[dict[str, Any]]:
     """All episodes: those that the folder holds, and the others now."""
-    from twin.cli.episodes_file import EPISODES, alone_in, held, keeper, key_of, refuse_others
+    from twin.cli.episodes_file import EPISODES, held, keeper, key_of, refuse_others
 
-    with alone_in(out):
-        path = out / EPISODES
-        there = held(path, asked[0].shift)
-        refuse_others(there, asked)
-        missing = [one for one in asked if one.key not in there]
-        _tell_of(there, asked, len(missing), out)
-        keep, kept = keeper(path), len(asked) - len(missing)
+    path = out / EPISODES
+    there = held(path, asked[0].shift)
+    refuse_others(there, asked)
+    missing = [one for one in asked if one.key not in there]
+    _tell_of(there, asked, len(missing), out)
+    keep, kept = keeper(path), len(asked) - len(missing)
 
-        def taken(one: dict[str, Any]) -> None:
-            nonlocal kept
-            keep(one)
-            kept += 1
+    def taken(one: dict[str, Any]) -> None:
+        nonlocal kept
+        keep(one)
+        kept += 1
 
-        try:
-            played = _spread(missing, workers, ray, taken)
-        except KeyboardInterrupt:
-            msg = f"stopped: {kept} of {len(asked)} shifts are in {out}; called again, it goes on"
-            typer.echo(msg, err=True)
-            raise
+    try:
+        played = _spread(missing, workers, ray, taken)
+    except KeyboardInterrupt:
+        msg = f"stopped: {kept} of {len(asked)} shifts are in {out}; called again, it goes on"
+        typer.echo(msg, err=True)
+        raise
     there |= {key_of(one): one for one in played}
     return [there[one.key] for one in asked]
 

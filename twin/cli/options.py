@@ -77,8 +77,8 @@ def folder(given: str | Path) -> Path:
     return path
 
 
-def refuse_unwritable(path: Path | None) -> None:
-    """A ``Problem`` for a file that could not be written in the end, before any work is done."""
+def refuse_unwritable(path: Path | None, *, is_folder: bool = False) -> None:
+    """A ``Problem`` for what could not be written in the end, before any work is done: a file, or in a folder."""
     import tempfile
 
     if path is None:
@@ -86,10 +86,10 @@ def refuse_unwritable(path: Path | None) -> None:
     if not path.parent.is_dir():
         msg = f"there is no folder {str(path.parent)!r} for {path.name}"
         raise Problem("file", msg, "make it first")
-    if path.is_dir():
+    if path.is_dir() and not is_folder:
         raise Problem("file", f"{path} is a folder", "name a file in it")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent):
             pass
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror}"

@@ -41,8 +41,9 @@ def begun(
 ) -> Search:
     """What the file holds for this very plant, variant and search, to go on with.
 
-    What was searched for a plant file that is no more will be replaced. Raises ``Problem`` for another search of
-    this one, which may have been longer, unless it ``may_replace``; and for a file that holds no search at all.
+    What was searched for an earlier form of this plant file will be replaced. Raises ``Problem`` for another search
+    of this one, which may have been longer, and for one of another plant, unless it ``may_replace``; and for a file
+    that holds no search at all.
     """
     from twin.cli.results import versions
     from twin.config.tuned import tuning_hash
@@ -67,7 +68,8 @@ def begun(
         raise Problem("conflict", msg, hint, code=CONFLICT) from error
     if held.points and held.model_copy(update={"points": {}}) == empty:
         return held
-    if held.points and held.plant_hash == empty.plant_hash and not may_replace:
+    is_earlier = held.plant == empty.plant and held.plant_hash != empty.plant_hash
+    if held.points and not is_earlier and not may_replace:
         msg = f"{path} holds another search: {_told(held)}; this one: {_told(empty)}"
         hint = "--to FILE puts this one elsewhere, --anew puts it in its place, the same options go on with it"
         raise Problem("conflict", msg, hint, code=CONFLICT)
@@ -93,7 +95,7 @@ def _told(search: Tuned | TunedRules) -> str:
     of = f" for utilisation {levels}" if levels else ""
     packages = ", ".join(f"{name} {version}" for name, version in search.versions.items())
     return (
-        f"{search.evaluations} points on {len(search.seeds)} shifts{of}, variant {search.variant}, "
+        f"{search.plant}, {search.evaluations} points on {len(search.seeds)} shifts{of}, variant {search.variant}, "
         f"by {packages}"
     )
 

@@ -27,9 +27,9 @@ Examples:
   twin simulate demo --until-half-width 2% --of scrap_share --reps 500
   twin simulate demo --true --engine simpy --json"""
 MOST_SHIFTS = 1000
-FEWEST = 50
-"""Shifts that are told in tenths; fewer are done before anybody asks."""
 """Where a precision is asked for and no number of shifts."""
+FEWEST = 50
+"""Shifts that are told in tenths; of fewer a log tells every fifth."""
 
 
 def command(

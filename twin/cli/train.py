@@ -112,9 +112,7 @@ def command(
         settings = settings.changed({"worlds": {"utilisation": [utilisation, utilisation]}})
     if base is not None:
         settings = settings.changed({"residual": {"base": pick(base, BASES, "base")}})
-    if tune and (controller == "bc" or (controller, settings.residual.base) == ("residual", "mpc")):
-        msg = "what learns from the MPC, or on top of it, has no settings that can be searched"
-        raise Problem("usage", msg, "--tune with rl, or residual on fixed")
+    _refuse_impossible(controller, algo, settings, tune=tune > 0)
     run = _Run(shift, folder.resolve(), resume=resume)
     common = {"plant": shift.place, "method": controller, "algorithm": algo, "settings": settings}
     common["fixed"] = fixed
@@ -133,6 +131,18 @@ def command(
         typer.echo(json.dumps(report, sort_keys=True))
     else:
         _show(records)
+
+
+def _refuse_impossible(controller: str, algo: str, settings: Any, *, tune: bool) -> None:
+    """A ``Problem`` for what cannot be done with the MPC as teacher or base."""
+    begins_as_clone = (controller, settings.rl.begin) == ("rl", "mpc")
+    on_mpc = controller == "bc" or (controller, settings.residual.base) == ("residual", "mpc")
+    if tune and (on_mpc or begins_as_clone):
+        msg = "what learns from the MPC, or on top of it, has no settings that can be searched"
+        raise Problem("usage", msg, "--tune with rl that begins as fixed, or residual on fixed")
+    if begins_as_clone and algo != "ppo":
+        hint = "leave --algo out, or begin as fixed: NAME.training.json says which"
+        raise Problem("usage", "a clone of the MPC learns on by ppo alone", hint)
 
 
 class _Run:
@@ -247,12 +257,13 @@ def _bars(tasks: list[Any]) -> Iterator[None]:
     )
     is_over = Event()
     with Progress(*columns, console=options.console(stderr=True), transient=True) as bars:
-        shown = {bars.add_task(f"seed {task.seed}", total=task.rounds): task for task in tasks}
+        shown = {bars.add_task(f"seed {task.seed}", total=None): task for task in tasks}
 
         def watch() -> None:
             while not is_over.wait(KEPT_EVERY_S):
                 for bar, task in shown.items():
-                    bars.update(bar, completed=task.done)
+                    now = task.under_way
+                    bars.update(bar, total=now.rounds, completed=now.done)
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin.cli import options
+from twin.cli.problems import Problem
 from twin.cli.searches import begun, found_before, refuse_other_log, tell, write, write_log
 from twin.cli.shift import Shift
 
@@ -40,7 +41,7 @@ def command(
         typer.Option(
             min=1,
             max=100_000,
-            help="Points looked at for each utilisation, beside those found before.",
+            help="Points searched for each utilisation; found, proposed and judged ones come on top.",
         ),
     ] = 600,
     shifts: Annotated[
@@ -75,8 +76,10 @@ def command(
     shift = Shift(options.chosen_plant(plant), variant=variant, utilisation=utilisation)
     shift.check()
     shift.has_truth()
-    options.refuse_unwritable(to)
     path = to or (rules_path if rules else tuned_path)(find_plant(shift.place))
+    if path.suffix == ".csv":
+        raise Problem("usage", f"--to {path} is where the log would go", "name it NAME.json")
+    options.refuse_unwritable(path)
     levels = shift.plant.demand.utilisations.values() if utilisation is None else [utilisation]
     if rules:
         search_rules(path, shift, sorted(levels), evaluations, shifts, workers, anew)

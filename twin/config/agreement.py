@@ -104,7 +104,10 @@ def _check_sensors(plant: Plant) -> None:
         for name, sensor in station.sensors.items():
             at: KeyPath = ("stations", plant.row(n), "sensors", name)
             low, high = sensor.validity or (-math.inf, math.inf)
-            if sensor.band is not None and not low <= sensor.band[0] < sensor.band[1] <= high:
+            if sensor.band is not None and sensor.band[0] >= sensor.band[1]:
+                message = f"band of {name!r} has no width"
+                raise PlantError((*at, "band"), message, "give two ends, the lower one first")
+            if sensor.band is not None and not low <= sensor.band[0] <= sensor.band[1] <= high:
                 message = f"band of {name!r} reaches outside its validity"
                 hint = f"validity is [{low:g}, {high:g}]: correct the one or the other"
                 raise PlantError((*at, "band"), message, hint)

@@ -47,7 +47,8 @@ class LastValues:
         self.values = np.full(n_signals, np.nan)
         self.source_us = np.zeros(n_signals, dtype=np.int64)
         self.status = np.full(n_signals, int(Quality.MISSING), dtype=np.int64)
-        self.part_ids: dict[str, tuple[int, ...]] = dict.fromkeys(found.part_ids, ())
+        self.part_ids: dict[str, tuple[int, ...]] = {}
+        """The lists that are known: one that came without a value is not the empty one."""
         self.inbox = EventInbox(found.entities)
         self.time_us = 0
         self._told_us = self._told_at_us = -1
@@ -84,7 +85,7 @@ class LastValues:
         if at < 0:
             self._signal(place, held, code, value)
         elif at < len(self._holders):
-            self.part_ids[self._holders[at]] = _whole_numbers(held)
+            self._list(self._holders[at], held, code)
         elif place == self.time_place:
             self._tell(self._interpretation.time_us(held))
         hole = place > self.time_place and self._journal(self.records(held))
@@ -96,11 +97,13 @@ class LastValues:
         self.refused[place] = why
         if place < len(self.values):
             self.status[place] = int(Quality.BAD | Quality.MISSING)
+        elif place < self.time_place:
+            self.part_ids.pop(self._holders[place - len(self.values)], None)
         self._heard_of(place)
 
     def records(self, held: Any) -> tuple[int, ...]:
         """Records of the journal as they came; what is none counts as dropped."""
-        numbers = _whole_numbers(held)
+        numbers = _whole_numbers(held) or ()
         entities = numbers[2::5]
         is_whole = not numbers or len(numbers) % 5 == 1
         if is_whole and all(0 <= entity < len(self.found.entities) for entity in entities):
@@ -126,6 +129,13 @@ class LastValues:
             self.inbox.drain(),
         )
         return self._interpretation.completed(reading)
+
+    def _list(self, holder: str, held: Any, code: int) -> None:
+        numbers = _whole_numbers(held)
+        if numbers is None or quality(code) is Quality.BAD:
+            self.part_ids.pop(holder, None)
+        else:
+            self.part_ids[holder] = numbers
 
     def _signal(self, place: int, held: Any, code: int, value: ua.DataValue) -> None:
         stamp = value.SourceTimestamp
@@ -201,7 +211,7 @@ class LastValues:
         return False
 
 
-def _whole_numbers(held: Any) -> tuple[int, ...]:
-    """A list of whole numbers; empty if it is anything else."""
+def _whole_numbers(held: Any) -> tuple[int, ...] | None:
+    """A list of whole numbers; None if it is anything else."""
     is_list = isinstance(held, list) and all(isinstance(one, int) for one in held)
-    return tuple(held) if is_list else ()
+    return tuple(held) if is_list else None

@@ -64,7 +64,7 @@ class StepReader:
         self.time_us = time_us
         self._inbox.take(columns.arrays[len(columns.values) - 1])
         names = enumerate(self._found.part_ids)
-        parts = {name: columns.arrays.get(n + at, ()) for at, name in names}
+        parts = {name: columns.arrays[n + at] for at, name in names if n + at in columns.arrays}
         values = np.array(columns.values[:n])
         source_us = np.array(columns.source_us[:n], dtype=np.int64) - self._found.epoch_us
         # The two highest bits are the severity: good, uncertain, bad are our own marks 0, 1, 2.

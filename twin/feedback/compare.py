@@ -65,19 +65,16 @@ MARGINS = (
 )
 
 ENERGIES = frozenset({ELECTRICITY, GAS})
-SUMS = dict.fromkeys(
-    (
-        ENERGY_COST,
-        COST,
-        "energy_cost_eur_per_good_part",
-        "co2_kg_per_good_part",
-        "running_cost_eur",
-    ),
-    ENERGIES,
+SETTLED_SUMS = frozenset({ENERGY_COST, COST})
+"""Figures in which both energies are added up, and what the end owes too: more gas for less electricity lies in
+them already, and no margin has to keep it out. Scrap, tools, material and output are no energy, and bind all
+figures alike. (Until 27 November 2026 none was a sum; see docs/explanation/honest-numbers.md for what was known
+then.)"""
+METERED_SUMS = frozenset(
+    {"energy_cost_eur_per_good_part", "co2_kg_per_good_part", "running_cost_eur"}
 )
-"""Figures in which both energies are added up: more gas for less electricity lies in them already, and no
-margin has to keep it out. Scrap, tools, material and output are no energy, and bind all figures alike.
-(Until 27 November 2026 none was a sum; see docs/explanation/honest-numbers.md for what was known then.)"""
+"""The same without what the end owes: both energies together, that included, may not pay for them either."""
+SETTLED = Margin(ENERGY_COST, worse_is=1, share=0.01)
 
 NO_WORSE = (
     Margin(ELECTRICITY, worse_is=1, share=0.02),
@@ -267,15 +264,20 @@ def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison
     better = next(d.better for d in COMPARED if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
         return compared
-    inside = SUMS.get(compared.name, frozenset())
-    others = [
-        m for m in MARGINS if compared.name not in (m.name, m.without_luck) and m.name not in inside
-    ]
-    failed = [name for margin in others if (name := _failing(margin, found))]
+    failed = [name for margin in _binding(compared.name) if (name := _failing(margin, found))]
     if not failed:
         return compared
     reason = f"not shown to be non-inferior: {', '.join(failed)}"
     return replace(compared, verdict="inconclusive", reason=reason)
+
+
+def _binding(saved: str) -> list[Margin]:
+    """What may not pay for a saving in this figure."""
+    others = [margin for margin in MARGINS if saved not in (margin.name, margin.without_luck)]
+    if saved not in SETTLED_SUMS | METERED_SUMS:
+        return others
+    no_energy = [margin for margin in others if margin.name not in ENERGIES]
+    return no_energy if saved in SETTLED_SUMS else [*no_energy, SETTLED]
 
 
 def _failing(margin: Margin, found: Mapping[str, Comparison]) -> str:

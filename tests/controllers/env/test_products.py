@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -68,9 +69,17 @@ def test_what_is_not_known_of_a_product_is_not_guessed() -> None:
         observer.note(seen)
         return float(observer.in_units(seen, previous)[field])
 
-    assert math.isnan(shown("env.part_mass_kg"))
-    assert shown() > 0.0  # the carriers inside count as what is released now
-    assert shown("env.part_mass_kg") > 0.0  # and are remembered
+    assert math.isnan(shown())  # who hung on the carriers inside, nobody saw
+    for minute in range(31, 60):
+        simulator.advance(state, {}, 60.0 * minute)
+        found = shown()
+    assert found > 0.0  # all that are in the first zone came after
+    assert shown("env.part_mass_kg") == found  # and are remembered
+    lists = observed(line, state)
+    observer.note(replace(lists, part_ids={}))
+    assert shown() == found  # also where no list came once
+    simulator.advance(state, {}, 60.0 * 80)
+    assert math.isnan(shown())  # twenty minutes in which nobody looked
 
 
 def test_where_all_parts_are_alike_nobody_asks_which() -> None:

@@ -238,6 +238,17 @@ def test_what_a_quarter_may_take_without_a_new_peak_is_not_known_across_a_gap_of
     assert memory.paid_kw == math.inf
 
 
+def test_a_quarter_of_the_last_shift_is_not_paid_for_in_this_one() -> None:
+    """60 kW, then 10: the reading at the change of shift is lost, the next one closes the old shift's quarter."""
+    for lost in ((), (28_800.0,), (28_800.0, 28_860.0)):
+        memory, kwh = GridMemory(), 0.0
+        for minute in range(450, 511):
+            time_s = 60.0 * minute
+            memory.book(time_s, math.nan if time_s in lost else kwh, 0.0, 6.0, 28_800.0)
+            kwh += (60.0 if time_s < 28_800.0 else 10.0) / 60.0
+        assert memory.paid_kw == pytest.approx(10.0, abs=1e-9 if not lost else 4.0), lost
+
+
 class _Seen(NamedTuple):
     """As much of a situation as a grid meter asks for."""
 

@@ -12,6 +12,7 @@ import pytest
 from tests.twin.cli.shell import twin
 from twin.cli import evaluate
 from twin.cli.episode import Episode
+from twin.cli.episodes_file import alone_in
 from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 from twin.cli.tuned import baseline, code_sha256, inputs_sha256
@@ -91,11 +92,11 @@ def test_what_ends_before_the_first_shift_leaves_nothing(
 
     monkeypatch.setattr(evaluate, "_spread", interrupted)
     out = tmp_path / "some" / "where"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), alone_in(out):
         evaluate._played(asked(1), out, None, None)
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError):
-        evaluate._played(asked(1), tmp_path / "file" / "out", None, None)
+    with pytest.raises(NotADirectoryError), alone_in(tmp_path / "file" / "out"):
+        pass
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 

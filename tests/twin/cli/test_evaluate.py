@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import re
 import shlex
@@ -13,6 +15,7 @@ import pytest
 
 from tests.twin.cli.shell import twin
 from twin.cli.episodes_file import alone_in
+from twin.cli.problems import Problem
 
 SHORT = ("--hours", "0.5", "--shifts", "2", "--workers", "1", "--json")
 
@@ -95,7 +98,9 @@ def test_called_again_it_goes_on(evaluated: tuple[Path, str], tmp_path: Path) ->
     assert len(path.read_text().splitlines()) == 10
 
 
-def test_two_evaluations_do_not_write_in_one_folder(tmp_path: Path) -> None:
+def test_two_evaluations_do_not_write_in_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "new"
     with alone_in(out):
         code, _, err = twin(
@@ -104,6 +109,32 @@ def test_two_evaluations_do_not_write_in_one_folder(tmp_path: Path) -> None:
         )  # fmt: skip
         assert (code, "another evaluation is at work" in err) == (5, True), err
     assert not out.exists()
+    # Who is refused takes nothing away, and a folder that was taken away meanwhile is no folder to be alone in.
+    with alone_in(out):
+        with pytest.raises(Problem, match="at work"), alone_in(out):
+            pass
+        assert out.is_dir()
+    real = fcntl.flock
+
+    def taken_away(handle: int, how: int) -> None:
+        real(handle, how)
+        out.rmdir()
+
+    monkeypatch.setattr(fcntl, "flock", taken_away)
+    with pytest.raises(Problem, match="at work"), alone_in(out):
+        pass
+
+
+def test_where_nothing_can_be_locked_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(_handle: int, _how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    with alone_in(tmp_path / "share"):
+        pass
+    assert "cannot be locked (Bad file descriptor)" in capsys.readouterr().err
 
 
 def test_what_is_wrong_is_told(evaluated: tuple[Path, str], tmp_path: Path) -> None:

@@ -26,6 +26,17 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         options.hours(text)
 
 
+def test_what_cannot_be_written_is_refused_and_a_folder_only_where_a_file_is_meant(
+    tmp_path: Path,
+) -> None:
+    options.refuse_unwritable(tmp_path, is_folder=True)
+    options.refuse_unwritable(tmp_path / "new", is_folder=True)
+    for path in (tmp_path, tmp_path / "none" / "file"):
+        with pytest.raises(Problem):
+            options.refuse_unwritable(path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bare_number_is_hours_only_where_the_option_says_hours() -> None:
     assert options.bare_hours("8") == options.bare_hours("8h") == 8.0
     with pytest.raises(typer.BadParameter):

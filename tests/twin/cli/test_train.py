@@ -86,6 +86,25 @@ def test_bad_input_is_refused_before_anything_is_written(
 
 
 @needs_rl
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--tune", "2"], "no settings that can be searched"),
+        (["--algo", "sac"], "learns on by ppo alone"),
+    ],
+    ids=["tune", "sac"],
+)
+def test_what_a_clone_of_the_mpc_cannot_do_is_refused_at_once(
+    plant: Path, options: list[str], says: str
+) -> None:
+    plant.with_name("short.training.json").write_text('{"rl": {"begin": "mpc"}}')
+    before = sorted(plant.parent.iterdir())
+    code, _, err = twin("train", "--plant", plant, *options)
+    assert (code, says in err) == (2, True), err
+    assert sorted(plant.parent.iterdir()) == before
+
+
+@needs_rl
 def test_bad_settings_are_refused_with_their_place(plant: Path) -> None:
     plant.with_name("short.training.json").write_text('{"ppo": {"gamma": 2}}')
     code, _, err = twin("train", "--plant", plant)

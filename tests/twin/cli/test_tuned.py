@@ -84,6 +84,21 @@ def test_tuning_goes_on_where_it_ended(demo: Path, quick: list[tuple[Any, ...]])
     assert "with 600 points on 3 shifts alone" in doubt
     assert len(log.read_text().splitlines()) == 1 + 2
     assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.7"}
+    others = (demo / "plant.fixed.json").read_bytes()
+    code, _, err = twin("tune", "molding_cell", "--to", demo / "plant.fixed.json")
+    assert (code, "holds another search: " in err) == (5, True), err
+    assert (demo / "plant.fixed.json").read_bytes() == others
+
+
+def test_where_no_search_could_be_kept_none_begins(
+    demo: Path, quick: list[tuple[Any, ...]]
+) -> None:
+    code, _, err = twin("tune", demo, "--to", demo / "found.csv")
+    assert (code, "where the log would go" in err) == (2, True), err
+    (demo / "plant.fixed.json").mkdir()
+    code, _, err = twin("tune", demo)
+    assert (code, "plant.fixed.json is a folder" in err) == (2, True), err
+    assert quick == []
 
 
 def test_a_new_search_looks_at_what_another_has_found(

@@ -54,6 +54,7 @@ FAULTS: list[tuple[str, str, str, str, str]] = [
     ("value outside its range", "{value: 6, range: [3, 12]", "{value: 16, range: [3, 12]", "outside its own range", "- {name: coated"),
     ("validity upside down", "validity: [30, 110]", "validity: [110, 30]", "the low end 110 lies above", "validity: [110, 30]"),
     ("band upside down", "band: [10, 24]", "band: [24, 10]", "the low end 24 lies above", "exit_cured_min"),
+    ("band without width", "band: [10, 24]", "band: [24, 24]", "has no width", "exit_cured_min"),
     ("band nobody can measure", "band: [10, 24]", "band: [-10, 24]", "reaches outside its validity", "exit_cured_min"),
     ("known after the shift", "exit_cured_min: {", "exit_cured_min: {delay_s: 30000, ", "30000 s late, after the shift", "exit_cured_min"),
     ("limits not nested", "engineering: [50, 450]", "engineering: [20, 450]", "limits are not nested", "takt_s"),

@@ -222,7 +222,10 @@ def test_lists_and_times_that_are_none_are_left_out():
     last.take(last.time_place, ua.DataValue(ua.Variant("noon")))
     last.take(last.time_place, ua.DataValue(ua.Variant([5, 6], ua.VariantType.Int64)))
     last.take(2, ua.DataValue(ua.Variant(["a", "b"])))
-    assert (last.reading().time_us, last.reading().part_ids) == (1_000_000, {"b": ()})
+    assert (last.reading().time_us, last.reading().part_ids) == (1_000_000, {})
+    for told, known in (([7, 8], {"b": (7, 8)}), ([], {"b": ()}), (None, {})):
+        last.take(2, ua.DataValue(ua.Variant(told, ua.VariantType.Int64, is_array=True)))
+        assert last.reading().part_ids == known
     for strange in ([4, 1, 0], [4, 1, 9, 3, 4, 9], ["x"]):
         assert not last.take(last.time_place + 1, ua.DataValue(ua.Variant(strange)))
     assert last.overflows == 2  # a gap on record: transitions may be missing

@@ -15,6 +15,7 @@ NORMAL = {
     "tool_cost_eur_per_good_part": 0.25,
     "material_kg_per_good_part": 3.9,
     "gas_settled_kwh_per_good_part": 8.0,
+    "energy_cost_settled_eur_per_good_part": 0.5,
 }
 
 
@@ -135,6 +136,18 @@ def test_a_sum_of_both_energies_may_be_saved_by_burning_more_gas(name: str) -> N
     scrapped = shifts(name, [0.71, 0.70, 0.72], **more_gas, scrap_share=0.03)
     found = one(compare({"mpc": scrapped, "fixed": base}, "fixed"), name)
     assert (found.verdict, "scrap_share" in found.reason) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize(
+    "name", ["energy_cost_eur_per_good_part", "co2_kg_per_good_part", "running_cost_eur"]
+)
+def test_what_the_meters_saved_is_no_saving_if_the_end_owes_it(name: str) -> None:
+    settled = "energy_cost_settled_eur_per_good_part"
+    base = [shift(**{name: 0.8, settled: 0.5})] * 3
+    for eur, verdict in ((0.504, "better"), (0.506, "inconclusive")):
+        ours = shifts(name, [0.71, 0.70, 0.72], **{settled: eur})
+        found = one(compare({"mpc": ours, "fixed": base}, "fixed"), name)
+        assert (found.verdict, settled in found.reason) == (verdict, verdict == "inconclusive")
 
 
 def test_a_margin_is_held_by_the_interval_and_not_by_the_mean() -> None:
