@@ -12,8 +12,8 @@ from controllers.mpc.oven_problem import OvenProblem
 from controllers.mpc.reasons import station_reason
 from controllers.mpc.station_layer import StationLayer, StationMove
 from controllers.mpc.stations import prices_of
+from tests.controllers.mpc.ovens import LIMITS, now, problem
 from tests.controllers.mpc.test_controller import driven
-from tests.controllers.test_oven_layer import LIMITS, now, problem
 from twin.solves import Binding, Solve, added_up, read_solve, solve_record
 
 
