@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.test_desk import ANN, Line, desk_of
+from tests.twin.cli.desks import ANN, Line, desk_of
 from twin.cli.lease import LOCKS, Lease
 from twin.cli.problems import CONFLICT, Problem
 from twin.cycle import Mode
