@@ -40,6 +40,10 @@ START = np.array([0.1, 0.5])
 MODEL_MIN = 0.2
 """Standard deviation of one part about the model, minutes; assumption."""
 GAS_EVERY_S = 600.0
+GAS_SD = 0.05
+"""Standard deviation of one such balance in which zones keep their heat; assumption."""
+LOSSES_SD = 0.15
+"""How far the model's losses may be off, as a share of them; about the ranges of the plant file."""
 LONGEST_S = 60.0
 """A hole in the readings longer than this is bridged in steps of this length."""
 PARTS_OF_A_PLACE = 4
@@ -258,10 +262,13 @@ class CarrierEstimator:
         inside.heat_kwh += self._loss_kw(inside, twin, ambient) * (now_s - inside.time_s) / 3600.0
         if now_s - began_s < GAS_EVERY_S:
             return
-        modelled = (inside.heat_kwh + stored - stored_kwh) / p[oven.P.burner_efficiency]
+        came_kwh = stored - stored_kwh
+        modelled = (inside.heat_kwh + came_kwh) / p[oven.P.burner_efficiency]
         if modelled > 2.0:
             offset = offsets.setdefault(f"{self.name}.gas_kwh", Offset(1.0, 0.04))
-            offset.update((meter - gas_kwh) / modelled, 0.01, 0.05)
+            # Losses are off by a factor, heat that the zones took or gave back is not: the more of it, the less is told.
+            strange = LOSSES_SD * came_kwh / (inside.heat_kwh + came_kwh)
+            offset.update((meter - gas_kwh) / modelled, 0.01, math.hypot(GAS_SD, strange))
         inside.gas_from, inside.heat_kwh = (now_s, meter, stored), 0.0
 
     def _loss_kw(self, inside: Inside, twin: LineState, ambient: float) -> float:

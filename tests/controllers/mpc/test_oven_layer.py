@@ -120,6 +120,16 @@ def test_the_estimate_finds_the_poorer_heat_transfer_and_the_dearer_gas() -> Non
     assert 1.03 < learned["oven.gas_kwh"] < 1.2
 
 
+def test_heat_that_cooling_zones_give_back_teaches_little_of_gas() -> None:
+    """Ten minutes in which an oven goes to sleep take little gas; what is a little wrong is then much of it."""
+    hot = {f"oven.zone_{z}_setpoint_c": 195.0 for z in (2, 3)}
+    _, watched = shift(_Recipe({"line.takt_s": 97.0, "oven.standby": 1.0, **hot}), 0.2, seed=7)
+    assert watched.last is not None
+    estimate = watched.last.estimate
+    assert 1.0 < estimate.disturbance["oven.gas_kwh"] < 1.2  # it comes out as 1.1 at work too
+    assert estimate.health["oven.gas_kwh"].trust > 0.8
+
+
 def test_the_twin_knows_the_carriers_that_nobody_measures() -> None:
     line = build_line(load_plant(NAME))
     k, e, truth = line.k, line.element("oven"), watched_recipe().plant
