@@ -6,6 +6,8 @@ VENV ?= .venv
 # Test processes side by side: two suit the smallest machine that the tests are meant for.
 WORKERS ?= 2
 PYTEST_ARGS ?=
+# Set it to run those too that take minutes each.
+LONG ?=
 # How long `make soak` takes, seconds.
 SOAK_S ?= 3600
 # One shift of the machining line, MPC against its simplest rivals.
@@ -31,8 +33,8 @@ install: $(CORE) ## make the environment in .venv with what `make run` needs
 run: $(CORE) ## run one shift on the emulated machining line and compare controllers
 	$(BIN)/python -m twin.cli $(RUN)
 
-test: $(DEV) interop ## run the tests
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+test: $(DEV) interop ## run the tests; LONG=1 for all of them
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(if $(LONG),,-m "not long") $(PYTEST_ARGS)
 
 check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/ruff check .

@@ -28,10 +28,10 @@ def bound_eur(plant: str, utilisation: float, seed: int, hours: float, scenario:
     ("plant", "utilisation", "seed"),
     [
         ("machining_line", 0.9, 1),
-        ("machining_line", 0.6, 2),
+        pytest.param("machining_line", 0.6, 2, marks=pytest.mark.long),
         ("machining_line", 0.15, 3),
         ("molding_cell", 0.8, 2),
-        ("molding_cell", 0.15, 3),
+        pytest.param("molding_cell", 0.15, 3, marks=pytest.mark.long),
     ],
 )
 def test_no_controller_is_cheaper_than_the_bound(plant: str, utilisation: float, seed: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import begin, emulator_of, has_turns, only_run, twin
+from tests.twin.cli.shell import begin, emulator_of, only_run, twin, until_turns
 
 
 @pytest.mark.slow
@@ -19,8 +19,7 @@ def test_a_run_ends_with_its_emulator(tmp_path: Path, pace: tuple[str, ...]) -> 
         assert process.stderr is not None
         assert any(line.startswith("run ") for line in process.stderr)
         folder = only_run(tmp_path / "runs")
-        while not has_turns(folder / "rules" / "audit.sqlite", 3):
-            assert process.poll() is None
+        until_turns(process, folder / "rules" / "audit.sqlite", 3)
         child = emulator_of(process.pid)
         os.kill(child, signal.SIGKILL)
         out, err = process.communicate(timeout=60)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
-from tests.twin.cli.shell import begin, only_run, twin
+from tests.twin.cli.shell import begin, only_run, twin, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,17 +46,18 @@ class Watched:
 
     def until(self, modes: Collection[str]) -> str:
         """Wait for one of these modes; the reason it gives. Notes what was seen on the way."""
-        while True:
-            assert self.process.poll() is None
+
+        def reason() -> str | None:
             code, out, _ = twin("loop", "status", "--json", "--out", self.runs)
             status = json.loads(out) if code == 0 else {}
             if "reasons" not in status:
-                continue
-            reason = "; ".join(status["reasons"])
+                return None
+            why = "; ".join(status["reasons"])
             if not self.seen or self.seen[-1][0] != status["mode"]:
-                self.seen.append((status["mode"], reason))
-            if status["mode"] in modes:
-                return reason
+                self.seen.append((status["mode"], why))
+            return why if status["mode"] in modes else None
+
+        return until(self.process, reason)
 
 
 @pytest.mark.slow
@@ -80,8 +81,7 @@ def test_a_loop_lives_through_restarts_of_its_plc(tmp_path: Path) -> None:
                 assert loop.until({"SHED"}).startswith("hold time of 120 s over: no reading")
             assert loop.ask("ack", "--reason", "too early") == 4
             with emulator(tmp_path, port):
-                while loop.ask("ack", "--reason", "looked at") != 0:
-                    assert process.poll() is None
+                until(process, lambda: loop.ask("ack", "--reason", "looked at") == 0 or None)
                 loop.until({"ADVISORY"})
                 assert loop.ask("close", "--reason", "again") == 0
                 loop.until({"CLOSED"})

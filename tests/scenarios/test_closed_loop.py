@@ -63,7 +63,7 @@ def test_the_shift_of_make_run_is_what_the_readme_says_of_it() -> None:
         assert mpc["good_parts"] == other["good_parts"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("plant", ENERGY_AT_MOST)
 @pytest.mark.parametrize("rival", ["fixed", "always_on"])
 def test_an_alarm_rings_where_the_mean_of_three_calm_shifts_gets_worse(

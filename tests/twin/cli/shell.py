@@ -6,14 +6,17 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from typer.testing import CliRunner
 
 from twin.cli.app import app
 
+Answer = TypeVar("Answer")
+ASKED_EVERY_S = 0.1
 REPOSITORY = Path(__file__).resolve().parents[3]
 DATA = REPOSITORY.parent / "shared" / "data"
 LIVELINE = DATA / "liveline" / "liveline_first70.parquet"
@@ -46,24 +49,38 @@ def begin(*arguments: object, folder: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def until(process: subprocess.Popen[str], what: Callable[[], Answer | None]) -> Answer:
+    """Ask now and then until there is an answer that is not None; fails as soon as the process has ended."""
+    while (found := what()) is None:
+        with suppress(subprocess.TimeoutExpired):
+            raise AssertionError(
+                f"ended with {process.wait(ASKED_EVERY_S)}: {process.communicate()}"
+            )
+    return found
+
+
 def only_run(root: Path) -> Path:
     """The folder of the one run under a root."""
     (found,) = (path.parent for path in root.glob("*/manifest.json"))
     return found
 
 
-def has_turns(audit: Path, more_than: int) -> bool:
-    """Whether so many turns are recorded in an audit that is being written."""
-    if not audit.is_file():
-        return False
-    rows = sqlite3.connect(f"{audit.as_uri()}?mode=ro", uri=True)
-    try:
-        count = rows.execute("select count(*) from cycles").fetchone()[0]
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        rows.close()
-    return int(count) > more_than
+def until_turns(process: subprocess.Popen[str], audit: Path, more_than: int) -> None:
+    """Wait until more than so many turns are recorded in the audit of a run."""
+
+    def count() -> int | None:
+        if not audit.is_file():
+            return None
+        rows = sqlite3.connect(f"{audit.as_uri()}?mode=ro", uri=True)
+        try:
+            found = int(rows.execute("select count(*) from cycles").fetchone()[0])
+        except sqlite3.OperationalError:
+            return None
+        finally:
+            rows.close()
+        return found if found > more_than else None
+
+    until(process, count)
 
 
 def children(pid: int) -> list[int]:

@@ -16,9 +16,9 @@ import pytest
 from tests.twin.cli.shell import (
     REPOSITORY,
     begin,
-    has_turns,
     only_run,
     twin,
+    until_turns,
 )
 from twin.config import load_plant
 from twin.feedback import kpis_from_record
@@ -312,8 +312,7 @@ def test_one_interrupt_opens_the_loop_and_keeps_what_there_is(tmp_path: Path) ->
         assert process.stderr is not None
         assert any(line.startswith("run ") for line in process.stderr)
         audit = only_run(tmp_path / "runs") / "rules" / "audit.sqlite"
-        while not has_turns(audit, 20):
-            assert process.poll() is None
+        until_turns(process, audit, 20)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.twin.cli.shell import STEEL, begin, children, only_run, twin
+from tests.twin.cli.shell import STEEL, begin, children, only_run, twin, until
 
 
 @pytest.mark.slow
@@ -136,8 +136,7 @@ def _limited(runs: Path) -> None:
 def test_nothing_outlives_a_run_that_was_killed(tmp_path: Path) -> None:
     arguments = ["--emulate", "--shift", "1h", "--controller", "rules"]
     with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:
-        while not list(tmp_path.glob("runs/*/loop.sock")):
-            assert process.poll() is None
+        until(process, lambda: next(tmp_path.glob("runs/*/loop.sock"), None))
         started = children(process.pid)  # the emulator, and the process of the controller
         assert len(started) >= 2
         process.kill()

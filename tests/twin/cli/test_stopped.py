@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import begin, has_turns, only_run, twin
+from tests.twin.cli.shell import begin, only_run, twin, until_turns
 from twin.store.audit import Audit
 
 RULES = ("run", "--plant", "machining_line", "--in-process", "--controller", "rules")
@@ -40,8 +40,7 @@ def test_an_interrupt_in_the_second_controller_leaves_out_the_comparison(tmp_pat
         assert process.stderr is not None
         assert any(line.startswith("run ") for line in process.stderr)
         folder = only_run(tmp_path / "runs")
-        while not has_turns(folder / "mpc" / "audit.sqlite", 3):
-            assert process.poll() is None
+        until_turns(process, folder / "mpc" / "audit.sqlite", 3)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.twin.cli.shell import begin, only_run, twin
+from tests.twin.cli.shell import begin, only_run, twin, until
 
 SPEED = 60
 
@@ -80,15 +77,6 @@ def page(address: str) -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-
-
-def until(process: subprocess.Popen[str], what: Any) -> Any:
-    """Ask again until there is an answer, as long as the process lives."""
-    while True:
-        assert process.poll() is None, process.communicate()[1]
-        if (found := what()) is not None:
-            return found
-        time.sleep(0.2)
 
 
 @pytest.mark.slow
