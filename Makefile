@@ -6,7 +6,7 @@ VENV ?= .venv
 # Test processes side by side: two suit the smallest machine that the tests are meant for.
 WORKERS ?= 2
 PYTEST_ARGS ?=
-# Set it to run those too that take minutes each.
+# Set it to run those too that take minutes each. Files keep their order, else those with one long test come last.
 LONG ?=
 # How long `make soak` takes, seconds.
 SOAK_S ?= 3600
@@ -34,7 +34,7 @@ run: $(CORE) ## run one shift on the emulated machining line and compare control
 	$(BIN)/python -m twin.cli $(RUN)
 
 test: $(DEV) interop ## run the tests; LONG=1 for all of them
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(if $(LONG),,-m "not long") $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(if $(LONG),,-m "not long") $(PYTEST_ARGS)
 
 check: $(DEV) ## lint, format, types and import contracts
 	$(BIN)/ruff check .

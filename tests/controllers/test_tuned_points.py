@@ -29,17 +29,21 @@ NOT_YET = pytest.mark.xfail(
     reason="a few of fifty neighbours cost less or take less: two searches of 1,600 points have not found the best of the oven",
 )
 PLANTS = ("machining_line", "molding_cell", "paint_cure_line")
+QUICK = {("machining_line", 0.8), ("molding_cell", 0.8)}
+"""The others are among the long ones."""
 FAILS = {("paint_cure_line", 0.9), ("paint_cure_line", 0.6)}
 CASES = [
     pytest.param(
         plant,
         level,
-        marks=[*[pytest.mark.long] * (level != 0.8), *[NOT_YET] * ((plant, level) in FAILS)],
+        marks=[
+            *[pytest.mark.long] * ((plant, level) not in QUICK),
+            *[NOT_YET] * ((plant, level) in FAILS),
+        ],
     )
     for plant in PLANTS
     for level in LEVELS
 ]
-"""Of each plant the level of its plant file, and the others among the long ones."""
 
 
 def saved(trials: tuple[Trial, Trial], of: str) -> tuple[float, float]:

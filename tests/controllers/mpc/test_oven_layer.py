@@ -353,7 +353,7 @@ def test_after_the_last_order_the_oven_rests_at_its_lowest() -> None:
     assert all("fallback" not in action.status for action in watched.actions)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_short_shift_takes_less_energy_than_the_recipe_and_scraps_no_more() -> None:
     recipe, _ = shift(
         _Recipe({"line.takt_s": 60.0, "oven.standby_after_s": 120.0}), 3.0, shift_h=3.0

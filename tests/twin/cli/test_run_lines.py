@@ -16,7 +16,10 @@ from tests.twin.cli.shell import STEEL, begin, children, only_run, twin, until
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", ["machining_line", "molding_cell", "paint_cure_line"])
+@pytest.mark.parametrize(
+    "plant",
+    ["machining_line", pytest.param("molding_cell", marks=pytest.mark.long), "paint_cure_line"],
+)
 def test_the_mpc_gives_the_same_bytes_in_every_process_on_both_engines_and_on_the_wire(
     plant: str, tmp_path: Path
 ) -> None:

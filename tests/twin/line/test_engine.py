@@ -142,7 +142,7 @@ print("hits", sum(hits.values()))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_second_process_loads_what_the_first_one_compiled(tmp_path: Path) -> None:
     def told() -> str:
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
