@@ -3,10 +3,11 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Test processes side by side: two suit the smallest machine that the tests are meant for.
+# Test processes side by side: two suit the smallest machine that the tests are meant for. They take files in
+# their order: sorted by their number of tests, those with one long test would come last.
 WORKERS ?= 2
 PYTEST_ARGS ?=
-# Set it to run those too that take minutes each. Files keep their order, else those with one long test come last.
+# Set it to run those too that take minutes each.
 LONG ?=
 # How long `make soak` takes, seconds.
 SOAK_S ?= 3600

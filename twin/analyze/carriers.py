@@ -43,7 +43,7 @@ GAS_EVERY_S = 600.0
 GAS_SD = 0.05
 """Standard deviation of one such balance in which zones keep their heat; assumption."""
 LOSSES_SD = 0.15
-"""How far the model's losses may be off, as a share of them; about the ranges of the plant file."""
+"""How far the model's losses may be off, as a share of them; assumption."""
 LONGEST_S = 60.0
 """A hole in the readings longer than this is bridged in steps of this length."""
 PARTS_OF_A_PLACE = 4

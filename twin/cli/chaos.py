@@ -24,7 +24,10 @@ Examples:
   twin chaos kill --loop 20 --controller 10"""
 
 Evidence = Annotated[
-    Path | None, typer.Option(metavar="DIR", show_default=False, help="Keep all evidence there.")
+    Path | None,
+    typer.Option(
+        metavar="DIR", file_okay=False, show_default=False, help="Keep all evidence there."
+    ),
 ]
 
 verbs = typer.Typer(
