@@ -12,7 +12,7 @@ from tests.twin.cli.shell import begin, emulator_of, only_run, twin, until_turns
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pace", [("--lockstep",), ("--speed", "20")], ids=["lockstep", "paced"])
+@pytest.mark.parametrize("pace", [("--lockstep",), ("--speed", "100")], ids=["lockstep", "paced"])
 def test_a_run_ends_with_its_emulator(tmp_path: Path, pace: tuple[str, ...]) -> None:
     arguments = ("--emulate", *pace, "--shift", "90d", "--controller", "rules", "--json")
     with begin("run", "--plant", "machining_line", *arguments, folder=tmp_path) as process:

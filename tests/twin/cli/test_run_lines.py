@@ -18,7 +18,11 @@ from tests.twin.cli.shell import STEEL, begin, children, only_run, twin, until
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "plant",
-    ["machining_line", pytest.param("molding_cell", marks=pytest.mark.long), "paint_cure_line"],
+    [
+        "machining_line",
+        pytest.param("molding_cell", marks=pytest.mark.long),
+        pytest.param("paint_cure_line", marks=pytest.mark.long),
+    ],
 )
 def test_the_mpc_gives_the_same_bytes_in_every_process_on_both_engines_and_on_the_wire(
     plant: str, tmp_path: Path
