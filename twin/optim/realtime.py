@@ -129,10 +129,9 @@ class RealTimeSqp:
         A, J = _ca.jacobian(problem.g, problem.x), _ca.jacobian(r, problem.x)
         H = J.T @ J + 1e-8 * _ca.SX.eye(problem.n)
         slope = _ca.densify(gradient + _ca.mtimes(A.T, multipliers))
-        point = [_ca.densify(problem.f), _ca.densify(problem.g), slope]
         inputs = [problem.x, problem.p, multipliers]
+        point = [_ca.densify(problem.f), _ca.densify(problem.g), slope]
         self._model = NumericFunction(_ca.Function("model", inputs, [*point, gradient, H, A]))
-        self._point = NumericFunction(_ca.Function("point", inputs, point))
         rows, columns = H.sparsity().get_triplet()
         self._diagonal = np.flatnonzero(np.array(rows) == np.array(columns))
         structure = {"h": H.sparsity(), "a": A.sparsity()}
@@ -266,7 +265,7 @@ class RealTimeSqp:
         problem = self.problem
         x = np.minimum(np.maximum(at.x + s, problem.x_lo), problem.x_hi)
         if point_only:
-            f, g, slope = self._point(x, p, lam)
+            f, g, slope = problem.point(x, p, lam)
             return _At(x, lam, bounds_lam, f, g, slope, at.gradient, at.H, at.A)
         return _At(x, lam, bounds_lam, *self._model(x, p, lam))
 

@@ -62,7 +62,9 @@ class SmoothProblem:
         dense = [_ca.densify(self.f), _ca.densify(self.g)]
         slope = _ca.densify(_ca.gradient(lagrangian, self.x))
         self._values = NumericFunction(_ca.Function("values", inputs, dense))
-        self._all = NumericFunction(_ca.Function("all", [*inputs, multipliers], [*dense, slope]))
+        self._point = NumericFunction(
+            _ca.Function("point", [*inputs, multipliers], [*dense, slope])
+        )
 
     def start(self, x0: Bounds) -> Floats:
         """Return the start moved inside the bounds, which also refuses NaN."""
@@ -80,6 +82,11 @@ class SmoothProblem:
         f, g = self._values(x, p)
         return float(f[0]), g
 
+    def point(self, x: Floats, p: Floats, multipliers: Floats) -> tuple[Floats, Floats, Floats]:
+        """Objective, constraints, and the slope of the Lagrangian at ``x``; its Jacobian is not made for that."""
+        f, g, slope = self._point(x, p, multipliers)
+        return f, g, slope
+
     def violation(self, x: Floats, g: Floats) -> float:
         """Return the largest breach of bounds and constraints; infinite if a value is not finite."""
         if not (np.isfinite(x).all() and np.isfinite(g).all()):
@@ -89,7 +96,7 @@ class SmoothProblem:
 
     def judge(self, x: Floats, p: Floats, multipliers: Floats) -> tuple[float, float, float]:
         """Objective, `violation` and `residual` of the optimality conditions at ``x``."""
-        f, g, slope = self._all(x, p, multipliers)
+        f, g, slope = self.point(x, p, multipliers)
         return float(f[0]), self.violation(x, g), self.residual(x, slope, g, multipliers)
 
     def residual(self, x: Floats, slope: Floats, g: Floats, multipliers: Floats) -> float:
