@@ -204,26 +204,28 @@ class RealTimeSqp:
 
         The real-time scheme takes it ``whole``: what is wrong with it, the next period mends.
         """
-        known = None
+        known, raised = None, damping
         for tries in range(TRIES):
+            damping, raised = raised, min(max(raised * RAISED, LEAST), MOST)
+            # Damped as much as may be, the same problem would only have the same answer.
+            spent = tries + 1 == TRIES or raised == damping
             known = self._quadratic(name, at, damping)
-            if known is None:
-                damping = min(max(damping * RAISED, LEAST), MOST)
-                continue
-            s, lam, bounds_lam = known
-            sigma = max(sigma, 1.1 * float(np.abs(lam).max(initial=0.0)))
-            there = self._there(at, p, s, lam, bounds_lam, point_only=last)
-            noise = NOISE * (1.0 + abs(float(at.f[0])))
-            promised = max(sigma * self._breach(at.g) - float(at.gradient @ s), 0.0)
-            gained = self._merit(at, sigma) - self._merit(there, sigma)
-            if gained >= GOOD * promised - noise:
-                return there, damping * LOWERED if damping * LOWERED >= LEAST else 0.0, sigma
-            damping = min(max(damping * RAISED, LEAST), MOST)
-            if gained >= -noise or (whole and tries + 1 == TRIES):
-                return there, damping, sigma
+            if known is not None:
+                s, lam, bounds_lam = known
+                sigma = max(sigma, 1.1 * float(np.abs(lam).max(initial=0.0)))
+                there = self._there(at, p, s, lam, bounds_lam, point_only=last)
+                noise = NOISE * (1.0 + abs(float(at.f[0])))
+                promised = max(sigma * self._breach(at.g) - float(at.gradient @ s), 0.0)
+                gained = self._merit(at, sigma) - self._merit(there, sigma)
+                if gained >= GOOD * promised - noise:
+                    return there, damping * LOWERED if damping * LOWERED >= LEAST else 0.0, sigma
+                if gained >= -noise or (whole and spent):
+                    return there, raised, sigma
+            if spent:
+                break
         if known is None:
             return None
-        return self._shortened(at, p, known, sigma, last=last), damping, sigma
+        return self._shortened(at, p, known, sigma, last=last), raised, sigma
 
     def _shortened(
         self, at: _At, p: Floats, step: tuple[Floats, Floats, Floats], sigma: float, *, last: bool
