@@ -1,4 +1,4 @@
-"""The best thresholds of each rule, found on the shifts on which ``fixed`` is tuned, and as that is.
+"""The best thresholds of each rule, found on shifts of those on which ``fixed`` is tuned.
 
 A rule has one to three thresholds, so the search goes along each in turn, from end to end and then in ever smaller
 steps about the best: it ends where a step is a hundredth of the way, or where the evaluations are used up. Each choice drives every

@@ -128,7 +128,10 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     from twin.equipment.simulated import SimulatedEquipment
     from twin.feedback import evaluate, kpi_record
     from twin.feedback.bands import Bands
+    from twin.feedback.compare import ENERGY_COST
+    from twin.feedback.compared import COST_OF_ALL, SCRAP, TOOLS
     from twin.line.expectation import (
+        expected_scrap_eur_per_good_part,
         expected_scrap_share,
         expected_tool_cost_eur_per_good_part,
         spoilt_is_scrapped,
@@ -156,13 +159,16 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     taken = {name: value or 0.0 for name, value in told.items()}
     patience_s = shift.plant.control.deadline_s
     taken["deadlines_missed"] = runtime.timings.decisions.longer_than(patience_s)
-    truth = {}
-    if spoilt_is_scrapped(plc.line.plant):
-        truth["expected_scrap_share"] = expected_scrap_share(plc.line, plc.state)
+    found, truth = evaluate(loop.ledger), {}
     tools_eur = expected_tool_cost_eur_per_good_part(plc.line, plc.state)
     if math.isfinite(tools_eur):
-        truth["expected_tool_cost_eur_per_good_part"] = tools_eur
-    return _Driven(kpi_record(evaluate(loop.ledger)), taken, held, bands.record(), truth)
+        truth[TOOLS] = tools_eur
+    if spoilt_is_scrapped(plc.line.plant):
+        truth[SCRAP] = expected_scrap_share(plc.line, plc.state)
+        scrap_eur = expected_scrap_eur_per_good_part(plc.line, plc.state)
+        if ENERGY_COST in found and math.isfinite(tools_eur + scrap_eur):
+            truth[COST_OF_ALL] = found[ENERGY_COST] + scrap_eur + tools_eur
+    return _Driven(kpi_record(found), taken, held, bands.record(), truth)
 
 
 def episodes(

@@ -66,8 +66,8 @@ def command(
 ) -> None:
     """Search the setpoints of the controller `fixed` on the true plant; takes some minutes.
 
-    With --rules, the thresholds of each rule, on the same shifts and in the same way; the rules hold
-    the setpoints that were tuned before.
+    With --rules, the thresholds of each rule, under the same limits; the rules hold the setpoints that
+    were tuned before.
     """
     from twin.cli.tune_rules import search_rules
     from twin.cli.tuned import rules_path, tuned_path

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PACKAGES = ("twin", "controllers")
 ENOUGH_POINTS, ENOUGH_SHIFTS = 500, 20
 """A search of less than so many points on so many shifts has found no rival worth beating."""
+ENOUGH_CHOICES, ENOUGH_RULE_SHIFTS = 60, 10
+"""The same of rules: with one to three thresholds a search ends by itself before so many choices."""
 NO_RIVAL = "always_on"
 """What is shown beside the others to tell how much there is to save."""
 FAR = 0.051
@@ -147,6 +149,8 @@ def _thresholds(
         msg = f"{path}: holds no tuned thresholds ({error})"
         raise Problem("damaged", msg, f"remove it; {advice}", code=DAMAGED) from error
     doubts = [f"for the variant {tuned.variant}"] if tuned.variant != variant else []
+    if tuned.evaluations < ENOUGH_CHOICES or len(tuned.seeds) < ENOUGH_RULE_SHIFTS:
+        doubts.append(f"with {tuned.evaluations} choices on {len(tuned.seeds)} shifts alone")
     if abs(float(near) - utilisation) > FAR:
         doubts.append(f"for a utilisation of {near}")
     doubt = f"{path.name} was tuned {' and '.join(doubts)}; {advice}" if doubts else ""

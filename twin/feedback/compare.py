@@ -10,7 +10,8 @@ Both faced the same luck, so each shift gives one difference. From two shifts on
 A saving counts only if nothing else paid for it: a figure of which less is better is called
 *better* only if throughput, scrap, tool cost, material, electricity and gas are shown to be non-inferior
 (the one that is saved aside, and what lies in a sum that is), each by its interval against a margin that is fixed here.
-One shift has no interval and gets no verdict, only *lower*, *higher* or *same*.
+Margins are wide beside a small saving, so where the truth is known energy, expected scrap and expected edges together
+must be shown to cost no more at all. One shift has no interval and gets no verdict, only *lower*, *higher* or *same*.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from twin.feedback.definitions import COMPARED, Definition
+from twin.feedback.compared import COMPARED, COST_OF_ALL, SCRAP, TOOLS
+from twin.feedback.definitions import Definition
 from twin.feedback.kpi import Kpis
 
 CONFIDENCE = 0.95
@@ -44,6 +46,8 @@ class Margin:
     share: float = 0.0
     without_luck: str = ""
     """The figure that is looked at instead where it is known: the same without its luck."""
+    is_of_the_truth: bool = False
+    """Whether no reading tells it: then it binds where it is known."""
 
     def looked_at(self, found: Mapping[str, Comparison]) -> Comparison | None:
         """The comparison that tells; None where neither figure was compared."""
@@ -52,24 +56,24 @@ class Margin:
 
 MARGINS = (
     Margin("throughput_parts_per_h", worse_is=-1, share=0.01),
-    Margin("scrap_share", worse_is=1, absolute=0.001, without_luck="expected_scrap_share"),
-    Margin(
-        "tool_cost_eur_per_good_part",
-        worse_is=1,
-        share=0.01,
-        without_luck="expected_tool_cost_eur_per_good_part",
-    ),
+    Margin("scrap_share", worse_is=1, absolute=0.001, without_luck=SCRAP),
+    Margin("tool_cost_eur_per_good_part", worse_is=1, share=0.01, without_luck=TOOLS),
     Margin("material_kg_per_good_part", worse_is=1, share=0.01),
     Margin(ELECTRICITY, worse_is=1, share=0.01),
     Margin(GAS, worse_is=1, share=0.01),
+    Margin(COST_OF_ALL, worse_is=1, is_of_the_truth=True),
 )
 
 ENERGIES = frozenset({ELECTRICITY, GAS})
-SETTLED_SUMS = frozenset({ENERGY_COST, COST})
-"""Figures in which both energies are added up, and what the end owes too: more gas for less electricity lies in
-them already, and no margin has to keep it out. Scrap, tools, material and output are no energy, and bind all
-figures alike. (Until 27 November 2026 none was a sum; see docs/explanation/honest-numbers.md for what was known
-then.)"""
+SUMS = {
+    ENERGY_COST: ENERGIES,
+    COST: ENERGIES,
+    COST_OF_ALL: ENERGIES
+    | {"scrap_share", "tool_cost_eur_per_good_part", "material_kg_per_good_part"},
+}
+"""Figures in which others are added up, what the end owes included, and which: more gas for less electricity lies
+in them already, and no margin has to keep it out. (Until 27 November 2026 none was a sum, and until the day after
+no margin was of a sum; see docs/explanation/honest-numbers.md for what was known then.)"""
 METERED_SUMS = frozenset(
     {"energy_cost_eur_per_good_part", "co2_kg_per_good_part", "running_cost_eur"}
 )
@@ -77,8 +81,7 @@ METERED_SUMS = frozenset(
 SETTLED = Margin(ENERGY_COST, worse_is=1, share=0.01)
 
 NO_WORSE = (
-    Margin(ELECTRICITY, worse_is=1, share=0.02),
-    Margin(COST, worse_is=1, share=0.02),
+    *(Margin(name, worse_is=1, share=0.02) for name in (ELECTRICITY, GAS, ENERGY_COST, COST)),
     *(margin for margin in MARGINS if margin.name in ("throughput_parts_per_h", "scrap_share")),
 )
 """By how much one that is to stand in for another, as a policy for the MPC in a hundredth of its time, may be worse."""
@@ -255,8 +258,12 @@ def _verdict(better: str, low: float, high: float, equal: float) -> str:
     return "equal" if -equal <= low and high <= equal else "inconclusive"
 
 
-def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison:
-    """A saving that something else paid for is none.
+def guarded(
+    compared: Comparison,
+    found: Mapping[str, Comparison],
+    in_cells: Sequence[Mapping[str, Comparison]] = (),
+) -> Comparison:
+    """A saving that something else paid for is none, nor is a mean over cells if that was shown in one of them.
 
     Where a figure is known without its luck it must be shown to be no worse, and with its luck it must not be shown to
     be worse: a controller sees some of that luck, an edge that turns out weak for one, and could act by it.
@@ -264,24 +271,30 @@ def guarded(compared: Comparison, found: Mapping[str, Comparison]) -> Comparison
     better = next(d.better for d in COMPARED if d.name == compared.name)
     if compared.verdict != "better" or better != "lower":
         return compared
-    failed = [name for margin in _binding(compared.name) if (name := _failing(margin, found))]
-    if not failed:
-        return compared
-    reason = f"not shown to be non-inferior: {', '.join(failed)}"
-    return replace(compared, verdict="inconclusive", reason=reason)
+    binding = _binding(compared.name)
+    reason = ""
+    if failed := [name for margin in binding if (name := _failing(margin, found))]:
+        reason = f"not shown to be non-inferior: {', '.join(failed)}"
+    elif beyond := [m.name for m in binding if _is_inferior_in_one(m, in_cells)]:
+        reason = f"shown to be inferior in one of the cells: {', '.join(beyond)}"
+    return replace(compared, verdict="inconclusive", reason=reason) if reason else compared
 
 
 def _binding(saved: str) -> list[Margin]:
     """What may not pay for a saving in this figure."""
-    others = [margin for margin in MARGINS if saved not in (margin.name, margin.without_luck)]
-    if saved not in SETTLED_SUMS | METERED_SUMS:
-        return others
-    no_energy = [margin for margin in others if margin.name not in ENERGIES]
-    return no_energy if saved in SETTLED_SUMS else [*no_energy, SETTLED]
+    inside = SUMS.get(saved, ENERGIES if saved in METERED_SUMS else frozenset())
+    others = [
+        margin
+        for margin in MARGINS
+        if margin.name not in inside and saved not in (margin.name, margin.without_luck)
+    ]
+    return [*others, SETTLED] if saved in METERED_SUMS else others
 
 
 def _failing(margin: Margin, found: Mapping[str, Comparison]) -> str:
     """The figure by which a margin is not held, or nothing."""
+    if margin.is_of_the_truth and margin.name not in found:
+        return ""
     if _is_inferior(margin, found.get(margin.name)):
         return margin.name
     if _is_non_inferior(margin, margin.looked_at(found)):
@@ -289,12 +302,14 @@ def _failing(margin: Margin, found: Mapping[str, Comparison]) -> str:
     return margin.without_luck if margin.without_luck in found else margin.name
 
 
-def non_inferiority(found: Mapping[str, Comparison]) -> NonInferiority:
+def non_inferiority(
+    found: Mapping[str, Comparison], in_cells: Sequence[Mapping[str, Comparison]] = ()
+) -> NonInferiority:
     """The verdict on all figures that must be no worse; one that was not compared shows nothing.
 
     ``found`` is by figure, as `judged` leaves it: what something else paid for is worse in that other figure.
     """
-    beyond = [m.name for m in NO_WORSE if _is_inferior(m, m.looked_at(found))]
+    beyond = [m.name for m in NO_WORSE if _is_inferior_in_one(m, (found, *in_cells))]
     if beyond:
         return NonInferiority("inferior", ", ".join(beyond))
     open_ones = [m.name for m in NO_WORSE if not _is_non_inferior(m, m.looked_at(found))]
@@ -311,6 +326,10 @@ def _is_non_inferior(margin: Margin, compared: Comparison | None) -> bool:
 def _is_inferior(margin: Margin, compared: Comparison | None) -> bool:
     worse = _worse(margin, compared)
     return worse is not None and worse[0] > worse[2]
+
+
+def _is_inferior_in_one(margin: Margin, cells: Sequence[Mapping[str, Comparison]]) -> bool:
+    return any(_is_inferior(margin, margin.looked_at(found)) for found in cells)
 
 
 def _worse(margin: Margin, compared: Comparison | None) -> tuple[float, float, float] | None:

@@ -30,10 +30,6 @@ def _per_good_part(of: Callable[[Account], float]) -> Callable[[Account], float]
     return lambda account: of(account) / account.good_parts
 
 
-def _only_the_truth(_account: Account) -> float:
-    raise UndefinedError("no reading tells: only the true line knows its probabilities")
-
-
 def _settled(meter: str, owed: Callable[[Stocks], float]) -> Callable[[Account], float]:
     """What a meter counted, with what the end owes more than the start: else who ends asleep has saved."""
 
@@ -377,22 +373,3 @@ LINE_KPIS = (
     ),
 )
 """The figures of the line, in the order in which they are read."""
-
-TRUTH_KPIS = (
-    Definition(
-        "expected_scrap_share",
-        "1",
-        "lower",
-        "defects to be expected by the true line's probabilities, a part: scrap without its luck",
-        _only_the_truth,
-    ),
-    Definition(
-        "expected_tool_cost_eur_per_good_part",
-        "EUR",
-        "lower",
-        "tool cost per good part if every edge wore as the mean of all: without the luck of edges",
-        _only_the_truth,
-    ),
-)
-"""Figures that an evaluation knows besides, since it has the true line."""
-COMPARED = (*LINE_KPIS, *TRUTH_KPIS)

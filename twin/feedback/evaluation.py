@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 from typing import Any
 
 from twin.cycle import Kpi
 from twin.feedback.compare import ELECTRICITY, Comparison, compare
-from twin.feedback.definitions import TRUTH_KPIS
+from twin.feedback.compared import TRUTH_KPIS
 from twin.feedback.kpi import Kpis, kpis_from_record
 from twin.feedback.study.holm import Corrected, corrected
 from twin.feedback.study.intervals import interval
@@ -151,17 +152,20 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     ``versus`` has an entry for each rival: the difference in electricity per good part with its 95 %
     interval in per cent of the rival's mean, and the verdict; ``figures`` the same of all others. Those that
-    are claims have p and the interval that Holm's correction leaves, and are *better* only by that.
+    are claims have p and the interval that Holm's correction over all cells leaves, and are *better* only by that.
     ``ceiling_share`` is how much of what could be saved against ``fixed`` was saved, by the objective; of the
     bound, how much there is to be saved at most. The bound has no figure but the objective, and no rival.
     """
-    rows = []
-    for (scenario, utilisation, variant), held in sorted(cells_of(episodes).items()):
+    rows, cells = [], dict(sorted(cells_of(episodes).items()))
+    names = sorted({name for held in cells.values() for name in held} - {BOUND})
+    apart = {pair: _apart(cells, *pair) for pair in permutations(names, 2)}
+    for cell, held in cells.items():
+        scenario, utilisation, variant = cell
         for name, shifts in held.items():
             versus = {
-                rival: _versus(name, shifts, rival, other)
-                for rival, other in held.items()
-                if rival != name and BOUND not in (rival, name)
+                rival: found[cell]
+                for (own, rival), found in apart.items()
+                if own == name and cell in found
             }
             rows.append(
                 {
@@ -171,7 +175,7 @@ def rows_of(episodes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "variant": variant,
                     "shifts": len(shifts.kpis),
                     "kpi": _means(shifts),
-                    "versus": {rival: found for rival, found in versus.items() if found},
+                    "versus": versus,
                     "ceiling_share": _ceiling_share(held, name),
                     "cheapest": dict(shifts.cheapest),
                     "decisions_clipped": shifts.clipped,
@@ -195,18 +199,28 @@ def _means(shifts: Shifts) -> dict[str, dict[str, float | int | None]]:
     return {name: interval(of).record() for name, of in sorted(values.items())}
 
 
-def _versus(name: str, ours: Shifts, rival: str, theirs: Shifts) -> dict[str, Any]:
-    seeds = sorted(set(ours.kpis) & set(theirs.kpis))
-    if not seeds:
-        return {}
-    pair = {
-        name: [ours.kpis[seed] for seed in seeds],
-        rival: [theirs.kpis[seed] for seed in seeds],
-    }
-    found = {one.name: one for one in compare(pair, rival)}
-    surer = corrected(found, {one.name: one.shifts - 1 for one in found.values()})
-    figures = {figure: _share(one, surer.get(figure)) for figure, one in found.items()}
-    return {**figures.get(HEADLINE, {}), "figures": figures, "shifts": len(seeds)}
+def _apart(
+    cells: Mapping[Cell, Mapping[str, Shifts]], name: str, rival: str
+) -> dict[Cell, dict[str, Any]]:
+    """One controller against another in each cell where both drove; their claims are judged together."""
+    pairs: dict[Cell, int] = {}
+    found: dict[tuple[Cell, str], Comparison] = {}
+    for cell, held in cells.items():
+        ours, theirs = (held[one].kpis if one in held else {} for one in (name, rival))
+        if seeds := sorted(set(ours) & set(theirs)):
+            runs = {name: [ours[seed] for seed in seeds], rival: [theirs[seed] for seed in seeds]}
+            pairs[cell] = len(seeds)
+            found |= {(cell, one.name): one for one in compare(runs, rival)}
+    surer = corrected(found, {key: one.shifts - 1 for key, one in found.items()})
+    told = {}
+    for cell, shifts in pairs.items():
+        figures = {
+            figure: _share(one, surer.get((of, figure)))
+            for (of, figure), one in found.items()
+            if of == cell
+        }
+        told[cell] = {**figures.get(HEADLINE, {}), "figures": figures, "shifts": shifts}
+    return told
 
 
 def _share(found: Comparison, surer: Corrected | None) -> dict[str, Any]:

@@ -47,6 +47,14 @@ def expected_scrap_share(line: Line, state: LineState) -> float:
     return expected_defects(line, state) / max(left, 1)
 
 
+def expected_scrap_eur_per_good_part(line: Line, state: LineState) -> float:
+    """What the blanks of those parts cost, less what scrap of their mass brings back; infinite before a good part left."""
+    share, source = expected_scrap_share(line, state), line.plant.source
+    lost_eur_per_kg = float(source.blank_eur_per_kg) - float(source.scrap_return_eur_per_kg)
+    lost_eur = float(source.blank_kg) * lost_eur_per_kg
+    return lost_eur * share / (1.0 - share) if share < 1.0 else math.inf
+
+
 def expected_edges(line: Line, state: LineState) -> dict[str, float]:
     """Edges that were to be expected used since the line was made, by station with a tool."""
     found = {}

@@ -16,6 +16,7 @@ import pytest
 from tests.twin.cli.shell import twin
 from twin.cli.episodes_file import alone_in
 from twin.cli.problems import Problem
+from twin.config import load_plant
 
 SHORT = ("--hours", "0.5", "--shifts", "2", "--workers", "1", "--json")
 
@@ -55,6 +56,24 @@ def test_rows_have_means_and_differences_with_intervals(evaluated: tuple[Path, s
     ]
     assert (evaluated[0] / "report.md").read_text().startswith("# Evaluation of machining_line")
     assert "<svg" in (evaluated[0] / "report.html").read_text()
+
+
+def test_the_cost_of_all_is_that_of_energy_expected_scrap_and_edges(
+    evaluated: tuple[Path, str],
+) -> None:
+    source, costs = load_plant("machining_line").source, []
+    lost_eur_per_kg = float(source.blank_eur_per_kg) - float(source.scrap_return_eur_per_kg)
+    for line in (evaluated[0] / "episodes.jsonl").read_text().splitlines():
+        one = json.loads(line)
+        if "expected_cost_eur_per_good_part" not in one.get("truth", {}):
+            continue
+        truth, share = one["truth"], one["truth"]["expected_scrap_share"]
+        energy_eur = one["kpi"]["kpis"]["energy_cost_settled_eur_per_good_part"]["value"]
+        scrap_eur = share / (1.0 - share) * float(source.blank_kg) * lost_eur_per_kg
+        costs.append(energy_eur + scrap_eur + truth["expected_tool_cost_eur_per_good_part"])
+        assert truth["expected_cost_eur_per_good_part"] == pytest.approx(costs[-1])
+    assert len(costs) >= 4
+    assert 0.2 < min(costs) < max(costs) < 2.0
 
 
 def test_a_shift_can_be_run_again_by_the_command_in_its_line(evaluated: tuple[Path, str]) -> None:

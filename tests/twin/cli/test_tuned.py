@@ -229,6 +229,7 @@ def test_thresholds_are_kept_beside_the_plant_and_given_to_the_rules(
     assert found.point.setpoints == plain.point.setpoints
     assert found.point.thresholds["pi"] == {"gain_s": 0.7, "reset_s": 0.7, "even_share": 0.7}
     assert found.record()["thresholds"] == found.point.thresholds
+    assert "plant.rules.json was tuned with 7 choices on 2 shifts alone" in found.doubt
     assert "variant nominal" in baseline(str(demo), plant, 0.7, "high").doubt
     twin("tune", demo, "--rules", "--evaluations", 7, "--shifts", 2)  # all is there
     assert len(quick_rules) == 4 * 7

@@ -19,6 +19,7 @@ def episode(
         "demand_charge_eur": 0.0,
         "energy_settled_kwh_per_good_part": kwh,
         "gas_settled_kwh_per_good_part": 0.0,
+        "energy_cost_settled_eur_per_good_part": 0.1,
         "throughput_parts_per_h": GOOD / 8.0,
         "scrap_share": 0.02,
         "tool_cost_eur_per_good_part": 0.2,

@@ -196,6 +196,41 @@ def test_a_figure_that_is_shown_to_be_worse_with_its_luck_bars_a_saving_too() ->
     )
 
 
+@pytest.mark.parametrize(
+    ("costs", "verdict"),
+    [
+        ((0.996, 0.997, 0.998), "better"),
+        ((1.000, 1.000, 1.000), "better"),
+        ((0.999, 1.000, 1.001), "inconclusive"),  # not shown to be no more
+        ((1.001, 1.002, 1.003), "inconclusive"),
+    ],
+)
+def test_where_the_truth_is_known_a_saving_must_not_cost_more_in_all(
+    costs: tuple[float, ...], verdict: str
+) -> None:
+    """Within every margin, and paid for all the same: a little more scrap and wear for 1 % of electricity."""
+    energy, everything = "energy_settled_kwh_per_good_part", "expected_cost_eur_per_good_part"
+    ours = [shift(**{energy: 0.792, everything: cost}) for cost in costs]
+    found = one(compare({"mpc": ours, "fixed": [shift(**{everything: 1.0})] * 3}, "fixed"), energy)
+    assert found.verdict == verdict
+    assert (everything in found.reason) == (verdict == "inconclusive")
+
+
+def test_the_cost_of_all_has_energy_scrap_edges_and_material_in_it() -> None:
+    everything = "expected_cost_eur_per_good_part"
+    dearer = {
+        "scrap_share": 0.03,
+        "tool_cost_eur_per_good_part": 0.3,
+        "material_kg_per_good_part": 4.1,
+    }
+    ours = [shift(**{everything: 0.9}, **dearer, gas_settled_kwh_per_good_part=9.0)] * 3
+    theirs = [shift(**{everything: 1.0})] * 3
+    assert one(compare({"mpc": ours, "fixed": theirs}, "fixed"), everything).verdict == "better"
+    slower = [shift(**{everything: 0.9}, throughput_parts_per_h=39.0)] * 3
+    found = one(compare({"mpc": slower, "fixed": theirs}, "fixed"), everything)
+    assert (found.verdict, "throughput" in found.reason) == ("inconclusive", True)
+
+
 def test_more_output_needs_no_saving() -> None:
     name = "throughput_parts_per_h"
     ours = shifts(name, [44.0, 44.1, 43.9], scrap_share=0.05)

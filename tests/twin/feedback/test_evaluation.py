@@ -114,6 +114,27 @@ def test_expected_figures_and_cost_against_fixed_are_shown_where_they_are_known(
     assert "EUR against fixed" not in columns_of(report, in_short=True)
 
 
+@pytest.mark.parametrize(("levels", "verdict"), [((0.8,), "better"), ((0.8, 0.6), "inconclusive")])
+def test_the_more_cells_are_asked_the_surer_each_saving_has_to_be(
+    levels: tuple[float, ...], verdict: str
+) -> None:
+    made = []
+    for u in levels:
+        for n in (1, 2, 3, 4):
+            # 2 % at 0.8, of which p is 0.03; at 0.6 nothing but luck.
+            kwh = 0.98 + 0.0089 * (-1) ** n if u == 0.8 else 1.0 + 0.02 * (-1) ** n
+            made += [episode("fixed", n, 100.0, 1.0, u), episode("mpc", n, 100.0, kwh, u)]
+    found = [
+        one for one in rows_of(made) if (one["controller"], one["utilisation"]) == ("mpc", 0.8)
+    ]
+    versus = found[0]["versus"]["fixed"]
+    assert versus["figures"]["energy_settled_kwh_per_good_part"]["p"] == pytest.approx(
+        0.03, abs=0.001
+    )
+    assert versus["hi_pct"] < 0.0
+    assert versus["verdict"] == verdict
+
+
 def test_without_hindsight_there_is_no_ceiling_and_cells_stay_apart() -> None:
     some = [one for one in EPISODES if one["controller"] != "hindsight"]
     others = [episode("fixed", n, 90.0, 0.8, u=0.6) for n in (1, 2)]

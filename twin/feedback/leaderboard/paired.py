@@ -13,6 +13,7 @@ import numpy as np
 
 from twin.feedback.compare import (
     MARGINS,
+    NO_WORSE,
     ROUNDING,
     Comparison,
     NonInferiority,
@@ -21,7 +22,8 @@ from twin.feedback.compare import (
     non_inferiority,
     student_t,
 )
-from twin.feedback.definitions import COMPARED
+from twin.feedback.compared import COMPARED
+from twin.feedback.definitions import Definition
 from twin.feedback.evaluation import HEADLINE, OBJECTIVE
 from twin.feedback.leaderboard.played import Played
 from twin.feedback.study.holm import CLAIMS, Corrected, corrected
@@ -36,7 +38,10 @@ from twin.feedback.study.resampling import (
 )
 
 JUDGED = frozenset(
-    [HEADLINE, *CLAIMS, *(n for margin in MARGINS for n in (margin.name, margin.without_luck))]
+    [
+        *(HEADLINE, *CLAIMS),
+        *(name for margin in (*MARGINS, *NO_WORSE) for name in (margin.name, margin.without_luck)),
+    ]
 )
 AXES = (OURS, THEIRS, SHIFTS)
 
@@ -54,35 +59,55 @@ def versus(
     """The figures that are judged, of the first of a pair against the second, by their training seeds.
 
     In per cent of the rival's mean, as in the rows of an evaluation. And whether it is no worse than the rival.
+    A mean over cells could hide what was paid in one of them: each cell is asked for itself too.
     """
     found: dict[str, Comparison] = {}
     freedoms: dict[str, int] = {}
     drawn_again: dict[str, Estimate] = {}
+    in_cells: list[dict[str, Comparison]] = [{} for _ in played.cells]
     for definition in COMPARED:
         name = definition.name
         if name not in JUDGED:
             continue
         ours, theirs = played.values(names, name), played.values(rivals, name)
-        known = np.isfinite(ours).all(axis=(0, 1)) & np.isfinite(theirs).all(axis=(0, 1))
-        if known.sum() < 2:
+        whole = _difference(pair, definition, ours, theirs)
+        if whole is None:
             continue
-        ours, theirs = ours[..., known], theirs[..., known]
-        apart = _apart(ours, theirs).mean(axis=2)
-        mean = crossed(apart)
-        found[name] = judged(
-            pair,
-            definition,
-            (int(known.sum()), known.size),
-            (float(ours.mean()), float(theirs.mean())),
-            mean.mean,
-            mean.error * student_t(mean.freedom),
-        )
-        freedoms[name], drawn_again[name] = mean.freedom, mean_of(apart, AXES)
-    no_worse = non_inferiority(found)
-    found = {name: guarded(one, found) for name, one in found.items()}
+        found[name], freedoms[name], apart = whole
+        drawn_again[name] = mean_of(apart, AXES)
+        for n, cell in enumerate(in_cells):
+            alone = _difference(pair, definition, ours[:, n : n + 1], theirs[:, n : n + 1])
+            if alone is not None:
+                cell[name] = alone[0]
+    no_worse = non_inferiority(found, in_cells)
+    found = {name: guarded(one, found, in_cells) for name, one in found.items()}
     surer = corrected(found, freedoms)
     told = {name: _told(one, surer.get(name), drawn_again[name]) for name, one in found.items()}
     return told, no_worse
+
+
+def _difference(
+    pair: tuple[str, str], definition: Definition, ours: Floats, theirs: Floats
+) -> tuple[Comparison, int, Floats] | None:
+    """One figure's comparison, its degrees of freedom and the differences, of values by training seed, cell and shift.
+
+    None where it is known of fewer than two shifts.
+    """
+    known = np.isfinite(ours).all(axis=(0, 1)) & np.isfinite(theirs).all(axis=(0, 1))
+    if known.sum() < 2:
+        return None
+    ours, theirs = ours[..., known], theirs[..., known]
+    apart = _apart(ours, theirs).mean(axis=2)
+    mean = crossed(apart)
+    compared = judged(
+        pair,
+        definition,
+        (int(known.sum()), known.size),
+        (float(ours.mean()), float(theirs.mean())),
+        mean.mean,
+        mean.error * student_t(mean.freedom),
+    )
+    return compared, mean.freedom, apart
 
 
 def _apart(ours: Floats, theirs: Floats) -> Floats:

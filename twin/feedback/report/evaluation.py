@@ -7,18 +7,20 @@ from functools import partial
 from typing import Any
 
 from twin.feedback.compare import COST, ENERGY_COST, GAS
+from twin.feedback.compared import COST_OF_ALL, SCRAP, TOOLS
 from twin.feedback.evaluation import HEADLINE
 from twin.feedback.report.canvas import INK, OWN, QUIET, drawing, figure, svg
 from twin.feedback.report.labels import number
+from twin.feedback.report.margins import HELD, HELD_BY_THE_TRUTH
 from twin.feedback.report.tables import Cell
 from twin.feedback.report.templates import template
 
 BASELINES = ("fixed", "always_on", "full_pace")
 """Those against which everybody is shown, as far as they drove."""
-SCRAP, TOOLS = "expected_scrap_share", "expected_tool_cost_eur_per_good_part"
 GAS_COLUMNS = ("kWh gas a good part", "gas against fixed", "EUR of energy against fixed")
+ALL = "EUR of energy, scrap and tools against fixed"
 IN_SHORT = (
-    *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, "good parts", "scrap"),
+    *("controller", "kWh a good part", "against fixed", *GAS_COLUMNS, ALL, "good parts", "scrap"),
     *("EUR a good part", "of the ceiling", "against always_on"),
 )
 """Columns for which a screen has room, in the order in which they matter there; the reports have all."""
@@ -28,6 +30,7 @@ Columns = Mapping[str, Callable[[Row], str]]
 
 def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
     """What each column shows of a row, by its title; those of gas only where any was burnt."""
+    is_known = any(COST_OF_ALL in row["kpi"] for row in report["rows"])
     burnt = any(row["kpi"].get(GAS, {}).get("mean", 0.0) > 0.0 for row in report["rows"])
     gas: Columns = {
         GAS_COLUMNS[0]: partial(_mean, name=GAS),
@@ -45,6 +48,7 @@ def columns_of(report: Mapping[str, Any], *, in_short: bool = False) -> Columns:
         "against fixed": partial(_against, rival="fixed"),
         "against always_on": partial(_against, rival="always_on"),
         **(gas if burnt else {}),
+        **({ALL: partial(_other, of=COST_OF_ALL)} if is_known else {}),
         "good parts": partial(_mean, name="good_parts"),
         "scrap": partial(_mean, name="scrap_share"),
         **expected,
@@ -140,10 +144,13 @@ def render_markdown(report: Mapping[str, Any]) -> str:
 
 
 NOTES = (
-    """Means over paired shifts with Student's 95 % interval. Differences are in electricity (or gas) per good part, with what
-the end owes more than the start, warm-ups of sleeping stations and heat of ovens; in per cent of the rival's mean, with the verdict: *better* or *worse* where the whole interval lies on one side of
-zero, nothing else has paid for it, and the wider interval that Holm's correction over up to nine figures leaves lies there
-too; *equal*; *inconclusive*.""",
+    f"""Means over paired shifts with Student's 95 % interval. Differences are in electricity (or gas) per good part, with what
+the end owes more than the start, warm-ups of sleeping stations and heat of ovens; in per cent of the rival's mean, with
+the verdict: *better* or *worse* where the whole interval lies on one side of zero; *equal*; *inconclusive*. *Better* is
+also only where the wider interval that Holm's correction over the claims of all cells leaves lies there too, and where
+nothing else has paid for it: these are shown to be no worse than by their margins, the figure itself and what is
+added up in it aside: {HELD}, and {HELD_BY_THE_TRUTH} where the truth is known: the settled cost of energy, the material of
+expected scrap and expected tools.""",
     """Expected scrap is what the true line's own probabilities add up to, and expected tool cost that of edges which all wear
 as the mean of them does, not what luck made of either; by them the margins for scrap and tools are held. Cost has no margin of its own: it is shown with its verdict, since an order missed costs more than
 the electricity of a hundred parts.""",

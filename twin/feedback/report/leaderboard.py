@@ -8,6 +8,7 @@ from typing import Any
 from twin.feedback.evaluation import FIXED, HEADLINE
 from twin.feedback.leaderboard.board import MPC
 from twin.feedback.report.labels import number
+from twin.feedback.report.margins import HELD, HELD_BY_THE_TRUTH, STANDS_IN
 
 HEADER = (
     "row",
@@ -44,13 +45,13 @@ over all shifts of a cell; the interquartile mean (IQM) over training seeds and 
 10,000 draws of training seeds and shifts. Optimality gap: how far scores stay below 1 on average. Worst tenth:
 the mean score of the tenth of all shifts with the lowest (CVaR-10 %). Profile: the share of shifts that score at
 least so much.""",
-    """Differences are paired, shift by shift, all cells weigh the same; per cent of the rival's mean with
+    f"""Differences are paired, shift by shift, all cells weigh the same; per cent of the rival's mean with
 Student's 95 % interval over training seeds and shifts, beside it the BCa bootstrap's. A figure is *better* only
 if the interval of Holm's correction over the figures of this table excludes zero, and of those of which less is
-better only if throughput (1 %), scrap (0.1 percentage points), tool cost (1 %) and material (1 %) are shown to be
-no worse than by these margins; *equal* is within 1 %. The verdict of a row is that on electricity per good part
-against `fixed`. Instead of `mpc`: *non-inferior* if electricity and cost per good part are shown to be no worse than by
-2 %, throughput by 1 %, scrap by 0.1 percentage points; *inferior* if one is shown to be worse than that.""",
+better only if these are shown to be no worse than by their margins, itself and what is added up in it aside, and in no cell
+to be worse: {HELD}, and {HELD_BY_THE_TRUTH} where the truth is known; *equal* is within 1 %. The verdict of a row is that on electricity per good part
+against `fixed`. Instead of `mpc`: *non-inferior* if these are shown to be no worse than by their margins: {STANDS_IN};
+*inferior* if one is shown to be worse than that, in all or in one cell.""",
     """Violations: how often a measured quantity left its band. Interventions: the share of decisions that the
 guard clipped. Times are of the controller alone, and of the whole turn of the loop around it; late are turns longer
 than the plant's deadline. They depend on the machine, and they alone are not compared in a replay. Training CPU

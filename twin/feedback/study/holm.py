@@ -1,4 +1,4 @@
-"""Several figures looked at together: a saving among many is easily found, so it has to be a surer one.
+"""Several figures in several cells looked at together: a saving among many is easily found, so it has to be a surer one.
 
 Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6 (1979) 65:
 of m figures the one with the least p is tested at 5 %/m, the next at 5 %/(m - 1), until one fails, and all
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from twin.feedback.compare import (
     CONFIDENCE,
@@ -35,6 +36,7 @@ CLAIMS = (
 )
 """The figures by which one controller may be called better than another. Nobody chooses among them after a
 run; the cost of energy came to them on 27 November 2026, after one of the paint line."""
+Key = TypeVar("Key", bound="str | tuple[object, ...]")
 FOUND_BY_LOOKING = "its interval contains zero once {} figures are looked at"
 
 
@@ -48,40 +50,42 @@ class Corrected:
     high: float
 
 
-def confidences(p: Mapping[str, float], confidence: float = CONFIDENCE) -> dict[str, float]:
+def confidences(p: Mapping[Key, float], confidence: float = CONFIDENCE) -> dict[Key, float]:
     """At which confidence each figure has to exclude zero; in the order of p, the least first."""
     left, has_failed, found = len(p), False, {}
-    for name in sorted(p, key=lambda name: (p[name], name)):
+    for key in sorted(p, key=lambda key: (p[key], str(key))):
         level = (1.0 - confidence) / left
-        found[name] = 1.0 - level
-        has_failed = has_failed or p[name] > level
+        found[key] = 1.0 - level
+        has_failed = has_failed or p[key] > level
         left -= not has_failed
     return found
 
 
-def corrected(found: Mapping[str, Comparison], freedoms: Mapping[str, int]) -> dict[str, Corrected]:
-    """Those of the claims that were compared in every shift, judged together.
+def corrected(found: Mapping[Key, Comparison], freedoms: Mapping[Key, int]) -> dict[Key, Corrected]:
+    """Those of the claims that were compared in every shift, judged together, whatever the keys stand for.
 
     A figure that differs nowhere, like the gas of a line without a burner, is no claim and costs the others
     nothing. Where gas differs nowhere, the cost of energy is no figure of its own: that of electricity, at
     whatever price.
     """
-    p, halves = {}, {}
-    for name in CLAIMS:
-        one = found.get(name)
-        if one is None or one.low is None or one.high is None or one.low == one.high == 0.0:
+    errors = {}
+    for key, one in found.items():
+        if one.name not in CLAIMS or one.low is None or one.high is None:
             continue
-        if name == ENERGY_COST and GAS not in p:
-            continue
-        halves[name] = 0.5 * (one.high - one.low) / student_t(freedoms[name])
-        error = halves[name]
-        p[name] = 0.0 if error == 0.0 else two_sided_p(one.difference / error, freedoms[name])
+        if (one.low, one.high) != (0.0, 0.0):
+            errors[key] = 0.5 * (one.high - one.low) / student_t(freedoms[key])
+    if all(found[key].name != GAS for key in errors):
+        errors = {key: error for key, error in errors.items() if found[key].name != ENERGY_COST}
+    p = {
+        key: two_sided_p(found[key].difference / error, freedoms[key]) if error else 0.0
+        for key, error in errors.items()
+    }
     judged = {}
-    for name, confidence in confidences(p).items():
-        one, half = found[name], halves[name] * student_t(freedoms[name], confidence)
+    for key, confidence in confidences(p).items():
+        one, half = found[key], errors[key] * student_t(freedoms[key], confidence)
         low, high = one.difference - half, one.difference + half
         if one.verdict == "better" and low <= 0.0 <= high:
             reason = FOUND_BY_LOOKING.format(len(p))
             one = replace(one, verdict="inconclusive", reason=reason)
-        judged[name] = Corrected(one, p[name], low, high)
+        judged[key] = Corrected(one, p[key], low, high)
     return judged
