@@ -6,7 +6,7 @@ to do where its own mistakes lead (Ross, Gordon and Bagnell, A reduction of imit
 prediction to no-regret online learning, AISTATS 2011). After each round a new network learns all that was
 said so far: it follows from the lessons and the seed, so the lessons are all that a stopped run has to keep.
 
-The MPC may change its mind at every turn, and moves time-outs too; the clone decides once a decision period,
+The teacher may keep clear of the edges of quality bands, see `CloningSpec`. The MPC may change its mind at every turn, and moves time-outs too; the clone decides once a decision period,
 and its time-outs stay those of `fixed`. So much of the MPC it cannot copy.
 """
 
@@ -37,9 +37,10 @@ from controllers.training.result import Actor, Trained, exported, held
 from controllers.training.settings import CloningSpec
 from controllers.training.spent import counted
 from controllers.training.task import THREADS, Task
-from twin.config import TunedPoint
+from twin.config import Plant, load_plant
 from twin.cycle import Action, Situation
 from twin.line.engine import EngineChoice
+from twin.line.model import build_line
 from twin.protocols import Controller
 from twin.store.quarantine import StoreError
 
@@ -94,13 +95,15 @@ def clone_of(task: Task) -> tuple[torch.nn.Sequential, Rows, Schema]:
 def _go_through(task: Task, env: LineEnv, lessons: list[Heard]) -> None:
     """The lessons that are missing yet, each kept as it ends."""
     chosen, clone = task.settings.cloning, None
+    line = build_line(kept_clear(load_plant(task.plant), chosen.clear))
     with diary(task.folder, len(lessons)) as log:
         for number in range(len(lessons), task.rounds):
             if task.stop.number:
                 raise Stopped
             if number >= chosen.shifts and (clone is None or number % chosen.shifts == 0):
                 clone = fitted(chosen, lessons[: number - number % chosen.shifts], task.seed)
-            lessons.append(taught(env, task.fixed, task.seed * SHIFTS + number, clone))
+            teacher = Mpc(line, task.fixed)
+            lessons.append(taught(env, teacher, task.seed * SHIFTS + number, clone))
             keep(task.folder / LESSONS, lessons, task.facts)
             log.record("shift/objective_eur", lessons[-1].objective_eur)
             log.dump(len(lessons))
@@ -130,12 +133,33 @@ class Lesson:
         return said
 
 
-def taught(env: LineEnv, fixed: TunedPoint, luck: int, clone: torch.nn.Module | None) -> Heard:
-    """One lesson, driven by the clone or, without one, by the MPC."""
-    observation, told = env.reset(seed=luck)
-    lesson = Lesson(
-        Mpc(env.loop.line, fixed), env.loop.controller, env.schema, is_obeyed=clone is None
+def kept_clear(plant: Plant, share: float) -> Plant:
+    """The plant with the band of each quality narrower at either edge by this share of it."""
+    stations = tuple(
+        station.model_copy(
+            update={
+                "sensors": {
+                    name: sensor.model_copy(update={"band": _narrower(sensor.band, share)})
+                    for name, sensor in station.sensors.items()
+                }
+            }
+        )
+        for station in plant.stations
     )
+    return plant.model_copy(update={"stations": stations})
+
+
+def _narrower(band: tuple[float, float] | None, share: float) -> tuple[float, float] | None:
+    if band is None:
+        return None
+    off = share * (band[1] - band[0])
+    return band[0] + off, band[1] - off
+
+
+def taught(env: LineEnv, teacher: Controller, luck: int, clone: torch.nn.Module | None) -> Heard:
+    """One lesson, driven by the clone or, without one, by the teacher."""
+    observation, told = env.reset(seed=luck)
+    lesson = Lesson(teacher, env.loop.controller, env.schema, is_obeyed=clone is None)
     env.loop.controller = lesson
     shown, beyond, said, is_over = list[Rows](), list[Rows](), list[Rows](), False
     unstopped = env.shown()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from twin.config import PlantError, find_plant
 from twin.config.values import AtLeastOne, NotNegative, Positive, Spec, UpToOne
@@ -86,8 +88,13 @@ class CloningSpec(Spec):
 
     The MPC drives the shifts of the first round; in later ones the clone does, and the MPC says what it
     would have asked for. After each round the network learns all that was said so far.
+
+    A clone is a little wrong, and an MPC goes near the edges of what is good: there a little is a part scrapped.
+    A teacher that keeps ``clear`` of either edge of each quality band, by this share of it, has a clone whose
+    errors cost energy instead.
     """
 
+    clear: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0
     rounds: AtLeastOne = 4
     shifts: AtLeastOne = 4
     epochs: AtLeastOne = 300

@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from controllers.training import cloning
 from controllers.training.checkpoint import weights_sha256
-from controllers.training.cloning import LESSONS, Heard, fitted, kept, taught
+from controllers.training.cloning import LESSONS, Heard, fitted, kept, kept_clear, taught
 from controllers.training.learning import Stopped
 from controllers.training.lines import engineering
 from controllers.training.settings import CloningSpec
 from controllers.training.task import Task
+from twin.config import load_plant
 from twin.cycle import Action, Situation
 
 
@@ -42,16 +44,17 @@ def school(monkeypatch: pytest.MonkeyPatch) -> list[Teacher]:
 
 
 def test_a_lesson_holds_what_was_shown_and_the_first_answer_to_it(
-    make_task: Callable[..., Task], school: list[Teacher]
+    make_task: Callable[..., Task],
 ) -> None:
     from controllers.env.single import LineEnv
 
     task = make_task("t", method="bc")
     env = LineEnv(task.plant)
-    lesson = taught(env, task.fixed, 7, None)
+    teacher = Teacher()
+    lesson = taught(env, teacher, 7, None)
     assert lesson.shown.shape == (29, 79)
     assert lesson.said.shape == (29, 12)
-    assert school[0].turns == 58  # two turns a decision
+    assert teacher.turns == 58  # two turns a decision
     names = [field.name for field in env.schema.action]
     takt = 50.0 + 0.5 * (lesson.said[:, 0] + 1.0) * 190.0
     assert takt == pytest.approx([75.0, 85.0] * 14 + [75.0], abs=1e-4)
@@ -64,6 +67,28 @@ def test_a_lesson_holds_what_was_shown_and_the_first_answer_to_it(
     assert np.array_equal(np.clip(lesson.beyond, -1.0, 1.0), lesson.shown)
     assert np.abs(lesson.beyond).max() > 1.0
     env.close()
+
+
+def test_a_teacher_keeps_clear_of_the_edges_of_each_quality_and_of_nothing_else() -> None:
+    plant = load_plant("paint_cure_line")
+    careful = kept_clear(plant, 0.1)
+    found = 0
+    for before, after in zip(plant.stations, careful.stations, strict=True):
+        for name, sensor in before.sensors.items():
+            if sensor.band is None:
+                assert after.sensors[name] == sensor
+                continue
+            lo, hi = sensor.band
+            assert after.sensors[name].band == pytest.approx(
+                (lo + 0.1 * (hi - lo), hi - 0.1 * (hi - lo))
+            )
+            found += 1
+        assert after.model_copy(update={"sensors": before.sensors}) == before
+    assert found >= 3
+    assert careful.model_copy(update={"stations": plant.stations}) == plant
+    assert kept_clear(plant, 0.0) == plant
+    with pytest.raises(ValidationError):
+        CloningSpec(clear=0.5)
 
 
 def test_a_stopped_school_goes_on_to_the_same_clone(
