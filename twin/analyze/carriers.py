@@ -68,6 +68,8 @@ class Inside:
     variance: NDArray[np.float64] = field(default_factory=lambda: np.diag(START * START))
     innovation: float = 0.0
     measured: int = 0
+    gas_kwh: float = math.nan
+    """The gas meter when it was last looked at."""
     gas_from: tuple[float, float, float] = (math.nan, 0.0, 0.0)
     """Since when heat is summed (s), the gas meter then (kWh), stored heat then (kWh)."""
     heat_kwh: float = 0.0
@@ -253,10 +255,8 @@ class CarrierEstimator:
         now_s, meter = seen.time_us / 1e6, seen[f"{self.name}.gas_kwh"]
         stored = p[oven.P.zone_heat_capacity_kj_per_k] * float(zone_c.sum()) / 3600.0
         began_s, gas_kwh, stored_kwh = inside.gas_from
-        if math.isnan(meter):
-            inside.gas_from, inside.heat_kwh = (math.nan, math.nan, math.nan), 0.0
-            return
-        if math.isnan(began_s):
+        last_kwh, inside.gas_kwh = inside.gas_kwh, meter
+        if not meter >= last_kwh:  # one of the two is unknown, or the meter counts from zero again
             inside.gas_from, inside.heat_kwh = (now_s, meter, stored), 0.0
             return
         inside.heat_kwh += self._loss_kw(inside, twin, ambient) * (now_s - inside.time_s) / 3600.0
