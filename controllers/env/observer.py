@@ -68,6 +68,7 @@ class Observer:
         self._products: dict[int, float] = {}
         self._decision_s = decision_s
         self._products_s = 0.0  # when plant time begins the line is empty, so nothing is missed
+        self._released = 0.0
 
     def note(self, observation: Observation) -> None:
         """What is measured now is known from now on; nothing is, without a critical input. Twice is no harm."""
@@ -84,8 +85,13 @@ class Observer:
     def _note_products(self, observation: Observation) -> None:
         """As ``twin.line.meters.note_products`` has it; where the product of now is not known, a turn later.
 
-        What was hung on while nobody looked is of a product that is not known.
+        What was hung on while nobody looked is of a product that is not known. After a restart of the PLC other
+        parts have the numbers of those before.
         """
+        released = observation["line.released_count"]
+        if released < self._released:
+            self._products.clear()
+        self._released = self._released if math.isnan(released) else released
         now, now_s, known = observation[self._product], observation.time_us / 1e6, self._products
         if math.isnan(now):
             return

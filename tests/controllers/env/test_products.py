@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from controllers.env.observer import Observer
 from controllers.env.schema import schema_of
@@ -80,6 +81,37 @@ def test_what_is_not_known_of_a_product_is_not_guessed() -> None:
     assert shown() == found  # also where no list came once
     simulator.advance(state, {}, 60.0 * 80)
     assert math.isnan(shown())  # twenty minutes in which nobody looked
+
+
+@pytest.mark.parametrize("first_look_s", [TURN_S, 1800.0])
+def test_after_a_restart_other_parts_have_the_numbers_of_those_before(first_look_s: float) -> None:
+    line = nominal("paint_cure_line")
+    observer = Observer(line)
+    field = [field.name for field in observer.schema.observation].index(NAMES[0])
+    previous = [field.lo for field in observer.schema.action]
+
+    def shown(mass_kg: float, begin_s: float, before_s: float) -> list[float]:
+        """From the first look on, an hour of a line that began empty and makes one product; the loop counts on."""
+        outside = [22.0, mass_kg, 180.0, 0.0, 1e6, 1.0]  # ambient, product, price, load, orders
+        simulator = Simulator(line, outside)
+        state, found = initial_state(line, 4, draws.PLANT), []
+        simulator.prime(state)
+        simulator.advance(state, {"line.takt_s": 60.0}, begin_s)
+        for turn in range(1, int(3600.0 / TURN_S)):
+            told = observed(line, state)
+            seen = replace(told, time_us=told.time_us + round(before_s * 1e6))
+            observer.note(seen)
+            found.append(float(observer.in_units(seen, previous)[field]))
+            simulator.advance(state, {}, begin_s + turn * TURN_S)
+        return found
+
+    assert {*shown(90.0, TURN_S, 0.0)} == {0.0, 90.0}
+    found = shown(60.0, first_look_s, 3600.0)
+    assert found[-1] == 60.0
+    if first_look_s > TURN_S:  # who hung on the carriers inside, nobody saw
+        assert math.isnan(found[0])
+    else:
+        assert {*found} == {0.0, 60.0}
 
 
 def test_where_all_parts_are_alike_nobody_asks_which() -> None:
