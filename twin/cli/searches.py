@@ -13,10 +13,12 @@ from twin.cli.problems import CONFLICT, Problem
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
-    from twin.config import Tuned, TunedPoint, TunedRules
+    from twin.config import Tuned, TunedRules
 
 TUNING = "controllers.tuning"
 Search = TypeVar("Search", "Tuned", "TunedRules")
+FOUND = {"points", "begins"}
+"""What a search has found and been given; all else says which search it is."""
 
 
 def tell(what: str, count: int, least: float) -> None:
@@ -32,18 +34,19 @@ def tell(what: str, count: int, least: float) -> None:
 def begun(
     path: Path,
     shift: Shift,
+    levels: Sequence[float],
     shifts: int | None,
     evaluations: int,
     kind: type[Search],
     selection_shifts: int | None = None,
     *,
-    may_replace: bool = False,
+    anew: bool = False,
 ) -> Search:
-    """What the file holds for this very plant, variant and search, to go on with.
+    """What the file holds for this very plant, variant and search, to go on with; ``anew`` without these ``levels``.
 
     What was searched for an earlier form of this plant file will be replaced. Raises ``Problem`` for another search
-    of this one, which may have been longer, and for one of another plant, unless it ``may_replace``; and for a file
-    that holds no search at all.
+    of this one, which may have been longer, and for one of another plant, unless it is to begin ``anew``; and for a
+    file that holds no search at all.
     """
     from twin.cli.results import versions
     from twin.config.tuned import tuning_hash
@@ -66,28 +69,32 @@ def begun(
     except (OSError, ValueError) as error:
         msg, hint = f"{path} is there, and holds no search", "name another file, or remove this one"
         raise Problem("conflict", msg, hint, code=CONFLICT) from error
-    if held.points and held.model_copy(update={"points": {}}) == empty:
+    is_same = held.model_dump(exclude=FOUND) == empty.model_dump(exclude=FOUND)
+    if is_same and not anew:
         return held
     is_earlier = held.plant == empty.plant and held.plant_hash != empty.plant_hash
-    if held.points and not is_earlier and not may_replace:
+    if held.points and not is_earlier and not anew:
         msg = f"{path} holds another search: {_told(held)}; this one: {_told(empty)}"
         hint = "--to FILE puts this one elsewhere, --anew puts it in its place, the same options go on with it"
         raise Problem("conflict", msg, hint, code=CONFLICT)
-    typer.echo(f"{path} will be replaced", err=True)
-    return empty
+    asked = {repr(level) for level in levels}
+    kept = {level: held.points[level] for level in held.points if is_same and level not in asked}
+    what = f"utilisation {', '.join(sorted(asked))} in {path}" if kept else f"{path}"
+    typer.echo(f"{what} will be replaced", err=True)
+    return empty.model_copy(update={"points": kept, **_handed_on(held, kept, empty)})
 
 
-def found_before(path: Path, shift: Shift) -> list[TunedPoint]:
-    """The points that the file holds for this very plant and variant, of whatever search: a new one looks at them too."""
+def _handed_on(
+    held: Tuned | TunedRules, kept: Collection[str], to: Tuned | TunedRules
+) -> dict[str, object]:
+    """The setpoints that another search of this very plant and variant loses by being replaced."""
     from twin.config import Tuned
-    from twin.config.tuned import tuning_hash
 
-    try:
-        held = Tuned.model_validate_json(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return []
-    is_of_this = held.plant_hash == tuning_hash(shift.plant) and held.variant == shift.variant
-    return [held.points[level] for level in sorted(held.points, key=float)] if is_of_this else []
+    is_of_this = held.plant_hash == to.plant_hash and held.variant == to.variant
+    if not is_of_this or not isinstance(held, Tuned):
+        return {}
+    lost = sorted(held.points.keys() - set(kept), key=float)
+    return {"begins": tuple(held.points[level].setpoints for level in lost)}
 
 
 def _told(search: Tuned | TunedRules) -> str:

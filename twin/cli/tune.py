@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,7 @@ import typer
 
 from twin.cli import options
 from twin.cli.problems import Problem
-from twin.cli.searches import begun, found_before, refuse_other_log, tell, write, write_log
+from twin.cli.searches import begun, refuse_other_log, tell, write, write_log
 from twin.cli.shift import Shift
 
 if TYPE_CHECKING:
@@ -61,17 +61,17 @@ def command(
         bool, typer.Option("--rules", help="Search the thresholds of the rules instead.")
     ] = False,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Replace what another search has left in the file.")
+        bool, typer.Option("--anew", help="Replace what a search has left in the file.")
     ] = False,
 ) -> None:
     """Search the setpoints of the controller `fixed` on the true plant; takes some minutes.
 
     With --rules, the thresholds of each rule, under the same limits; the rules hold the setpoints that
-    were tuned before.
+    were tuned before. Stopped and called again, it goes on with what is missing.
     """
     from twin.cli.tune_rules import search_rules
     from twin.cli.tuned import rules_path, tuned_path
-    from twin.config import Tuned, find_plant
+    from twin.config import find_plant
 
     shift = Shift(options.chosen_plant(plant), variant=variant, utilisation=utilisation)
     shift.check()
@@ -81,19 +81,41 @@ def command(
         raise Problem("usage", f"--to {path} is where the log would go", "name it NAME.json")
     options.refuse_unwritable(path)
     levels = shift.plant.demand.utilisations.values() if utilisation is None else [utilisation]
-    if rules:
-        search_rules(path, shift, sorted(levels), evaluations, shifts, workers, anew)
+    search = search_rules if rules else _search_setpoints
+    if search(path, shift, sorted(levels), evaluations, shifts, workers, anew):
+        typer.echo(f"tuned: {path}", err=True)
     else:
-        refuse_other_log(path.with_suffix(".csv"))
-        found = found_before(path, shift)
-        tuned = begun(path, shift, shifts, evaluations, Tuned, may_replace=anew)
-        for level in sorted(levels):
-            point, tried = _searched(shift, level, evaluations, shifts, workers, found)
-            found.append(point)
-            tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): point}})
-            write_log(path.with_suffix(".csv"), tried, tuned.points)
-            write(path, tuned)
-    typer.echo(f"tuned: {path}", err=True)
+        typer.echo(f"{path} holds all of this search; --anew begins it again", err=True)
+
+
+def _search_setpoints(
+    path: Path,
+    shift: Shift,
+    levels: Sequence[float],
+    evaluations: int,
+    shifts: int | None,
+    workers: int,
+    anew: bool,
+) -> bool:
+    """Search every utilisation that the file lacks; whether there was any.
+
+    Each search looks at all that the file holds by then, the lowest utilisation first: so one that was stopped finds
+    what it would have found.
+    """
+    from twin.config import Tuned
+
+    log = path.with_suffix(".csv")
+    refuse_other_log(log)
+    tuned = begun(path, shift, levels, shifts, evaluations, Tuned, anew=anew)
+    missing = [level for level in levels if repr(level) not in tuned.points]
+    for level in missing:
+        there = [tuned.points[name].setpoints for name in sorted(tuned.points, key=float)]
+        begins = (*tuned.begins, *there)
+        point, tried = _searched(shift, level, evaluations, shifts, workers, begins)
+        tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): point}})
+        write(path, tuned)  # before the log: a full disk must not cost the point
+        write_log(log, tried, tuned.points)
+    return bool(missing)
 
 
 def _searched(
@@ -102,9 +124,9 @@ def _searched(
     evaluations: int,
     shifts: int | None,
     workers: int,
-    before: Sequence[TunedPoint],
+    begins: Sequence[Mapping[str, float]],
 ) -> tuple[TunedPoint, list[dict[str, float]]]:
-    """The search at one utilisation, and a row for each point it tried; it looks at those found ``before`` too."""
+    """The search at one utilisation, and a row for each point it tried, those that it ``begins`` with among them."""
     from twin.config import TunedPoint
 
     tuning = importlib.import_module(SEARCH)
@@ -115,7 +137,7 @@ def _searched(
         random_points=round(RANDOM_SHARE * evaluations),
         evaluations=evaluations,
         seeds=tuning.TUNING_SEEDS[:shifts],
-        begins=[point.setpoints for point in before],
+        begins=begins,
         workers=workers,
         progress=lambda n, least: tell(f"utilisation {level:g}", n, least),
     )

@@ -23,8 +23,8 @@ def search_rules(
     shifts: int | None,
     workers: int,
     anew: bool,
-) -> None:
-    """Search every rule at every utilisation; what the file holds of this search is kept.
+) -> bool:
+    """Search every rule at every utilisation that the file lacks; whether there was any.
 
     A rule may have been tuned before for another utilisation: then the search begins at its own thresholds
     all the same, so that the order of searches does not matter.
@@ -34,32 +34,36 @@ def search_rules(
 
     tuning = importlib.import_module(SEARCH)
     selection = None if shifts is None else SELECTION * shifts
-    tuned = begun(path, shift, shifts, evaluations, TunedRules, selection, may_replace=anew)
-    for level in levels:
+    tuned = begun(path, shift, levels, shifts, evaluations, TunedRules, selection, anew=anew)
+    missing = [
+        (level, rule)
+        for level in levels
+        for rule in tuning.RULES
+        if rule not in tuned.points.get(repr(level), {})
+    ]
+    for level, rule in missing:
         point = baseline(shift.place, shift.plant, level, shift.variant).point
-        for rule in tuning.RULES:
-            if rule in tuned.points.get(repr(level), {}):
-                continue
-            best, log = tuning.tune_rule(
-                rule,
-                shift.place,
-                level,
-                shift.variant,
-                point.model_copy(update={"thresholds": {}}),
-                evaluations=evaluations,
-                seeds=tuned.seeds,
-                selection_seeds=tuned.selection_seeds,
-                workers=workers,
-                progress=partial(tell, f"{rule} at {level:g}"),
-            )
-            found = TunedRule(
-                thresholds=dict(best.thresholds),
-                eur_per_part=best.eur_per_part,
-                log=tuple(
-                    RuleTrial(thresholds=dict(one.thresholds), eur_per_part=one.eur_per_part)
-                    for one in log
-                ),
-            )
-            held = {**tuned.points.get(repr(level), {}), rule: found}
-            tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): held}})
-            write(path, tuned)
+        best, log = tuning.tune_rule(
+            rule,
+            shift.place,
+            level,
+            shift.variant,
+            point.model_copy(update={"thresholds": {}}),
+            evaluations=evaluations,
+            seeds=tuned.seeds,
+            selection_seeds=tuned.selection_seeds,
+            workers=workers,
+            progress=partial(tell, f"{rule} at {level:g}"),
+        )
+        found = TunedRule(
+            thresholds=dict(best.thresholds),
+            eur_per_part=best.eur_per_part,
+            log=tuple(
+                RuleTrial(thresholds=dict(one.thresholds), eur_per_part=one.eur_per_part)
+                for one in log
+            ),
+        )
+        held = {**tuned.points.get(repr(level), {}), rule: found}
+        tuned = tuned.model_copy(update={"points": {**tuned.points, repr(level): held}})
+        write(path, tuned)
+    return bool(missing)

@@ -96,6 +96,8 @@ class Tuned(_Searched):
     """The tuned setpoints of one plant and variant, by utilisation."""
 
     points: dict[str, TunedPoint]
+    begins: tuple[dict[str, float], ...] = ()
+    """Setpoints from the search that this one has replaced: it has looked at them too."""
 
     def at(self, utilisation: float) -> TunedPoint:
         """The point tuned for the nearest utilisation."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import math
 from pathlib import Path
@@ -15,6 +16,7 @@ from controllers.rule_tuning import RULES
 from controllers.shift_cost import Outcome
 from controllers.trials import Trial
 from tests.twin.cli.shell import twin
+from twin.cli import tune
 from twin.cli.problems import Problem
 from twin.cli.tuned import baseline
 from twin.config import load_plant, load_tuned, load_tuned_rules, untuned
@@ -120,6 +122,78 @@ def test_a_new_search_looks_at_what_another_has_found(
         "tune", demo, "--utilisation", 0.6, "--anew"
     )  # another plant: what was found for it is none
     assert begun == [[], [{"line.takt_s": 60.8}], []]
+
+
+@pytest.fixture
+def stopping(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A search that finds what follows from all that it begins with, and is stopped at these utilisations."""
+    stops: list[float] = []
+
+    def tune(place: str, utilisation: float, variant: str, **given: Any) -> Any:
+        if utilisation in stops:
+            raise KeyboardInterrupt
+        takt_s = 60.0 + utilisation
+        for begin in given["begins"]:
+            takt_s = 0.5 * takt_s + begin["line.takt_s"]
+        trial = Trial({"line.takt_s": takt_s}, TRIAL.outcomes)
+        return trial, [trial, trial]
+
+    monkeypatch.setattr(search, "tune", tune)
+    return stops
+
+
+@pytest.mark.parametrize("before", ["nothing", "one level", "another search", "the same search"])
+def test_a_search_that_was_stopped_finds_what_it_would_have_found(
+    before: str, demo: Path, stopping: list[float]
+) -> None:
+    options: dict[str, tuple[Any, ...]] = {
+        "nothing": (),
+        "one level": ("--utilisation", 0.8),
+        "another search": ("--evaluations", 7),
+        "the same search": ("--utilisation", 0.7),
+    }
+    anew = ("--anew",) if before.endswith("search") else ()
+    left = []
+    for name, levels in (("whole", []), ("stopped", [0.7, 0.9])):
+        path = demo / f"{name}.json"
+        if before != "nothing":
+            twin("tune", demo, "--to", path, *options[before])
+        also = anew
+        for level in levels:
+            stopping[:] = [level]
+            assert twin("tune", demo, "--to", path, *also)[0] == 130
+            also = ()
+        stopping.clear()
+        assert twin("tune", demo, "--to", path, *also)[0] == 0
+        left.append((path.read_text(), path.with_suffix(".csv").read_text()))
+    assert left[0] == left[1]
+    assert len(left[0][1].splitlines()) == 1 + 4 * 2
+
+
+def test_a_search_that_has_ended_is_not_begun_again_unless_it_is_asked_for(
+    demo: Path, quick: list[tuple[Any, ...]], quick_rules: list[tuple[Any, ...]]
+) -> None:
+    for kind, calls in (((), quick), (("--rules",), quick_rules)):
+        assert twin("tune", demo, *kind)[0] == 0
+        made, path = len(calls), demo / f"plant.{'rules' if kind else 'fixed'}.json"
+        code, out, err = twin("tune", demo, *kind)
+        said = f"{path} holds all of this search; --anew begins it again\n"
+        assert (code, out, err, len(calls)) == (0, "", said, made)
+        points = set(json.loads(path.read_text())["points"])
+        assert twin("tune", demo, *kind, "--anew", "--utilisation", 0.8)[0] == 0
+        assert len(calls) == made + made // 4
+        assert set(json.loads(path.read_text())["points"]) == points  # the others stay
+
+
+def test_a_log_that_cannot_be_written_does_not_cost_the_point(
+    demo: Path, quick: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tune, "write_log", full)
+    assert twin("tune", demo)[0] != 0
+    assert set(load_tuned(str(demo), load_plant(str(demo))).points) == {"0.6"}
 
 
 def test_without_a_file_the_recipe_holds_and_it_is_said(demo: Path) -> None:
