@@ -133,15 +133,11 @@ class OvenLayer:
 
     def why(self, situation: Situation, setpoint: str) -> str:
         """In one sentence why one of its setpoints moves: what binds, what it saves, what it risks."""
-        memory, p = self._memory, self.p
+        memory = self._memory
         if setpoint == "conveyor_speed_m_per_min":
             return self._why_so_fast(situation.time_s - memory.solved_s)
-        if memory.resting or memory.plan is None:
-            stored = p["zone_heat_capacity_kj_per_k"] * self._zones / 3600.0
-            return (
-                f"it is empty and nothing is near; saves losses of {stored:.2f} kWh a kelvin kept less;"
-                f" risks {RECOVERY_S / 60.0:.0f} min to come back for a carrier that nobody foresaw"
-            )
+        if setpoint == "setback" or memory.plan is None:
+            return self._why_at_rest(situation)
         plan, (lo, hi) = memory.plan, self._limits.cured_min
         cured = plan.cured_min[np.isfinite(plan.cured_min)]
         heat_kw = float(plan.heat_kw[0].sum())
@@ -159,6 +155,25 @@ class OvenLayer:
             f"the {'least' if least else 'most'} cured carrier binds (a minute more: {eur:.2g} EUR)"
         )
         return f"{binds}; {saves}; risks {near}"
+
+    def _why_at_rest(self, situation: Situation) -> str:
+        """Why it is set back and as cold as may be; or warm again, which needs no plan."""
+        kwh_per_k = self.p["zone_heat_capacity_kj_per_k"] * self._zones / 3600.0
+        if not self._memory.resting:
+            return (
+                "a carrier is inside or near; saves its wait for heat;"
+                f" risks {kwh_per_k:.2f} kWh a kelvin in vain if none comes"
+            )
+        coming = self._supply.coming(situation)
+        nearest = (
+            f"the next carrier is {coming[0].after_s / 60.0:.0f} min away"
+            if coming
+            else "nothing comes"
+        )
+        return (
+            f"it is empty and {nearest}; saves losses of {kwh_per_k:.2f} kWh a kelvin kept less;"
+            f" risks {RECOVERY_S / 60.0:.0f} min to come back for a carrier that nobody foresaw"
+        )
 
     def _why_so_fast(self, age_s: float) -> str:
         plan, pace = self._memory.plan, self._pace
@@ -211,7 +226,7 @@ class OvenLayer:
         }
         asked[f"{self.name}.fan_speed_rel"] = self._limits.fan[0]
         asked[f"{self.name}.conveyor_speed_m_per_min"] = self._pace.fastest_m_per_min
-        self._memory.plan = None
+        self._memory.plan, self._memory.status = None, "oven at rest: nothing comes"
         self._problem.forget()
         return asked
 

@@ -1,10 +1,9 @@
-"""The oven's MPC in the loop: what it learns, its pace, its rests, and what it saves."""
+"""The oven's MPC in the loop: what it learns, its pace, and what it saves."""
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -12,8 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from controllers.mpc import oven_layer
-from controllers.mpc.controller import Mpc
 from controllers.mpc.oven_layer import STALE_S, OvenLayer
 from controllers.mpc.oven_pace import ORDERS
 from controllers.mpc.oven_plan import Longest, OvenPlan
@@ -21,94 +18,21 @@ from controllers.mpc.oven_problem import SLOWEST_REL
 from controllers.mpc.oven_supply import Coming
 from controllers.mpc.peak import GridMemory
 from controllers.mpc.stations import Prices
-from tests.controllers.mpc.ovens import NAME, PRICES
-from twin.config import Plant, load_plant, load_truth, untuned
-from twin.cycle import Action, Situation
-from twin.equipment.plc import Plc
-from twin.equipment.simulated import SimulatedEquipment
-from twin.kernels import draws
+from tests.controllers.mpc.ovens import (
+    NAME,
+    PRICES,
+    Recipe,
+    layer,
+    mpc,
+    shift,
+    situation,
+    watched_recipe,
+)
+from twin.config import load_plant, load_truth
+from twin.cycle import Situation
 from twin.line import schema as s
-from twin.line.initial import initial_state
-from twin.line.model import Line, build_line
-from twin.line.scenario import build_table, scenario_of
-from twin.line.simulator import Simulator
-from twin.line.tags import TagReader
-from twin.loop import ControlLoop
+from twin.line.model import build_line
 from twin.processes import load
-from twin.protocols import Controller
-from twin.runtime import EquipmentClock, Runtime
-from twin.state import LineState
-
-
-class _Recipe:
-    """Constant setpoints: the recipe, or others."""
-
-    def __init__(self, setpoints: Mapping[str, float]) -> None:
-        self._setpoints = dict(setpoints)
-
-    def decide(self, situation: Situation) -> Action:
-        return Action(self._setpoints)
-
-
-class _Watched:
-    """Passes on to a controller and keeps what it saw and asked, and the plant's last state."""
-
-    def __init__(self, inner: Controller) -> None:
-        self.inner = inner
-        self.plant: LineState | None = None
-        self.last: Situation | None = None
-        self.actions: list[Action] = []
-
-    def decide(self, situation: Situation) -> Action:
-        self.last = situation
-        self.actions.append(self.inner.decide(situation))
-        return self.actions[-1]
-
-
-def plant_of(shift_h: float) -> Plant:
-    """The line with its orders due after so many hours."""
-    return load_plant(NAME).model_copy(update={"shift_h": shift_h})
-
-
-def shift(
-    controller: Controller,
-    hours: float,
-    *,
-    seed: int = 1001,
-    utilisation: float = 0.8,
-    shift_h: float = 8.0,
-) -> tuple[dict[str, float], _Watched]:
-    """The true line under a controller; its meters at the end."""
-    plant = plant_of(shift_h)
-    line = build_line(plant)
-    true = build_line(plant, load_truth(NAME, plant))
-    table = build_table(plant, seed, draws.PLANT, hours + 1.0, utilisation=utilisation)
-    plc = Plc(true, table, seed, scenario_of(plant, "nominal"))
-    equipment = SimulatedEquipment(plc)
-    watched = _Watched(controller)
-    runtime = Runtime(ControlLoop(line, watched, seed), equipment, EquipmentClock(equipment))
-    runtime.command("close", "test")
-    asyncio.run(runtime.run(0, round(hours * 3.6e9), lambda _: None))
-    watched.plant = plc.state
-    values = plc.tags.read(plc.state, (0.0,) * 7)
-    return {n: float(values[at]) for n, at in plc.tags.index.items()}, watched
-
-
-def mpc(shift_h: float = 8.0) -> Mpc:
-    plant = plant_of(shift_h)
-    return Mpc(build_line(plant), untuned(plant))
-
-
-@cache
-def watched_recipe() -> _Watched:
-    _, watched = shift(_Recipe({"line.takt_s": 60.0}), 1.6)
-    return watched
-
-
-def situation() -> Situation:
-    seen = watched_recipe().last
-    assert seen is not None
-    return seen
 
 
 def test_the_estimate_finds_the_poorer_heat_transfer_and_the_dearer_gas() -> None:
@@ -123,7 +47,7 @@ def test_the_estimate_finds_the_poorer_heat_transfer_and_the_dearer_gas() -> Non
 def test_heat_that_cooling_zones_give_back_teaches_little_of_gas() -> None:
     """Ten minutes in which an oven goes to sleep take little gas; what is a little wrong is then much of it."""
     hot = {f"oven.zone_{z}_setpoint_c": 195.0 for z in (2, 3)}
-    _, watched = shift(_Recipe({"line.takt_s": 97.0, "oven.standby": 1.0, **hot}), 0.2, seed=7)
+    _, watched = shift(Recipe({"line.takt_s": 97.0, "oven.standby": 1.0, **hot}), 0.2, seed=7)
     assert watched.last is not None
     estimate = watched.last.estimate
     assert 1.0 < estimate.disturbance["oven.gas_kwh"] < 1.2  # it comes out as 1.1 at work too
@@ -141,11 +65,6 @@ def test_the_twin_knows_the_carriers_that_nobody_measures() -> None:
         estimated = np.array(situation().estimate.state.floats[first : first + 20])
         np.testing.assert_allclose(estimated, true, atol=tolerance)
     assert max(truth.floats[at + 28 : at + 48]) > 5.0
-
-
-def layer() -> OvenLayer:
-    line: Line = build_line(load_plant(NAME))
-    return OvenLayer(line, line.element("oven"))
 
 
 def test_pace_keeps_up_with_the_booth_and_no_more() -> None:
@@ -325,38 +244,16 @@ def test_a_failing_solve_leaves_the_plan_and_then_the_setpoints() -> None:
     assert oven.status.startswith("fallback")
 
 
-def test_rest_needs_an_empty_oven_and_a_long_gap() -> None:
-    oven, at = layer(), situation()
-    empty, full = np.zeros(20), np.full(20, 60.0)
-    assert not oven._rests(at, full, [])
-    assert not oven._rests(at, empty, [Coming(600.0, 60.0)])
-    assert oven._rests(at, empty, [Coming(3600.0, 60.0)])
-    assert oven._rests(at, empty, [Coming(1500.0, 60.0)])  # already at rest, still time
-    assert not oven._rests(at, empty, [Coming(30.0, 60.0)])
-    assert oven._rests(at, empty, [])
-    assert oven_layer.RECOVERY_S == 900.0
-
-
 def test_the_exhaust_is_never_asked_for() -> None:
     model = load("oven")
     assert not any("exhaust" in q.name for q in model.mvs)
     assert not any("exhaust" in name for name in layer().asked(situation(), PRICES))
 
 
-def test_after_the_last_order_the_oven_rests_at_its_lowest() -> None:
-    found, watched = shift(mpc(), 2.2, utilisation=0.1)
-    assert found["line.good_count"] == found["line.ordered_count"]
-    last = watched.actions[-1].setpoints
-    assert last["oven.setback"] == 1.0
-    assert [last[f"oven.zone_{z}_setpoint_c"] for z in (1, 2, 3, 4)] == [120, 160, 155, 150]
-    assert found["oven.state"] == s.STANDBY
-    assert all("fallback" not in action.status for action in watched.actions)
-
-
 @pytest.mark.long
 def test_a_short_shift_takes_less_energy_than_the_recipe_and_scraps_no_more() -> None:
     recipe, _ = shift(
-        _Recipe({"line.takt_s": 60.0, "oven.standby_after_s": 120.0}), 3.0, shift_h=3.0
+        Recipe({"line.takt_s": 60.0, "oven.standby_after_s": 120.0}), 3.0, shift_h=3.0
     )
     found, watched = shift(mpc(3.0), 3.0, shift_h=3.0)
     assert found["line.good_count"] >= 0.99 * recipe["line.good_count"]
@@ -366,30 +263,3 @@ def test_a_short_shift_takes_less_energy_than_the_recipe_and_scraps_no_more() ->
         assert per_part < share * recipe[meter] / recipe["line.good_count"]
     fallbacks = [action for action in watched.actions if "fallback" in action.status]
     assert len(fallbacks) < 0.01 * len(watched.actions)
-
-
-# --- the station's own time-out -----------------------------------------------------------------
-
-
-def test_the_time_out_setback_survives_a_snapshot_bit_for_bit() -> None:
-    plant = load_plant(NAME)
-    line = build_line(plant)
-    table = build_table(plant, 5, draws.PLANT, 5.0, utilisation=0.2)
-    asked = {"line.takt_s": 60.0, "oven.standby_after_s": 300.0}
-    simulator = Simulator(line, table)
-    whole = initial_state(line, 5, draws.PLANT)
-    simulator.prime(whole)
-    broken = whole.copy()
-    simulator.advance(whole, asked, 4.0 * 3600.0)
-    simulator.advance(broken, asked, 37.0)
-    for minute in range(3, 240, 7):
-        restored = broken.copy()
-        simulator = Simulator(line, table)
-        simulator.advance(restored, {}, minute * 60.0 + 2.5)
-        broken = restored
-    simulator.advance(broken, {}, 4.0 * 3600.0)
-    assert broken.floats == whole.floats
-    assert broken.ints == whole.ints
-    reader = TagReader(line)
-    values = reader.read(whole, (0.0,) * 7)
-    assert values[reader.index["oven.time_standby_s"]] > 3600.0
