@@ -3,10 +3,10 @@
 Once a carrier's step (a minute or more) the optimal-control problem of ``oven_problem`` is solved
 from the estimated state of all that is inside and the carriers on their way; in between, setpoints
 follow the plan, ahead of it by the lag of the zones. The conveyor goes as fast as the plan finds
-cheapest, but no slower than makes the orders that are open when it is made in 85 % of the time left. When it has run empty
-and nothing comes for longer than it takes to win the heat back, it is set back, and woken in time
-for the next carrier. A solve that fails leaves the last plan in force, later and later, and then
-the setpoints as they are.
+cheapest, but fast enough that the orders which are open when the plan is made take 85 % of the time
+left at most. When it has run empty and nothing comes for longer than it takes to win the heat back,
+it is set back, and woken in time for the next carrier. A solve that fails leaves the last plan in
+force, later and later, and then the setpoints as they are.
 """
 
 from __future__ import annotations
