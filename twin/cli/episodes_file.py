@@ -101,9 +101,10 @@ def held(path: Path, shift: Shift) -> dict[Key, Record]:
     """The episodes that a file holds. A last line that was cut off is taken out, and told of."""
     if not path.is_file():
         return {}
-    lines = path.read_text("utf-8").splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]), "utf-8")
+    lines = path.read_bytes()
+    whole = lines.rfind(b"\n") + 1
+    if whole < len(lines):
+        os.truncate(path, whole)  # at no instant is one of the others missing
         typer.echo("note: one shift was cut off and is played again", err=True)
     found = {}
     for n, one in held_lines(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.twin.cli.shell import twin
 from twin.cli import evaluate
 from twin.cli.episode import Episode
-from twin.cli.episodes_file import alone_in
+from twin.cli.episodes_file import alone_in, held
 from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 from twin.cli.tuned import baseline, code_sha256, inputs_sha256
@@ -67,6 +68,23 @@ def test_a_shift_that_was_cut_off_is_told_and_played_again(
     said = "note: one shift was cut off and is played again\n1 of 2 shifts are there\n"
     assert capsys.readouterr().err == said
     assert (played, path.read_text()) == ([1, 2, 2], whole)
+
+
+def test_a_shift_that_was_cut_off_is_taken_out_without_touching_the_others(
+    tmp_path: Path, played: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate._played(asked(1, 2), tmp_path, None, None)
+    path = tmp_path / "episodes.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:40])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # nothing can be written any more
+    try:
+        assert len(held(path, SHIFT)) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == whole
+    assert "one shift was cut off" in capsys.readouterr().err
 
 
 def test_shifts_that_the_report_leaves_out_are_told(
