@@ -28,7 +28,6 @@ Examples:
 LEAST_SHIFTS = 2
 FEW = 10
 """Shifts below which the bootstrap's intervals are too narrow to be read without a word; assumption."""
-QUARTER_H = 0.25
 
 
 def command(
@@ -102,8 +101,7 @@ def command(
     shift = Shift(shift.place, seed, hours or shift.plant.shift_h, variant=variant, engine="auto")
     shift.check()
     shift.has_truth()
-    if shift.hours < QUARTER_H:
-        raise Problem("usage", "a shift shorter than a quarter of an hour has no peak", "--hours 1")
+    _refuse_no_peak(shift)
     if seed + shifts > 1000:
         hint = f"--seed {1000 - shifts} at most, for {shifts} shifts"
         raise Problem("usage", "seeds from 1000 on were tuned on", hint)
@@ -121,6 +119,19 @@ def command(
         typer.echo(json.dumps(report, sort_keys=True))
     else:
         _show(report, out)
+
+
+def _refuse_no_peak(shift: Shift) -> None:
+    """``Problem`` for a shift with no whole quarter of the clock: what its peak costs would be unknown."""
+    from twin.feedback.quarters import QuarterMeter
+
+    meter = QuarterMeter(shift.plant.energy.starts_at_h)
+    meter.begin(0, 0.0)
+    meter.book(round(shift.hours * 3.6e9), 0.0, is_complete=True)
+    if not meter.quarters:
+        begins = f"a shift of {shift.hours:g} h that begins at {shift.plant.energy.starts_at_h:g} h"
+        msg = f"{begins} has no whole quarter of an hour of the clock, and so no peak"
+        raise Problem("usage", msg, "--hours 0.5 at least holds one")
 
 
 def _report(shift: Shift, found: Sequence[dict[str, Any]], shifts: int) -> dict[str, Any]:

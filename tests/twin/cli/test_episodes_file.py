@@ -177,3 +177,24 @@ def test_what_is_asked_for_wrongly_is_told_by_option(
     assert word in " ".join(err.split())
     assert not out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("hours", "has_peak"), [(0.2, False), (0.3, False), (0.4, True)])
+def test_a_shift_without_a_whole_quarter_of_the_clock_is_refused_before_it_is_played(
+    hours: float, has_peak: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(*_: object) -> list[dict[str, Any]]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluate, "_played", begun)
+    assert twin("init", tmp_path / "demo")[0] == 0
+    file = tmp_path / "demo" / "plant.yaml"
+    text = file.read_text()
+    assert "starts_at_h: 6\n" in text
+    file.write_text(text.replace("starts_at_h: 6\n", "starts_at_h: 6.1\n"))
+    code, _, err = twin("evaluate", file, "--hours", hours, "--out", tmp_path / "out")
+    said = (
+        f"a shift of {hours:g} h that begins at 6.1 h has no whole quarter of an hour of the clock"
+    )
+    assert (code, said in " ".join(err.split())) == ((130, False) if has_peak else (2, True)), err
+    assert not (tmp_path / "out").exists()
