@@ -64,7 +64,6 @@ class Point:
     defect_eur: float
     second_eur: tuple[float, ...]
     """What a second of each station's cycle is worth."""
-    cost_eur: float
     usable: bool
     solve: Solve
     fastest_s: float = math.inf
@@ -253,7 +252,6 @@ class OperatingPoint:
             factor,
             defect_eur,
             second_eur,
-            solution.objective / 100.0,
             solution.usable,
             self._solve(solution, multipliers, pace_most_s, shares),
             shares=shares,

@@ -43,13 +43,12 @@ BACK_OFF = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StationMove:
-    """What the layer asks for, what it costs per part, and how the solve ended.
+    """What the layer asks for, and how the solve ended.
 
     ``fresh``: solved for this very decision; else what was found before still holds.
     """
 
     z: NDArray[np.float64]
-    cost_eur: float
     usable: bool
     solve: Solve
     fresh: bool = True
@@ -180,7 +179,6 @@ class StationLayer:
         self._asked = asked
         self._last = StationMove(
             solution.x[: self._n],
-            solution.objective / self._cost_scale,
             solution.usable,
             self._solve(solution),
         )

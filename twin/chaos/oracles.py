@@ -22,7 +22,6 @@ from twin.store.audit_rows import Note
 HOLE_PERIODS = 3.0
 """Readings further apart than this are a hole, which a gap on record has to account for."""
 GROWTH, MORE_FILES = 0.05, 4
-STANDING = ("CLOSED",)
 AWAY = ("HOLD", "SHED")
 
 Event = tuple[int, str, int, int, int]

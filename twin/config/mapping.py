@@ -20,8 +20,6 @@ from twin.signals import Role, Signal
 
 ADDRESS = re.compile(r"(?:(?P<word>\w+):)?(?P<kind>[isgb])=(?P<name>.+)")
 """``plc:s=Line1.Power``: the word of a namespace, then the identifier; no word is namespace 0."""
-ANSWERED_FOR = ("mode", "permit_remote", "shed", "echo_seq", "result")
-"""Tags of ``control`` that the loop's own side stands in for where the PLC has none."""
 CLOSING_NEEDS = {
     "heartbeat": "by which it would notice that the loop has died",
     "request_remote": "by which it would let itself be controlled, and refuse to be",

@@ -58,8 +58,8 @@ class Memory:
 class Answer:
     """Setpoints (all MVs, declared order), the rung they come from, and how good they are.
 
-    ``reasons`` say how each rung ended that was tried. ``kkt_residual`` and ``cost_eur`` are NaN
-    below the solvers. `plan` and `binding` are worked out when they are asked for.
+    ``reasons`` say how each rung ended that was tried. ``kkt_residual`` is NaN below the solvers. `plan`
+    and `binding` are worked out when they are asked for.
     """
 
     u: Floats
@@ -67,7 +67,6 @@ class Answer:
     reasons: tuple[str, ...]
     iterations: int
     kkt_residual: float
-    cost_eur: float
     shooting: Shooting = field(repr=False)
     here: Here = field(repr=False)
     point: Floats | None = field(repr=False, default=None)
@@ -221,8 +220,7 @@ class Ladder:
         u = self._allowed(self.shooting.first(found.x, here.u), here.u)
         return Answer(
             u, Rung(found.solver), reasons, found.iterations, found.kkt_residual,
-            found.objective * self.shooting.money, self.shooting, here, found.x,
-            (found.multipliers, found.bound_multipliers),
+            self.shooting, here, found.x, (found.multipliers, found.bound_multipliers),
         )  # fmt: skip
 
     def _fallen(
@@ -239,7 +237,7 @@ class Ladder:
             rung = Rung.HOLD if memory.held < self._hold_steps else Rung.SHED
             point, u = None, self._allowed(u, u)
             after = replace(memory, point=None, damping=0.0, held=memory.held + 1)
-        return Answer(u, rung, reasons, 0, np.nan, np.nan, shooting, here, point), after
+        return Answer(u, rung, reasons, 0, np.nan, shooting, here, point), after
 
     def _known(self, u: Floats) -> Floats:
         """Setpoints in force; what is not known of them is taken at the model's reference."""

@@ -16,7 +16,7 @@ from twin.store.database import let_go, open_database, register_tags
 from twin.store.extents import READINGS, extent_columns
 from twin.store.quarantine import StoreError, cause_of
 from twin.store.segments import export_segment, old_segments, remove_segment, span_of
-from twin.store.trends import Recorded, Samples, Trace, read_samples, read_series, read_values
+from twin.store.trends import Samples, Trace, read_samples, read_series
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,10 +154,6 @@ class Historian:
         self._commit()
         window, at = (from_us, until_us), self._index[name]
         return read_samples(self._database(), at, window, limit, newest_first=newest_first)
-
-    def values_at(self, time_us: int) -> Recorded | None:
-        """The last committed reading at or before an instant."""
-        return read_values(self._database(), time_us)
 
     def export_parquet(self, folder: Path) -> tuple[Path, ...]:
         """Write what was committed since the last export as closed segments; see ``segments``."""

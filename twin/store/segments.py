@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import duckdb
 
 from twin.store.quarantine import RESTORE, StoreError, cause_of, sync_folder
-from twin.store.trends import Recorded, Trace, newest_us, read_series, read_values
+from twin.store.trends import Trace, newest_us, read_series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,10 +107,6 @@ class Segments:
         """Courses of signals in ``[from_us, until_us)``; see ``trends``."""
         window = (from_us, until_us)
         return read_series(self._connection, self._index, names, window, points, stretches=False)
-
-    def values_at(self, time_us: int) -> Recorded | None:
-        """The last exported reading at or before an instant."""
-        return read_values(self._connection, time_us)
 
     def gaps(self) -> list[tuple[int, int, str]]:
         """From when to when nothing was recorded, and why; microseconds."""

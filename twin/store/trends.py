@@ -1,4 +1,4 @@
-"""Reading samples back: a signal's course over time, and all signals at one instant."""
+"""Reading samples back: courses of signals over time, and the raw samples of one."""
 
 from __future__ import annotations
 
@@ -29,17 +29,6 @@ class Samples:
 
     source_us: NDArray[np.int64]
     value: NDArray[np.float64]
-    status: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Recorded:
-    """All signals as one reading had them, one entry a signal; values NaN where unknown."""
-
-    time_us: int
-    received_us: int
-    values: NDArray[np.float64]
-    source_us: NDArray[np.int64]
     status: NDArray[np.int64]
 
 
@@ -203,23 +192,6 @@ def read_samples(
         raise _unreadable(error) from error
     value = np.ma.filled(got["value"].astype(np.float64), np.nan)
     return Samples(got["source_us"].astype(np.int64), value, got["status"].astype(np.int64))
-
-
-def read_values(connection: duckdb.DuckDBPyConnection, time_us: int) -> Recorded | None:
-    """The last reading at or before an instant; None before the first."""
-    query = "select max(time_us) from samples where time_us <= ?"
-    try:
-        (at,) = _row(connection, query, [time_us])
-        if at is None:
-            return None
-        got = connection.execute(
-            "select signal, coalesce(value, 'nan'::double) as value, source_us, received_us, "
-            "status from samples where time_us = ? order by signal",
-            [at],
-        ).fetchnumpy()
-    except duckdb.Error as error:
-        raise _unreadable(error) from error
-    return Recorded(at, int(got["received_us"][0]), got["value"], got["source_us"], got["status"])
 
 
 def newest_us(connection: duckdb.DuckDBPyConnection) -> int | None:

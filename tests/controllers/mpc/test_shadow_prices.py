@@ -30,15 +30,18 @@ def test_the_price_of_a_second_is_what_a_slower_target_saves() -> None:
     cell = mpc._cells[m]
     prices = prices_of(mpc._objective, situation, mpc._blank_kg, mpc._tuned_part.added_kg, math.inf)
 
-    def solved(target_s: float) -> StationMove:
-        return StationLayer(cell, m).solve(situation, cell, prices, point, target_s)
+    def solved(target_s: float) -> tuple[StationMove, float]:
+        layer = StationLayer(cell, m)
+        move = layer.solve(situation, cell, prices, point, target_s)
+        assert layer._warm is not None
+        return move, layer._warm.objective / layer._cost_scale
 
     target_s = mpc._target_s(m)
-    here, slower = solved(target_s), solved(target_s + 0.02)
+    (here, here_eur), (_, slower_eur) = solved(target_s), solved(target_s + 0.02)
     assert here.usable
     assert here.fresh
     # How far setpoints may move follows from the target too: that is worth a little beside the second itself.
-    saved = (here.cost_eur - slower.cost_eur) / 0.02
+    saved = (here_eur - slower_eur) / 0.02
     rates = sum(b.price for b in here.solve.binding if b.name.endswith("rate"))
     found = price(here.solve, "cycle_s", "hi")
     assert found > 0.0

@@ -225,8 +225,6 @@ def test_samples_that_cannot_be_read_are_no_silent_hole(tmp_path: Path) -> None:
         historian._database().execute("drop table samples")
         with pytest.raises(StoreError, match="cannot be read"):
             historian.series([SIGNALS[0].name], 0, 10)
-        with pytest.raises(StoreError, match="cannot be read"):
-            historian.values_at(1)
         historian._database().execute("create table samples as select 1 as one")
 
 

@@ -44,17 +44,16 @@ def test_close_commits_what_waits_and_may_be_repeated(tmp_path: Path) -> None:
     historian.close()
     assert historian.acknowledged_us == 5
     with pytest.raises(StoreError, match="closed"):
-        historian.values_at(5)
+        historian.series(NAMES, 0, 5)
 
 
 def test_unknown_is_null_and_never_zero(tmp_path: Path) -> None:
     with Historian(tmp_path / "h.duckdb", SIGNALS) as historian:
         historian.append(reading(1, (math.nan, 0.0, -0.0, math.inf)), 2)
         historian.flush()
-        got = historian.values_at(1)
-        assert got is not None
-        assert math.isnan(got.values[0])
-        assert got.values[1:].tolist() == [0.0, -0.0, math.inf]
+        got = historian.series(NAMES, 0, 2)
+        assert math.isnan(got[NAMES[0]].value[0])
+        assert [got[name].value.tolist() for name in NAMES[1:]] == [[0.0], [-0.0], [math.inf]]
     stored = rows(tmp_path / "h.duckdb", "select signal, value, status from samples order by 1")
     assert stored == [(0, None, 128), (1, 0.0, 0), (2, 0.0, 0), (3, math.inf, 0)]
 
@@ -69,24 +68,13 @@ def test_a_sample_keeps_both_times_and_its_status(tmp_path: Path) -> None:
     )
     with Historian(tmp_path / "h.duckdb", SIGNALS) as historian:
         historian.append(taken, 105)
-        historian.flush()
-        got = historian.values_at(10_000)
-    assert got is not None
-    assert (got.time_us, got.received_us) == (100, 105)
-    assert np.array_equal(got.values, taken.values)
-    assert np.array_equal(got.source_us, taken.source_us)
-    assert np.array_equal(got.status, taken.status)
-
-
-def test_values_at_is_the_last_reading_not_later(tmp_path: Path) -> None:
-    with Historian(tmp_path / "h.duckdb", SIGNALS) as historian:
-        for k in (10, 20, 30):
-            historian.append(reading(k, (float(k), 0.0, 0.0, 0.0)), k)
-        assert historian.values_at(40) is None
-        historian.flush()
-        assert historian.values_at(9) is None
-        seen = [historian.values_at(at) for at in (10, 19, 20, 99)]
-    assert [got.values[0] for got in seen if got is not None] == [10.0, 10.0, 20.0, 30.0]
+    query = "select time_us, received_us, value, source_us, status from samples order by signal"
+    assert rows(tmp_path / "h.duckdb", query) == [
+        (100, 105, 1.0, 90, 0),
+        (100, 105, 2.0, 91, 1),
+        (100, 105, 3.0, 92, 2),
+        (100, 105, 4.0, 93, 2**40),
+    ]
 
 
 @pytest.mark.parametrize("time_us", [20, 19, 0])

@@ -40,7 +40,6 @@ def test_closed_segments_leave_the_live_file_after_a_day_and_the_folder_after_th
         newest_us = historian.acknowledged_us
         oldest_us, _ = rows(historian)
         assert newest_us - DAY_US - HOT_US < oldest_us <= newest_us - HOT_US + HOUR_US
-        assert historian.values_at(newest_us) is not None
         trace = historian.series(["line.takt_s"], 0, newest_us + 1)["line.takt_s"]
         assert trace.time_us[0] == oldest_us
         (gap,) = historian._database().execute("from gaps").fetchall()
