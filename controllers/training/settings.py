@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from twin.config import PlantError, find_plant
-from twin.config.values import AtLeastOne, NotNegative, Positive, Spec, UpToOne
+from twin.config.values import AtLeastOne, BelowHalf, NotNegative, Positive, Spec, UpToOne
 
 
 class PpoSpec(Spec):
@@ -94,7 +92,7 @@ class CloningSpec(Spec):
     errors cost energy instead.
     """
 
-    clear: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.0
+    clear: BelowHalf = 0.0
     rounds: AtLeastOne = 4
     shifts: AtLeastOne = 4
     epochs: AtLeastOne = 300

@@ -29,7 +29,7 @@ def bound_eur(plant: str, utilisation: float, seed: int, hours: float, scenario:
     [
         ("machining_line", 0.9, 1),
         pytest.param("machining_line", 0.6, 2, marks=pytest.mark.long),
-        ("machining_line", 0.15, 3),
+        pytest.param("machining_line", 0.15, 3, marks=pytest.mark.long),
         ("molding_cell", 0.8, 2),
         pytest.param("molding_cell", 0.15, 3, marks=pytest.mark.long),
     ],

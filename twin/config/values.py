@@ -29,6 +29,7 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 UpToOne = Annotated[float, Field(gt=0, le=1)]
+BelowHalf = Annotated[float, Field(ge=0, lt=0.5)]
 AtLeastOne = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
