@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from controllers.trials import Trial
 from controllers.tuning import SELECTION_SEEDS, TUNING_SEEDS
 from twin.config import TunedPoint
 from twin.line.model import build_line
+from twin.spread import forked
 
 RULES: Mapping[str, type[AlwaysOn]] = {
     rule.rule: rule for rule in (AlwaysOn, TimeOut, FullPace, Upstream, NPolicy, Opportunity, Pi)
@@ -111,9 +111,7 @@ def tune_rule(
     progress: Callable[[int, float], None] = lambda _n, _best: None,
 ) -> tuple[RuleFound, list[RuleFound]]:
     """The best thresholds of one rule, scored on the selection seeds, and the log. Deterministic."""
-    with ProcessPoolExecutor(
-        workers, initializer=_prepare, initargs=(plant_name, utilisation, variant)
-    ) as pool:
+    with forked(workers, _prepare, plant_name, utilisation, variant) as pool:
 
         def driven(driver: str, chosen: TunedPoint, on: Sequence[int]) -> Trial:
             tasks = [(driver, seed, chosen) for seed in on]

@@ -13,7 +13,6 @@ for the least energy that costs nothing else: ``controllers.thrift``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 from controllers.proposed_points import proposals
@@ -22,6 +21,7 @@ from controllers.trials import Search, Trial, prepare
 from controllers.tuning_space import Knob, knobs, point_at, shares_of
 from twin.config import Plant, load_plant
 from twin.kernels import draws
+from twin.spread import forked
 
 TUNING_SEEDS = tuple(range(1001, 1021))
 """Twenty shifts; reports use seeds below 1000."""
@@ -55,9 +55,7 @@ def tune(
     given arguments.
     """
     plant = load_plant(plant_name)
-    with ProcessPoolExecutor(
-        workers, initializer=prepare, initargs=(plant_name, utilisation, variant)
-    ) as pool:
+    with forked(workers, prepare, plant_name, utilisation, variant) as pool:
         search = Search(pool, seeds, evaluations, progress)
         space = knobs(plant)
         _by_cost(search, plant, space, begins, random_points)

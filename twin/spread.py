@@ -11,7 +11,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -58,28 +61,78 @@ def spread(
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=workers or -1, return_as="generator")
+    results: Any = None
     try:
         with _interrupts_wait():
             results = pool(delayed(function)(task) for task in given)
         return _told(results, len(given), done, taken)
     except BrokenProcessPool as error:
         raise SpreadError(f"a worker process died: {error}") from error
+    finally:
+        if results is not None:
+            _end(results)
+
+
+def _end(results: Any) -> None:
+    """End the processes with what they are at; whoever interrupts needs no warning that it is given up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        results.close()
+
+
+@contextmanager
+def forked(
+    workers: int, prepare: Callable[..., object], *given: object
+) -> Iterator[ProcessPoolExecutor]:
+    """Processes that have called ``prepare(*given)``, for work of which the next piece follows from the last.
+
+    An interrupt ends them here, once what they are at is done.
+    """
+    with ProcessPoolExecutor(
+        workers, initializer=_prepared, initargs=(prepare, given)
+    ) as processes:
+        with _interrupts_wait():
+            processes.submit(os.getpid)  # with the first task all of them begin
+        yield processes
+
+
+def _prepared(prepare: Callable[..., object], given: Sequence[object]) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # not as whoever began it has it
+    prepare(*given)
 
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Ctrl-C is ours to hear: processes that begin here inherit that it is held back, and keep it so.
+    """Signals that come while processes begin reach us after: half begun, they could not be ended.
 
-    Else each that is still importing ends with a traceback of its own. One that comes meanwhile reaches us after.
+    Ctrl-C is ours to hear alone: processes that begin here inherit that it is held back, and keep it so.
+    Else each that is still importing ends with a traceback of its own.
     """
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # starting it lets interrupts through again, so that comes before
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _sigterm_waits():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    """The same for SIGTERM, which processes that begin here do hear."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a signal reaches the main thread only
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _told(

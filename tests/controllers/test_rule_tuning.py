@@ -51,7 +51,7 @@ def test_a_search_judges_as_the_loop_drives(name: str) -> None:
 class _Here:
     """Costs at once and in this process: a valley whose floor is known."""
 
-    def __init__(self, _workers: int, **_given: object) -> None: ...
+    def __init__(self, _workers: int, *_given: object) -> None: ...
 
     def __enter__(self) -> Self:
         return self
@@ -76,7 +76,7 @@ def valley(thresholds: Mapping[str, float]) -> float:
 
 @pytest.mark.parametrize("rule", ["timeout", "pi"])
 def test_the_search_finds_the_floor_of_a_valley(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "ProcessPoolExecutor", _Here)
+    monkeypatch.setattr(search, "forked", _Here)
     best, log = tune_rule(rule, "machining_line", 0.8, "nominal", POINT)
     assert valley(best.thresholds) < 0.01
     assert log[0].thresholds == {n: getattr(RULES[rule], n) for n in RULES[rule].thresholds}

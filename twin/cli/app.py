@@ -26,6 +26,7 @@ from twin.cli import (
     report,
     run,
     simulate,
+    stopped_by,
     store,
     sweep,
     train,
@@ -33,7 +34,7 @@ from twin.cli import (
     user,
     whatif,
 )
-from twin.cli.problems import STOPPED, Problem, problem_of, show
+from twin.cli.problems import Problem, problem_of, say, show
 
 OF_THE_PARSER: type[Exception] = typer.BadParameter.__mro__[2]
 """The base of all usage errors, which the library shows by itself."""
@@ -46,8 +47,12 @@ class Verbs(TyperGroup):
         """Read the arguments; the parser by itself would call an interrupt a failure."""
         try:
             return super().make_context(*given, **more)
-        except KeyboardInterrupt:
-            raise typer.Exit(STOPPED + 2) from None
+        except KeyboardInterrupt as error:
+            raise typer.Exit(stopped_by(error)) from None
+        except OSError as error:  # help that cannot be written
+            if error.errno == errno.EPIPE:
+                raise
+            raise _told(error, as_json=False) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb."""
@@ -58,16 +63,21 @@ class Verbs(TyperGroup):
             raise
         except OF_THE_PARSER as error:
             if as_json:
-                typer.echo(Problem("usage", cast("Any", error).format_message()).record())
+                say(Problem("usage", cast("Any", error).format_message()).record() + "\n")
             raise
-        except KeyboardInterrupt:
-            raise typer.Exit(STOPPED + 2) from None
+        except KeyboardInterrupt as error:
+            raise typer.Exit(stopped_by(error)) from None
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise
-            problem = problem_of(error)
-            show(problem, as_json=as_json or bool(ctx.meta.get("json")))
-            raise typer.Exit(problem.code) from None
+                raise  # who reads no more is told nothing: the library ends there
+            raise _told(error, as_json=as_json or bool(ctx.meta.get("json"))) from None
+
+
+def _told(error: Exception, *, as_json: bool) -> typer.Exit:
+    """Say what went wrong; how the program ends then."""
+    problem = problem_of(error)
+    show(problem, as_json=as_json)
+    return typer.Exit(problem.code)
 
 
 app = typer.Typer(

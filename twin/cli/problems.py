@@ -8,6 +8,7 @@ Codes: 0 done; 1 done, and the answer is no; 2 usage or plant file; 3 plant or s
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import sys
@@ -31,6 +32,10 @@ _KNOWN = (
     ("twin.plugins", "RefusedError", "policy", UNFIT),
 )
 """Errors that say themselves what to do. Only a module that is loaded already can have raised one."""
+
+
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Of a file that is open already: such an error does not name it."""
 
 
 class Problem(Exception):  # noqa: N818  (most are the user's business and no fault of the program)
@@ -137,6 +142,9 @@ def _of_the_system(error: OSError) -> Problem:
     if error.filename is not None:
         message = f"{error.filename}: {error.strerror or error}"
         return Problem("file", message, "check the path, its permissions and the disk")
+    if error.errno in _OF_DISKS:
+        message = f"cannot write the output: {error.strerror}"
+        return Problem("file", message, "check the disk, or the file that it goes to")
     return _internal(error)
 
 
@@ -169,6 +177,18 @@ def show(problem: Problem, *, as_json: bool) -> None:
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         head, _, rest = block.partition(": ")
         block = f"{typer.style(head, fg=typer.colors.RED, bold=True)}: {rest}"
-    typer.echo(block, err=True)
-    if as_json:
-        typer.echo(problem.record())
+    say(block + "\n", err=True)
+    say(problem.record() + "\n" if as_json else "")
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Write to standard output or error. If that takes nothing, all that waits there is dropped.
+
+    Else it would fail once more at the next word, at the latest when the program ends.
+    """
+    try:
+        typer.echo(text, err=err, nl=False)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+        os.close(nowhere)

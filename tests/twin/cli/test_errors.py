@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import twin
+from tests.twin.cli.shell import REPOSITORY, twin
 from twin.cli import check
 from twin.cli.problems import Problem, nearest, problem_of
 from twin.config import PlantError
@@ -221,3 +225,40 @@ def test_without_a_truth_every_verb_refuses_in_the_same_words(tmp_path: Path) ->
     (wording,) = told
     assert "needs its truth" in wording
     assert "docs/how-to/your-own-plant.md" in wording
+
+
+def ended(words: str, out: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command as a process of its own, its output in a file."""
+    with Path(out).open("w") if out else nullcontext(subprocess.PIPE) as file:
+        return subprocess.run(
+            [sys.executable, "-m", "twin.cli", *words.split()],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | environment,
+        )
+
+
+@pytest.mark.parametrize("words", ["check machining_line --json", "check machining_line", "--help"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nothing_takes_is_one_error(words: str, unbuffered: str) -> None:
+    done = ended(words, "/dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert done.returncode == 2
+    hint = " hint: check the disk, or the file that it goes to\n"
+    told = f"error[file]: cannot write the output: No space left on device\n{hint}"
+    assert done.stderr == told
+
+
+def test_an_error_that_nothing_takes_keeps_its_code() -> None:
+    done = ended("check nope --json", "/dev/full")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error[plant]: there is no plant 'nope'")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_screen_of_few_signs_shows_what_it_can() -> None:
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = ended("check machining_line", **ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert "| ?" in done.stdout

@@ -6,11 +6,12 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.twin.cli.shell import begin, only_run, twin, until_turns
+from tests.twin.cli.shell import begin, children, only_run, twin, until, until_turns
 from twin.store.audit import Audit
 
 RULES = ("run", "--plant", "machining_line", "--in-process", "--controller", "rules")
@@ -98,3 +99,51 @@ def test_results_that_are_damaged_are_told(finished: Path, tmp_path: Path) -> No
     assert code == 0
     assert "note: kpi.json: cannot be read: " in err
     assert "The figures are computed anew from the audit." in (folder / "report.html").read_text()
+
+
+def are_gone(pids: list[int]) -> bool:
+    """Whether no such process works any more, in some seconds: those who only keep books end when their pipe does."""
+    until_s = time.monotonic() + 10.0
+    while any(is_alive(pid) for pid in pids) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    return not any(is_alive(pid) for pid in pids)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["sweep", "machining_line", "--set", "line.takt_s=60:100:9", "--reps", 300, "--workers", 2],
+        ["tune", "machining_line", "--utilisation", 0.8, "--to", "found.json"],
+    ],
+    ids=["sweep", "tune"],
+)
+def test_sigterm_ends_the_workers_too(asked: list[object], tmp_path: Path) -> None:
+    with begin(*asked, folder=tmp_path) as process:
+        workers = until(process, lambda: found if len(found := children(process.pid)) > 1 else None)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    assert are_gone(workers)
+
+
+def test_sigterm_keeps_what_was_evaluated(tmp_path: Path) -> None:
+    rows = tmp_path / "out" / "episodes.jsonl"
+    asked = ["--controllers", "always_on", "--hours", "0.25", "--shifts", 900, "--workers", 2]
+    with begin("evaluate", "machining_line", *asked, "--out", "out", folder=tmp_path) as process:
+        until(process, lambda: rows.is_file() or None)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    kept = rows.read_text().count("\n")
+    assert f"stopped: {kept} of 900 shifts are in out; called again, it goes on" in err
+    assert workers
+    assert are_gone(workers)
