@@ -82,11 +82,14 @@ def _lock(handle: int, folder: Path) -> None:
 
 def held_lines(path: Path) -> Iterator[tuple[int, Record]]:
     """The lines of a file by number. ``Problem`` for one that is no shift."""
+    from twin.feedback.evaluation import refuse_unreadable
+
     for n, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
             one = json.loads(line, parse_constant=_refused)
             key_of(one)
-        except (ValueError, KeyError, TypeError) as error:
+            refuse_unreadable(one)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             hint = "remove that line: its shift is played again when twin evaluate is called"
             msg = f"{path}:{n} is no shift of an evaluation"
             raise Problem("damaged", msg, hint, code=DAMAGED) from error

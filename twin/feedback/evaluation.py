@@ -84,6 +84,19 @@ def cells_of(episodes: Sequence[Mapping[str, Any]]) -> dict[Cell, dict[str, Shif
     return cells
 
 
+def refuse_unreadable(episode: Mapping[str, Any]) -> None:
+    """Raises ``KeyError``, ``TypeError`` or ``ValueError`` for what is no shift: something lacks, or a figure is no number."""
+    (kpis,) = _shifts([episode]).kpis.values()
+    told = [(name, episode[name]) for name in ("seed", "utilisation", "shift_h")]
+    told += [(kpi.name, kpi.value) for kpi in kpis.values]
+    told += [*episode["timing"].items(), *episode.get("violations", {}).items()]
+    for name, figure in told:
+        if not isinstance(figure, int | float):
+            raise TypeError(f"{name} is no number, but {figure!r}")
+    if not isinstance(episode["doubt"], str):
+        raise TypeError("doubt is no text")
+
+
 def _shifts(episodes: Sequence[Mapping[str, Any]]) -> Shifts:
     return Shifts(
         {one["seed"]: _kpis(one) for one in episodes},

@@ -12,7 +12,7 @@ import pytest
 
 from tests.twin.cli.shell import twin
 from twin.cli import evaluate
-from twin.cli.episode import Episode
+from twin.cli.episode import NOT_HELD, Episode
 from twin.cli.episodes_file import alone_in, held
 from twin.cli.problems import Problem
 from twin.cli.shift import Shift
@@ -49,7 +49,10 @@ def line_of(one: Episode, inputs: str) -> dict[str, Any]:
     names = ("controller", "scenario", "utilisation", "variant", "seed")
     facts = {"plant_hash": one.shift.plant.config_hash, "shift_h": one.shift.hours}
     known = {"code_sha256": code_sha256(), "inputs_sha256": inputs, "policy": None}
-    return {**dict(zip(names, one.key, strict=True)), **facts, **known}
+    kpi = {"from_us": 0, "until_us": 1, "kpis": {"wip_end": {"unit": "1", "value": 3.0}}}
+    told = {"kpi": {**kpi, "undefined": {}, "doubts": []}, "decisions": dict(NOT_HELD)}
+    told |= {"timing": {}, "violations": {"times": 0}, "doubt": ""}
+    return {**dict(zip(names, one.key, strict=True)), **facts, **known, **told}
 
 
 def asked(*seeds: int) -> list[Episode]:
@@ -124,12 +127,31 @@ def test_a_folder_is_made_with_its_first_shift(tmp_path: Path, played: list[int]
     assert played == [1]
 
 
-def test_a_number_that_is_none_is_no_shift(tmp_path: Path, played: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("there", "put"),
+    [
+        ('"value": 3.0', '"value": NaN'),
+        ('"value": 3.0', '"value": "zero"'),
+        ('"value": 3.0', '"value": null'),
+        ('"value": 3.0', '"number": 3.0'),
+        ('"clipped": 0', '"clipped": "none"'),
+        ('"timing": {}', '"timing": 3'),
+        ('"timing": {}', '"timing": {"decision_median_s": "long"}'),
+        ('"violations": {"times": 0}', '"violations": {"times": []}'),
+        ('"doubt": ""', '"doubt": {}'),
+        ('"seed": 1', '"seed": "1"'),
+    ],
+)
+def test_a_line_of_other_kinds_is_no_shift(
+    tmp_path: Path, played: list[int], there: str, put: str
+) -> None:
     evaluate._played(asked(1), tmp_path, None, None)
     path = tmp_path / "episodes.jsonl"
-    path.write_text(path.read_text().replace('"shift_h": 0.5', '"kpi": NaN, "shift_h": 0.5'))
-    with pytest.raises(Problem, match=r"episodes\.jsonl:1 is no shift"):
+    assert there in path.read_text()
+    path.write_text(path.read_text().replace(there, put))
+    with pytest.raises(Problem, match=r"episodes\.jsonl:1 is no shift") as told:
         evaluate._played(asked(1), tmp_path, None, None)
+    assert (told.value.kind, told.value.code) == ("damaged", 6)
 
 
 def test_a_shift_that_stands_there_twice_is_refused(tmp_path: Path, played: list[int]) -> None:
