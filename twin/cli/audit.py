@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from twin.cli import options
-from twin.cli.problems import DAMAGED, Problem
+from twin.cli.problems import DAMAGED, NEGATIVE, Problem
 from twin.printable import printable
 
 if TYPE_CHECKING:
@@ -103,13 +103,15 @@ def verify(
 ) -> None:
     """Check that no row was changed, taken out or put in, and that no write lacks its intent.
 
-    Prints the head of the chain: noted elsewhere, it is what `--expect` compares with.
+    Prints the head of the chain: noted elsewhere, it is what `--expect` compares with. Where no head is known the
+    end of the record is not proven, and the exit code is 1.
     """
 
     def checked(audit: Audit) -> dict[str, Any]:
         chain = audit.chain()
         findings = [{"where": one.where, "text": one.text} for one in audit.verify(expect)]
-        return {"head": chain.head, "loose": chain.loose, "findings": findings}
+        doubt = "" if expect else audit.doubt
+        return {"head": chain.head, "loose": chain.loose, "findings": findings, "doubt": doubt}
 
     found = [{"audit": str(path), **told} for path, told in _audits(where, out, checked)]
     if expect and len(found) != 1:
@@ -120,11 +122,17 @@ def verify(
         _say(one)
     if any(one["findings"] for one in found):
         raise typer.Exit(DAMAGED)
+    if any(one["doubt"] for one in found):
+        raise typer.Exit(NEGATIVE)
 
 
 def _say(one: dict[str, Any]) -> None:
     head, loose, findings = one["head"], one["loose"], one["findings"]
-    typer.echo(f"{one['audit']}: {len(findings) or 'nothing'} wrong, head {head or 'none'}")
+    whole = "not proven" if one["doubt"] else "nothing wrong"
+    state = f"{len(findings)} wrong" if findings else whole
+    typer.echo(f"{one['audit']}: {state}, head {head or 'none'}")
+    if one["doubt"]:
+        typer.echo(f"note: {one['doubt']}", err=True)
     if not head:
         typer.echo(f"note: {WITHOUT_CHAIN}", err=True)
     elif loose:

@@ -119,6 +119,8 @@ class Turns:
     count: int
     from_us: int
     until_us: int
+    doubt: str
+    """What the audit cannot prove."""
 
 
 def turns_of(record: RunRecord, controller: str) -> Turns:
@@ -148,6 +150,7 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
             count, until_us = count + 1, reading.time_us
             from_us = until_us if from_us < 0 else from_us
         outcomes = Counter(conclusion.outcome for conclusion in audit.outcomes())
+        doubt = audit.doubt
     kpis = evaluate(ledger)
     return Turns(
         kpis,
@@ -159,6 +162,7 @@ def turns_of(record: RunRecord, controller: str) -> Turns:
         count,
         from_us,
         until_us,
+        doubt,
     )
 
 
@@ -225,6 +229,7 @@ def report_data(record: RunRecord, finished: Sequence[str]) -> ReportData:
         for name, found in turns.items()
         if arguments.get("hours") and found.until_us < round(arguments["hours"] * 3.6e9)
     ]
+    doubts += [f"{found.doubt}." for found in turns.values() if found.doubt]
     doubts += _results_fault(record.folder)
     courses: dict[str, dict[str, Series]] = {}
     for name, found in turns.items():

@@ -96,6 +96,8 @@ def _trust(audit: Any, path: Path) -> None:
         first = f"{findings[0].where}: {findings[0].text}"
         msg = f"{path}: {len(findings)} things are wrong, the first: {first}"
         raise damaged(msg)
+    if audit.doubt:
+        typer.echo(f"note: {audit.doubt}", err=True)
 
 
 def _damaged(controller: str, number: int, why: str) -> Problem:

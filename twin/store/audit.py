@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from twin.store import audit_chain, audit_rows
 from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
-from twin.store.audit_head import SUFFIX, HeadFile, heads
+from twin.store.audit_head import SUFFIX, HeadFile, head_file, heads
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
@@ -232,6 +232,14 @@ class Audit:
     def chain(self) -> Chain:
         """How far the chain of hashes reaches; a file of an older version has none."""
         return audit_chain.chain_of(self._settled())
+
+    @property
+    def doubt(self) -> str:
+        """That nobody can tell whether rows were cut off the end, since the head beside the file is gone; else empty."""
+        missing = head_file(self._path)
+        if not self.chain().links or missing.exists():
+            return ""
+        return f"{missing} is missing: nothing tells whether rows were cut off the end"
 
     def rows(self) -> Iterator[audit_rows.Row]:
         """Everything but the turns of the loop, in the order in which it was written."""

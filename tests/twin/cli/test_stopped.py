@@ -101,6 +101,20 @@ def test_results_that_are_damaged_are_told(finished: Path, tmp_path: Path) -> No
     assert "The figures are computed anew from the audit." in (folder / "report.html").read_text()
 
 
+def test_a_record_whose_end_is_not_proven_is_told(finished: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / finished.name))
+    head = folder / "rules" / "audit.sqlite.head"
+    for verb in ("replay", "report"):
+        assert "is missing" not in twin(verb, folder)[2]
+    head.unlink()
+    doubt = f"{head} is missing: nothing tells whether rows were cut off the end"
+    for verb in ("replay", "report"):
+        code, _, err = twin(verb, folder)
+        assert code == 0
+        assert f"note: {doubt}" in err
+    assert doubt in (folder / "report.html").read_text()
+
+
 def are_gone(pids: list[int]) -> bool:
     """Whether no such process works any more, in some seconds: those who only keep books end when their pipe does."""
     until_s = time.monotonic() + 10.0

@@ -206,6 +206,19 @@ def test_an_audit_is_verified_and_what_was_done_to_it_is_named(tmp_path: Path) -
     )
 
 
+def test_without_a_head_the_end_of_an_audit_is_not_proven(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    head = an_audit(path)
+    head_file(path).unlink()
+    code, out, err = twin("audit", "verify", path)
+    doubt = f"{path}.head is missing: nothing tells whether rows were cut off the end"
+    assert (code, out, err) == (1, f"{path}: not proven, head {head}\n", f"note: {doubt}\n")
+    code, out, _ = twin("audit", "verify", path, "--json")
+    assert (code, json.loads(out)[0]["doubt"]) == (1, doubt)
+    code, out, err = twin("audit", "verify", path, "--expect", head)
+    assert (code, out, err) == (0, f"{path}: nothing wrong, head {head}\n", "")
+
+
 async def test_an_open_link_stands_above_the_line_on_every_screen() -> None:
     runtime, _, _ = driven()
     cycle = await runtime.turn(0)
