@@ -21,7 +21,7 @@ from twin.line.tags import line_signals
 from twin.store.audit import Audit
 from twin.store.closed import ClosedHistorian
 from twin.store.quarantine import RESTORE, StoreError
-from twin.store.run_folder import RunFolder, open_run
+from twin.store.run_folder import RunFolder, is_as_written, open_run
 from twin.store.segments import Segments
 from twin.store.trends import Trace
 
@@ -74,6 +74,7 @@ def run_of(given: str | None, root: Path) -> RunRecord:
         expected = manifest["plant_hash"]
         found = RunRecord(folder, plant, manifest)
         complete = bool(found.controllers) and {"variant", "tuned", "seed"} <= {*found.arguments}
+        complete = complete and is_as_written(manifest)
     except (StoreError, KeyError, TypeError, ValueError) as error:
         msg = f"{folder.folder}: the record of the run is damaged: {error}"
         raise damaged(msg) from error

@@ -117,7 +117,7 @@ def create(
         "versions": dict(versions),
         "arguments": dict(arguments or {}),
     }
-    digest = hashlib.sha256(stable_json(manifest, "manifest").encode()).hexdigest()[:8]
+    digest = _digest(manifest)
     stem = f"{stamp}-{plant_name}-{digest}" if stamp else f"{plant_name}-{digest}"
     if root.exists() and not root.is_dir():
         msg = f"{root} is a file; runs need a folder"
@@ -141,6 +141,16 @@ def create(
                 sync_folder(root)
                 return RunFolder(root / run_id)
         counter += 1
+
+
+def is_as_written(manifest: Mapping[str, object]) -> bool:
+    """Whether the facts of a manifest are still those that its run's name was made of. ``KeyError`` without a name."""
+    facts = {key: value for key, value in manifest.items() if key != "id"}
+    return str(manifest["id"]).split("-")[-2:-1] == [_digest(facts)]
+
+
+def _digest(manifest: Mapping[str, object]) -> str:
+    return hashlib.sha256(stable_json(manifest, "manifest").encode()).hexdigest()[:8]
 
 
 def open_run(root: Path, run_id: str) -> RunFolder:

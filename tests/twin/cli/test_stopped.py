@@ -13,6 +13,7 @@ import pytest
 
 from tests.twin.cli.shell import begin, children, only_run, twin, until, until_turns
 from twin.store.audit import Audit
+from twin.store.run_folder import create
 
 RULES = ("run", "--plant", "machining_line", "--in-process", "--controller", "rules")
 
@@ -31,7 +32,9 @@ def unfinished(finished: Path, tmp_path: Path) -> Path:
     (folder / "kpi.json").unlink()
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["arguments"]["controllers"] = ["rules", "mpc"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    facts = {"arguments", "command", "plant_hash", "seed", "versions"}
+    made = create(tmp_path, manifest["plant"], **{name: manifest[name] for name in facts})
+    (made.folder / "manifest.json").replace(folder / "manifest.json")
     return folder
 
 
@@ -99,6 +102,24 @@ def test_results_that_are_damaged_are_told(finished: Path, tmp_path: Path) -> No
     assert code == 0
     assert "note: kpi.json: cannot be read: " in err
     assert "The figures are computed anew from the audit." in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("there", "put"), [('"seed": 1', '"seed": 2'), ('"variant": "nominal"', '"variant": "high"')]
+)
+def test_a_manifest_that_was_changed_is_damaged(
+    finished: Path, tmp_path: Path, there: str, put: str
+) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "renamed"))
+    for verb in ("replay", "report"):
+        assert twin(verb, folder)[0] == 0
+    manifest = folder / "manifest.json"
+    assert there in manifest.read_text()
+    manifest.write_text(manifest.read_text().replace(there, put))
+    for verb in ("replay", "report"):
+        code, _, err = twin(verb, folder)
+        assert code == 6
+        assert f"{folder}: plant.yaml or manifest.json was changed after the run" in err
 
 
 def test_a_record_whose_end_is_not_proven_is_told(finished: Path, tmp_path: Path) -> None:

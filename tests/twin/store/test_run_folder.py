@@ -7,6 +7,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from twin.store.quarantine import StoreError
 from twin.store.run_folder import (
     RunFolder,
     create,
+    is_as_written,
     open_run,
     package_versions,
     stable_json,
@@ -64,6 +66,15 @@ def test_the_manifest_says_what_went_in(tmp_path: Path) -> None:
         "arguments": {"hours": 8.0, "controller": "mpc"},
     }
     assert run.historian.parent == run.audit.parent == run.segments.parent == run.folder
+
+
+def test_what_went_in_cannot_be_changed_unnoticed(tmp_path: Path) -> None:
+    for run in (make(tmp_path), make(tmp_path), make(tmp_path, stamp="20260301")):
+        manifest: Any = run.read_json("manifest.json")
+        assert is_as_written(manifest)
+        assert not is_as_written({**manifest, "seed": 8})
+        assert not is_as_written({**manifest, "arguments": {"hours": 8.5, "controller": "mpc"}})
+        assert not is_as_written({**manifest, "id": "mine"})
 
 
 def test_a_name_taken_in_between_is_passed_over(
