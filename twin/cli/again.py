@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twin.cli.contenders import TrainedPolicy, policy_of
-from twin.cli.episodes_file import EPISODES, Record, held_lines, key_of
+from twin.cli.episodes_file import EPISODES, FIGURES, Record, held_lines, key_of
 from twin.cli.problems import CONFLICT, Problem
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def chosen_lines(
 def _board(folder: Path) -> dict[str, Any]:
     from twin.store.run_folder import RunFolder
 
-    report = RunFolder(folder).read_json("evaluation.json")
+    report = RunFolder(folder).read_json(FIGURES)
     if not isinstance(report, dict) or "leaderboard" not in report:
         hint = (
             "call twin evaluate once more with this --out: shifts that are there are not run again"

@@ -110,7 +110,20 @@ def contenders(names: Sequence[str], plant_file: Path) -> tuple[Contender, ...]:
     if twice:
         msg = f"{twice} is there twice: two bundles of one controller name the same training seed"
         raise Problem("usage", msg, "leave one of them out")
+    refuse_second_names([one.name for one in found if one.policy is None and one.name not in ALL])
     return tuple(found)
+
+
+def refuse_second_names(names: Sequence[str]) -> None:
+    """``Problem`` where one controller is meant by two names: its shifts would be compared with themselves."""
+    from twin.plugins import find_controller
+
+    known: dict[Any, str] = {}
+    for name in names:
+        first = known.setdefault(find_controller(name), name)
+        if first != name:
+            msg = f"{first} and {name} are two names of one controller"
+            raise Problem("usage", msg, "leave one of them out")
 
 
 def policy_of(bundle: Path) -> TrainedPolicy:

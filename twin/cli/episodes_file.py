@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from twin.cli.shift import Shift
 
 EPISODES = "episodes.jsonl"
+FIGURES, TABLES, PAGE, BOARD = "evaluation.json", "report.md", "report.html", "LEADERBOARD.md"
+"""What is made of them, beside them."""
+MANIFEST = "manifest.json"
+"""Of a run."""
 Record = dict[str, Any]
 Key = tuple[Any, ...]
 
@@ -38,6 +42,14 @@ def keeper(path: Path) -> Callable[[Record], None]:
             file.write(json.dumps(record, sort_keys=True) + "\n")
 
     return keep
+
+
+def refuse_foreign(folder: Path) -> None:
+    """``Problem`` for a folder with the files of a run, or with reports that no evaluation has left there."""
+    held = [name for name in (MANIFEST, FIGURES, TABLES, PAGE, BOARD) if (folder / name).exists()]
+    if held and not (folder / EPISODES).is_file():
+        msg = f"{folder} holds something else: {held[0]}, and no {EPISODES}"
+        raise Problem("conflict", msg, "name another --out", code=CONFLICT)
 
 
 @contextmanager

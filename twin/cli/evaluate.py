@@ -89,7 +89,7 @@ def command(
     """
     from twin.cli.contenders import contenders
     from twin.cli.episode import episodes
-    from twin.cli.episodes_file import alone_in
+    from twin.cli.episodes_file import alone_in, refuse_foreign
     from twin.config import find_plant
 
     if replay is not None:
@@ -111,6 +111,7 @@ def command(
     )
     levels = _levels(utilisation) if utilisation is not None else (shift.demanded,)
     asked = episodes(shift, named, scenarios, levels, shifts)
+    refuse_foreign(out)
     with alone_in(out):
         found = _played(asked, out, workers, ray)
         report = _report(shift, found, shifts)
@@ -167,10 +168,11 @@ def _few(shifts: int) -> str:
 
 
 def _split(option: str, text: str) -> list[str]:
-    """The names in an option's value; a ``Problem`` for none, and for one that is there twice."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise Problem("usage", f"{option} {text!r} names nothing", "names, a comma between them")
+    """The names in an option's value; a ``Problem`` for an empty one, and for one that is there twice."""
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        msg = f"{option} {text!r} names nothing in one of its places"
+        raise Problem("usage", msg, "names, a comma between them")
     _refuse_twice(option, names)
     return names
 
@@ -280,19 +282,21 @@ def _again(
 
 def _write(report: dict[str, Any], out: Path) -> None:
     """The figures, the two reports and the leaderboard, beside the shifts."""
+    from twin.cli.episodes_file import BOARD, FIGURES, PAGE, TABLES
     from twin.feedback.report.evaluation import render_markdown, render_page
     from twin.feedback.report.leaderboard import render_leaderboard
     from twin.store.run_folder import RunFolder, stable_json
 
     folder = RunFolder(out)
-    folder.write_text("evaluation.json", stable_json(report))
-    folder.write_text("report.md", render_markdown(report))
-    folder.write_text("report.html", render_page(report))
+    folder.write_text(FIGURES, stable_json(report))
+    folder.write_text(TABLES, render_markdown(report))
+    folder.write_text(PAGE, render_page(report))
     board = render_leaderboard(report["leaderboard"], report["plant"], report["plant_hash"])
-    folder.write_text("LEADERBOARD.md", board)
+    folder.write_text(BOARD, board)
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
+    from twin.cli.episodes_file import BOARD, PAGE
     from twin.cli.fit import fitting
     from twin.feedback.report.evaluation import columns_of, table_rows
 
@@ -303,5 +307,4 @@ def _show(report: dict[str, Any], out: Path) -> None:
             screen.print(table)
     for doubt in report["doubts"]:
         screen.print(f"note: {doubt}", markup=False)
-    page, board = out / "report.html", out / "LEADERBOARD.md"
-    typer.echo(f"report, with all columns: {page}; leaderboard: {board}", err=True)
+    typer.echo(f"report, with all columns: {out / PAGE}; leaderboard: {out / BOARD}", err=True)

@@ -139,6 +139,12 @@ def _of_the_system(error: OSError) -> Problem:
         return Problem("refused", str(error), hint, code=REFUSED)  # by us, not by the network
     if isinstance(error, ConnectionError | TimeoutError):
         return Problem("unreachable", str(error) or type(error).__name__, hint, code=UNREACHABLE)
+    return _of_a_file(error)
+
+
+def _of_a_file(error: OSError) -> Problem:
+    if isinstance(error, FileExistsError) and not Path(error.filename).is_dir():
+        return Problem("file", f"{error.filename} is there, and no folder", "name a folder")
     if error.filename is not None:
         message = f"{error.filename}: {error.strerror or error}"
         return Problem("file", message, "check the path, its permissions and the disk")

@@ -199,6 +199,7 @@ def _upkeep(shown: LogFormat, port: int | None, keep_h: float | None, *, is_pace
 
 def _named(controller: str | None, compare: str | None) -> list[str]:
     """The controllers that run, in order, each once."""
+    from twin.cli.contenders import refuse_second_names
     from twin.plugins import controller_names
 
     if controller is not None and compare is not None:
@@ -209,6 +210,7 @@ def _named(controller: str | None, compare: str | None) -> list[str]:
         pick(name, controller_names(), "controller")
     if len(set(names)) != len(names):
         raise Problem("usage", "a controller is named twice", "each runs once")
+    refuse_second_names(names)
     return names
 
 

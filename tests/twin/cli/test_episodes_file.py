@@ -13,7 +13,7 @@ import pytest
 from tests.twin.cli.shell import twin
 from twin.cli import evaluate
 from twin.cli.episode import NOT_HELD, Episode
-from twin.cli.episodes_file import alone_in, held
+from twin.cli.episodes_file import alone_in, held, refuse_foreign
 from twin.cli.problems import Problem
 from twin.cli.shift import Shift
 from twin.cli.tuned import baseline, code_sha256, inputs_sha256
@@ -121,6 +121,26 @@ def test_what_ends_before_the_first_shift_leaves_nothing(
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "report.html", "evaluation.json"])
+def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    given = ("--controllers", "fixed", "--shifts", 2, "--hours", "0.25", "--out", tmp_path)
+    code, out, err = twin("evaluate", "machining_line", *given)
+    assert (code, out) == (5, "")
+    assert f"{tmp_path} holds something else: {name}, and no episodes.jsonl" in err
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine"
+    (tmp_path / "episodes.jsonl").touch()
+    refuse_foreign(tmp_path)
+
+
+def test_a_place_that_is_no_folder_is_told() -> None:
+    given = ("--controllers", "fixed", "--shifts", 2, "--hours", "0.25", "--out", "/dev/full")
+    code, out, err = twin("evaluate", "machining_line", *given)
+    assert (code, out) == (2, "")
+    assert err == "error[file]: /dev/full is there, and no folder\n hint: name a folder\n"
+
+
 def test_a_folder_is_made_with_its_first_shift(tmp_path: Path, played: list[int]) -> None:
     evaluate._played(asked(1), tmp_path / "some" / "where", None, None)
     assert (tmp_path / "some" / "where" / "episodes.jsonl").read_text().count("\n") == 1
@@ -188,6 +208,9 @@ def test_who_interrupts_is_told_what_is_kept(
         ("--controllers", ",", "names nothing"),
         ("--controllers", "fixed,fixed", "has fixed twice"),
         ("--controllers", "fixed,foo", "oracle"),
+        ("--controllers", "fixed,", "'fixed,' names nothing in one of its places"),
+        ("--utilisation", ".8,", "'.8,' names nothing in one of its places"),
+        ("--controllers", "rules,full_pace", "rules and full_pace are two names of one controller"),
         ("--seed", "999", "--seed 970 at most"),
     ],
 )

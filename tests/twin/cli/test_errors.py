@@ -82,6 +82,18 @@ def test_one_that_decides_and_all_that_do_are_not_named_together(tmp_path: Path)
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_controller_runs_under_one_name(tmp_path: Path) -> None:
+    for named, told in (
+        ("rules,rules", "a controller is named twice"),
+        ("rules,full_pace", "rules and full_pace are two names of one controller"),
+    ):
+        given = ["--in-process", "--shift", "1m", "--compare", named, "--out", tmp_path / "runs"]
+        code, out, err = twin("run", "--plant", "machining_line", *given)
+        assert (code, out) == (2, "")
+        assert told in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_flag_never_closes_the_loop_on_a_line_that_is_not_our_own() -> None:
     url = "opc.tcp://127.0.0.1:1"
     code, out, err = twin("run", "--plant", "machining_line", "--endpoint", url, "--close")
