@@ -161,7 +161,8 @@ def _logged(line: Line, csv: Path | None) -> tuple[Record, str]:
     try:
         record = Record(time_s, columns)
     except RecordError as error:
-        raise Problem("usage", str(error), error.hint, place=str(csv)) from error
+        at = f":{error.row + 1}" if error.row and csv.suffix.lower() == ".csv" else ""
+        raise Problem("file", str(error), error.hint, place=f"{csv}{at}") from error
     digest = hashlib.sha256(csv.read_bytes()).hexdigest()[:8]
     return record, f"log {csv.name} {digest}"
 

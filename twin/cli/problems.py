@@ -119,7 +119,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, PlantError):
         place = error.place if error.file else ""
         message = error.message if place else str(error).removeprefix("plant: ")
-        return Problem("plant", message, error.hint, place=place, text=error.text)
+        return Problem(error.kind, message, error.hint, place=place, text=error.text)
     for module, name, kind, code in _KNOWN:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(error, known):

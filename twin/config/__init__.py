@@ -1,6 +1,6 @@
 """Plant files: YAML in, one validated immutable ``Plant`` out, or one error with file and line."""
 
-from twin.config.errors import PlantError
+from twin.config.errors import FileError, PlantError
 from twin.config.load import (
     find_plant,
     load_mapping,
@@ -28,6 +28,7 @@ from twin.config.tuned import (
 from twin.config.values import Value
 
 __all__ = [
+    "FileError",
     "Mapping",
     "Plant",
     "PlantError",

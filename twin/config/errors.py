@@ -1,4 +1,4 @@
-"""The one error that a plant file can cause."""
+"""The errors that a plant file can cause, and a file of readings beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ class PlantError(ValueError):
     ``key_path`` is the way to the key inside the file; ``file`` and ``line`` (from 1) are known
     once the file's own positions have been looked up.
     """
+
+    kind = "plant"
+    """What it is called where it is shown."""
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class PlantError(ValueError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """It travels whole between processes."""
-        whole = partial(PlantError, file=self.file, line=self.line, text=self.text)
+        whole = partial(type(self), file=self.file, line=self.line, text=self.text)
         return whole, (self.key_path, self.message, self.hint)
 
     @property
@@ -52,3 +55,9 @@ class PlantError(ValueError):
         where = f" (at {dotted})" if dotted else ""
         hint = f"; {self.hint}" if self.hint else ""
         return f"{self.place or 'plant'}: {self.message}{where}{hint}"
+
+
+class FileError(PlantError):
+    """A file of readings that cannot be used beside the plant file, which may be fine itself."""
+
+    kind = "file"

@@ -103,6 +103,46 @@ def test_a_bad_log_is_one_clear_error(
     assert not fitted.exists()
 
 
+@pytest.mark.parametrize(
+    ("raw", "line", "word"),
+    [
+        (b"", "", "the file is empty"),
+        (bytes(range(256)), "", "not UTF-8 text"),
+        (b"wash.state\n3\n", "", "there is no column 'time_s'"),
+        (b"a,b\n1,2\n", "", "there is no column 'time_s', "),
+        (b"time_s,wash.state\n0,3\n30\n", ":3", "row 2 has 1 cells"),
+        (b"time_s,wash.state\n0,3\n30,on\n", ":3", "holds 'on' in row 2"),
+        (b"time_s,wash.state\n" + 12 * b"0,3\n", ":3", "does not grow from row 1 to row 2"),
+    ],
+)
+def test_a_file_that_is_no_log_is_no_fault_of_the_plant(
+    tmp_path: Path, raw: bytes, line: str, word: str
+) -> None:
+    path = tmp_path / "log.csv"
+    path.write_bytes(raw)
+    code, out, err = twin("identify", "machining_line", "--csv", path)
+    assert (code, out) == (2, "")
+    assert err.startswith("error[file]: ")
+    assert word in err
+    assert f"  --> {path}{line}\n" in err
+    assert "disturbances" not in err
+    assert "every_s" not in err
+    assert len(err) < 1500
+
+
+def test_values_in_another_unit_are_told(tmp_path: Path) -> None:
+    told = {}
+    for power in (6.2, 6200.0):
+        path = log(tmp_path / "log.csv", rows=200, wash__state=3, wash__power_kw=power)
+        given = ("--csv", path, "--worlds", "0", "--json")
+        code, out, err = twin("identify", "machining_line", *given)
+        assert code == 0, err
+        told[power] = [one for one in json.loads(out)["notes"] if "another unit" in one]
+    assert told[6.2] == []
+    (note,) = told[6200.0]
+    assert note.startswith("wash.power_kw: 200 of 200 values lie outside 0 to ")
+
+
 def test_what_is_wrong_with_the_command_is_told_before_any_work(runs: Path, tmp_path: Path) -> None:
     path, there = log(tmp_path / "log.csv", wash__state=3), tmp_path / "there.yaml"
     there.write_text("mine")

@@ -17,7 +17,13 @@ from twin.analyze.identification.instruments import drifting, instrument_finding
 from twin.analyze.identification.ovens import fit_oven
 from twin.analyze.identification.parts import Parts, parts_of
 from twin.analyze.identification.powers import PowerFindings, power_findings, time_findings
-from twin.analyze.identification.record import Column, Record, RecordError, refuse_foreign
+from twin.analyze.identification.record import (
+    Column,
+    Record,
+    RecordError,
+    outside_validity,
+    refuse_foreign,
+)
 from twin.analyze.identification.stays import stops
 from twin.analyze.identification.step_test import StepTest, step_tests
 from twin.line import schema as s
@@ -71,7 +77,7 @@ def identify(
     refuse_foreign(record, line)
     findings: list[Finding] = []
     fits: list[StationFit] = []
-    notes: list[str] = []
+    notes = outside_validity(record, line)
     tests: list[StepTest] = []
     for e in range(1, 1 + len(line.stations)):
         name = line.elements[e].name

@@ -25,11 +25,11 @@ LEAST_ROWS = 10
 
 
 class RecordError(ValueError):
-    """A record that nothing can be learned from; ``hint`` says what to do."""
+    """A record that nothing can be learned from; ``hint`` says what to do, ``row`` counts from 1; 0: no one row."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", row: int = 0) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint, self.row = hint, row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,18 +47,22 @@ class Record:
             raise RecordError(msg, "log for longer, a whole shift say")
         if not np.isfinite(time_s).all():
             row = int(np.flatnonzero(~np.isfinite(time_s))[0]) + 1
-            raise RecordError(f"time_s is no number in row {row}", "leave out rows without a time")
+            raise RecordError(
+                f"time_s is no number in row {row}", "leave out rows without a time", row
+            )
         if (back := np.flatnonzero(np.diff(time_s) <= 0.0)).size:
-            msg = f"time_s does not grow from row {back[0] + 1} to row {back[0] + 2}"
-            raise RecordError(msg, "sort the rows by time, and keep one row for an instant")
+            row = int(back[0]) + 2
+            msg = f"time_s does not grow from row {row - 1} to row {row}"
+            raise RecordError(msg, "sort the rows by time, and keep one row for an instant", row)
         for name, column in self.columns.items():
             if column.shape != time_s.shape:
                 msg = f"{name} has {column.size} rows and time_s {time_s.size}"
                 raise RecordError(msg, "give every column a value, or an empty cell, in each row")
             beyond = np.flatnonzero(np.isinf(column) | (np.abs(column) > LARGEST))
             if beyond.size:
-                msg = f"{name} holds {column[beyond[0]]:g} in row {beyond[0] + 1}"
-                raise RecordError(msg, "leave a value that is unknown empty")
+                row = int(beyond[0]) + 1
+                msg = f"{name} holds {column[row - 1]:g} in row {row}"
+                raise RecordError(msg, "leave a value that is unknown empty", row)
 
     def __contains__(self, name: str) -> bool:
         """Whether the signal was logged at all, if only once."""
@@ -136,6 +140,24 @@ def refuse_foreign(record: Record, line: Line) -> None:
         more = f", nor {len(strange) - 1} others of this file" if len(strange) > 1 else ""
         raise RecordError(msg + more, "see docs/reference/signals.md; leave other columns out")
     _refuse_impossible_states(record, line)
+
+
+def outside_validity(record: Record, line: Line) -> list[str]:
+    """A sentence for each signal with values that cannot be true; of most of them the unit is in doubt."""
+    told = []
+    for signal in line_signals(line):
+        if signal.validity is None or signal.name not in record:
+            continue
+        known = record[signal.name][np.isfinite(record[signal.name])]
+        low, high = signal.validity.lo, signal.validity.hi
+        outside = int(((known < low) | (known > high)).sum())
+        if outside:
+            span = f"{low:g} to {high:g} {signal.unit}, where they can be true"
+            asked = ": is it logged in another unit?" if 2 * outside > known.size else ""
+            told.append(
+                f"{signal.name}: {outside} of {known.size} values lie outside {span}{asked}"
+            )
+    return told
 
 
 def _refuse_impossible_states(record: Record, line: Line) -> None:
