@@ -15,6 +15,7 @@ from twin.cli.trust import Trust, client_security
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from twin.config import Plant
     from twin.equipment.foreign.live_check import Row
 
 NAME = "check"
@@ -110,8 +111,18 @@ def _described(shift: Shift) -> dict[str, Any]:
         "variants": list(plant.variants),
         "truth": has_truth,
         "tuned": not tuned.doubt,
-        "notes": [tuned.doubt] if tuned.doubt else [],
+        "notes": [*_doubts(plant), *([tuned.doubt] if tuned.doubt else [])],
     }
+
+
+def _doubts(plant: Plant) -> list[str]:
+    """What can be so, and seldom is."""
+    return [
+        f"{station.name}: standby takes {power.standby_kw.value:g} kW, and idling {power.idle_kw.value:g} kW: "
+        "to sleep would cost energy"
+        for station in plant.stations
+        if (power := station.power).standby_kw.value > power.idle_kw.value
+    ]
 
 
 def _mapped(shift: Shift, path: Path) -> dict[str, Any]:

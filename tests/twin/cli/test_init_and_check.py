@@ -90,3 +90,20 @@ def test_a_wrong_truth_is_found_too(tmp_path: Path) -> None:
     code, _, err = twin("check", tmp_path / "demo")
     assert code == 2
     assert f"{truth}:" in err
+
+
+def test_a_machine_that_sleeps_dearer_than_it_idles_is_told(tmp_path: Path) -> None:
+    assert twin("init", tmp_path / "own")[0] == 0
+    path = tmp_path / "own" / "plant.yaml"
+    assert "sleep" not in twin("check", path)[1]
+    text = path.read_text()
+    assert text.count("idle_kw: {value: 4.2, range: [2, 6], class: A}") == 1
+    path.write_text(
+        text.replace(
+            "idle_kw: {value: 4.2, range: [2, 6], class: A}", "idle_kw: {value: 0.5, class: A}"
+        )
+    )
+    code, out, _ = twin("check", path, "--json")
+    assert code == 0
+    note = "milling: standby takes 0.8 kW, and idling 0.5 kW: to sleep would cost energy"
+    assert note in json.loads(out)["notes"]
