@@ -95,6 +95,8 @@ def folder_of(given: str | None, root: Path) -> Path:
         held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
         hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
         msg = str(error).partition("; there are")[0]
+        if path.is_dir():
+            msg = f"the folder {path} is there, and holds no run: it has no manifest.json"
         raise Problem("usage", msg, hint) from error
 
 

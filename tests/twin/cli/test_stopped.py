@@ -136,6 +136,15 @@ def test_a_record_whose_end_is_not_proven_is_told(finished: Path, tmp_path: Path
     assert doubt in (folder / "report.html").read_text()
 
 
+def test_a_folder_without_a_run_is_not_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "emp").mkdir()
+    for given in ("emp", tmp_path / "emp"):
+        code, _, err = twin("report", given)
+        assert code == 2
+        assert f"the folder {given} is there, and holds no run: it has no manifest.json" in err
+    assert "no run 'other' in runs" in twin("report", "other")[2]
+
+
 def are_gone(pids: list[int]) -> bool:
     """Whether no such process works any more, in some seconds: those who only keep books end when their pipe does."""
     until_s = time.monotonic() + 10.0
