@@ -3,9 +3,10 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# Test processes side by side: two cores have room for a third, since many tests wait for a line that passes in its
-# own time. They take files in their order: sorted by their number of tests, those with one long test would come last.
-WORKERS ?= 3
+# Test processes side by side: two suit the smallest machine that the tests are meant for; a third makes lines that pass
+# in their own time late. They take files in their order: sorted by their number of tests, those with one long test
+# would come last.
+WORKERS ?= 2
 PYTEST_ARGS ?=
 # Set it to run those too that take minutes each.
 LONG ?=

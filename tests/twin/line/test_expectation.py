@@ -42,7 +42,16 @@ def shift(name: str, seed: int) -> tuple[float, float, LineState]:
     return scrapped / (scrapped + good), share, state
 
 
-@pytest.mark.parametrize("name", ["machining_line", "molding_cell", "paint_cure_line"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "machining_line",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("molding_cell", "paint_cure_line")
+        ),
+    ],
+)
 def test_scrap_is_what_was_expected_but_for_luck(name: str) -> None:
     """Over many shifts the two agree (to three standard errors and the parts still inside); one has less luck in it."""
     shifts = [shift(name, seed)[:2] for seed in range(1, SHIFTS + 1)]
