@@ -6,8 +6,9 @@ to do where its own mistakes lead (Ross, Gordon and Bagnell, A reduction of imit
 prediction to no-regret online learning, AISTATS 2011). After each round a new network learns all that was
 said so far: it follows from the lessons and the seed, so the lessons are all that a stopped run has to keep.
 
-The teacher may keep clear of the edges of quality bands, see `CloningSpec`. The MPC may change its mind at every turn, and moves time-outs too; the clone decides once a decision period,
-and its time-outs stay those of `fixed`. So much of the MPC it cannot copy.
+The teacher may keep clear of the edges of quality bands, see `CloningSpec`. The MPC may change its mind at every
+turn, and moves time-outs too; the clone decides once a decision period, and its time-outs stay those of `fixed`.
+So much of the MPC it cannot copy.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import signal
-import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.twin.cli.shell import begin, children, only_run, twin, until, until_turns
+from tests.twin.cli.shell import begin, only_run, twin, until, until_turns
 from twin.store.audit import Audit
 from twin.store.run_folder import create
 
@@ -145,19 +145,15 @@ def test_a_folder_without_a_run_is_not_a_missing_one(tmp_path: Path) -> None:
     assert "no run 'other' in runs" in twin("report", "other")[2]
 
 
-def are_gone(pids: list[int]) -> bool:
-    """Whether no such process works any more, in some seconds: those who only keep books end when their pipe does."""
-    until_s = time.monotonic() + 10.0
-    while any(is_alive(pid) for pid in pids) and time.monotonic() < until_s:
-        time.sleep(0.05)
-    return not any(is_alive(pid) for pid in pids)
+def are_gone(workers: list[psutil.Process]) -> bool:
+    """Whether none of them works any more, in some seconds: those who only keep books end when their pipe does."""
+    _, left = psutil.wait_procs(workers, timeout=10.0)
+    return all(one.status() == psutil.STATUS_ZOMBIE for one in left)
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except FileNotFoundError:
-        return False
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The processes that a process has started, each known by more than its number."""
+    return psutil.Process(pid).children()
 
 
 @pytest.mark.parametrize(
@@ -170,7 +166,7 @@ def is_alive(pid: int) -> bool:
 )
 def test_sigterm_ends_the_workers_too(asked: list[object], tmp_path: Path) -> None:
     with begin(*asked, folder=tmp_path) as process:
-        workers = until(process, lambda: found if len(found := children(process.pid)) > 1 else None)
+        workers = until(process, lambda: w if len(w := workers_of(process.pid)) > 1 else None)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
@@ -183,7 +179,7 @@ def test_sigterm_keeps_what_was_evaluated(tmp_path: Path) -> None:
     asked = ["--controllers", "always_on", "--hours", "0.25", "--shifts", 900, "--workers", 2]
     with begin("evaluate", "machining_line", *asked, "--out", "out", folder=tmp_path) as process:
         until(process, lambda: rows.is_file() or None)
-        workers = children(process.pid)
+        workers = workers_of(process.pid)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
