@@ -22,6 +22,7 @@ from twin.feedback.compare import (
     student_t,
     two_sided_p,
 )
+from twin.feedback.compared import COST_OF_ALL
 
 CLAIMS = (
     ELECTRICITY,
@@ -33,9 +34,11 @@ CLAIMS = (
     "throughput_parts_per_h",
     "peak_kw",
     COST,
+    COST_OF_ALL,
 )
 """The figures by which one controller may be called better than another. Nobody chooses among them after a
-run; the cost of energy came to them on 27 November 2026, after one of the paint line."""
+run; the cost of energy came to them on 27 November 2026, after one of the paint line, and that of energy, expected
+scrap and edges together a day later, after most of one of the machining line."""
 Key = TypeVar("Key", bound="str | tuple[object, ...]")
 FOUND_BY_LOOKING = "its interval contains zero once {} figures are looked at"
 

@@ -52,8 +52,8 @@ def test_a_saving_among_many_figures_has_to_be_a_surer_one() -> None:
     assert alone.compared.verdict == "better"
     assert (alone.low, alone.high) == pytest.approx((-0.19, -0.01))
     assert among.compared.verdict == "inconclusive"
-    assert "once 9 figures are looked at" in among.compared.reason
-    half = 0.09 * student_t(29, 1.0 - 0.05 / 9) / student_t(29)
+    assert "once 10 figures are looked at" in among.compared.reason
+    half = 0.09 * student_t(29, 1.0 - 0.05 / 10) / student_t(29)
     assert (among.low, among.high) == pytest.approx((-0.1 - half, -0.1 + half))
     assert among.p == pytest.approx(2.0 * stats.t.sf(0.1 / 0.09 * student_t(29), 29))
 
