@@ -9,8 +9,8 @@ layer moves process setpoints. A solve that is not usable changes nothing: the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from controllers.mpc.grid import Grid
 from controllers.mpc.holds import Holds, SwitchMemory, held
@@ -20,7 +20,7 @@ from controllers.mpc.operating_point import HURRY, OperatingPoint, Point, with_s
 from controllers.mpc.outlook import Outlook, outlook_of
 from controllers.mpc.oven_layer import ovens_of
 from controllers.mpc.peak import GridMemory
-from controllers.mpc.plans import LinePlan, all_ready, distinct, staggered, standby_setpoints
+from controllers.mpc.plans import LinePlan, candidates, distinct, standby_setpoints
 from controllers.mpc.process_layer import process_layers
 from controllers.mpc.progress import carried_by, leads, progress_of, winding_down
 from controllers.mpc.rates import fastest_s, rates_at
@@ -55,6 +55,8 @@ SLOW = 0.5
 RUSH_BLOCKS = 0.5
 """Orders that come at once are an event if they take longer than this many blocks at the fastest
 takt; assumption."""
+TOO_OLD_BLOCKS = 1.5
+"""A plan that was made longer ago is none to go on with; assumption."""
 SPARE = 0.97
 """Share of the time left that the steady pace may use for the open orders."""
 
@@ -195,14 +197,61 @@ class Mpc:
     # --- line layer ----------------------------------------------------------------------------
 
     def _plan(self, situation: Situation, prices: Prices) -> None:
+        """Find the steady pace, plan the hours around it, and keep what is cheapest on forks of the twin."""
         memory = self._memory
-        factors = [
-            (c.ratio(situation, "last_cycle_s"), c.ratio(situation, "last_energy_kwh"))
-            for c in self._cells
-        ]
+        cycles = [c.ratio(situation, "last_cycle_s") for c in self._cells]
+        point = self._point(situation, prices, cycles)
+        if point is None:
+            return
+        cells = self._cells = with_shares(self._cells, point)
+        block_s = self._block_s
+        self._steady = self._steady_setpoints(point)
+        tariff = self._tariff(situation, prices)
+        rates = rates_at(cells, situation, point, tariff)
+        outlook = self._outlook(situation, memory.holds)
+        progress = progress_of(
+            cells,
+            fastest_s(cells, rates, point),
+            situation.observation,
+            self._shift_s - situation.time_s % self._shift_s,
+            (outlook.blocked_blocks * block_s).tolist(),
+            prices.backlog_eur,
+            self._carried,
+        )
+        memory.ahead = leads(
+            progress,
+            leads_at(cells, self._setpoints, cycles),
+            winding_down(progress, cells, point.pace_s, self._ends_within_s(situation)),
+        )
+        pace_most_s = max(self._pace_most_s(situation), point.pace_s)
+        peak = self._grid.charge(situation, memory.grid, cells, rates, pace_most_s)
+        other_kw = self._grid.other_kw(situation)
+        fresh = self._line.solve(cells, outlook, rates, prices, tariff, peak, other_kw, progress)
+        trial = Trial(
+            situation, cells, rates, prices, tariff, block_s, peak, self._steady, progress, self.worlds,
+        )  # fmt: skip
+        slow = (m for m, c in enumerate(cells) if c.warm_up_s > SLOW * block_s)
+        plans, never_dearer_than = candidates(
+            fresh,
+            self._left_of_plan(situation),
+            max(point.pace_s, self._takt_lo_s),
+            self._takt_lo_s,
+            frozenset((*slow, *progress.behind)),
+            outlook.awake if peak is not None else None,
+        )
+        plan = self._cheapest(trial, plans, never_dearer_than)
+        memory.plan, memory.planned_s = plan, situation.time_s
+        doubt = f"{FALLBACK} {tariff.doubt}; " if tariff.doubt else ""
+        memory.plan_status = f"{doubt}{fresh.status}; kept {plan.status}"
+        memory.reason = f"pace {point.pace_s:.1f} s a part{self._asleep(plan)}"
+
+    def _point(self, situation: Situation, prices: Prices, cycles: Sequence[float]) -> Point | None:
+        """The steady pace of now; the last one where there is none to be found, None where there never was one."""
+        memory = self._memory
+        energies = [c.ratio(situation, "last_energy_kwh") for c in self._cells]
         point = self._operating.solve(
             self._cells,
-            factors,
+            list(zip(cycles, energies, strict=True)),
             [c.disturbances(situation) for c in self._cells],
             prices,
             self._pace_most_s(situation),
@@ -214,89 +263,35 @@ class Mpc:
         )
         memory.solves["steady pace"] = point.solve
         memory.point_status = point.status
-        if not point.usable:
+        if point.usable:
+            memory.point = point
+        else:
             kept = "none yet" if memory.point is None else "last point kept"
             memory.point_status = f"{FALLBACK} steady pace {point.status}, {kept}"
-            if memory.point is None:
-                return
-            point = memory.point
-        memory.point = point
-        self._cells = with_shares(self._cells, point)
-        tariff = self._tariff(situation, prices)
-        rates = rates_at(self._cells, situation, point, tariff)
-        self._steady = self._steady_setpoints(point)
-        holds = memory.holds
-        outlook = self._outlook(situation, holds)
-        pace_most_s = max(self._pace_most_s(situation), point.pace_s)
-        progress = progress_of(
-            self._cells,
-            fastest_s(self._cells, rates, point),
-            situation.observation,
-            self._shift_s - situation.time_s % self._shift_s,
-            (outlook.blocked_blocks * self._block_s).tolist(),
-            prices.backlog_eur,
-            self._carried,
-        )
-        cycles = [cycle for cycle, _ in factors]
-        memory.ahead = leads(
-            progress,
-            leads_at(self._cells, self._setpoints, cycles),
-            winding_down(progress, self._cells, point.pace_s, self._ends_within_s(situation)),
-        )
-        peak = self._grid.charge(situation, memory.grid, self._cells, rates, pace_most_s)
-        fresh = self._line.solve(
-            self._cells,
-            outlook,
-            rates,
-            prices,
-            tariff,
-            peak,
-            self._grid.other_kw(situation),
-            progress,
-        )
-        pace_s = max(point.pace_s, self._takt_lo_s)
-        always_on = all_ready(self._blocks, len(self._cells), self._takt_lo_s, "always on")
-        slow = (m for m, c in enumerate(self._cells) if c.warm_up_s > SLOW * self._block_s)
-        needed = frozenset((*slow, *progress.behind))
-        plans = [
-            fresh,
-            replace(fresh, dozes=True, status="dozing"),
-            replace(fresh, dozes=True, keeps=needed, status="dozing but for the needed"),
-            all_ready(self._blocks, len(self._cells), pace_s, "steady pace"),
-            always_on,
-        ]
-        never_dearer_than = [always_on]
-        if peak is not None:
-            even = replace(fresh, dozes=True, takt_s=pace_s, status="dozing at the steady pace")
-            plans += [staggered(fresh, outlook.awake), even]
-        late = situation.time_s - memory.planned_s > 1.5 * self._block_s
-        if memory.plan is not None and not late:
-            never_dearer_than.append(memory.plan.shifted(self._block_now(situation)))
-            plans.append(never_dearer_than[-1])
-        trial = Trial(
-            situation,
-            self._cells,
-            rates,
-            prices,
-            tariff,
-            self._block_s,
-            peak,
-            self._steady,
-            progress,
-            self.worlds,
-        )
+        return memory.point
+
+    def _left_of_plan(self, situation: Situation) -> LinePlan | None:
+        """What is left of the last plan; None where there is none, or it is too old to be one."""
+        memory = self._memory
+        too_old = situation.time_s - memory.planned_s > TOO_OLD_BLOCKS * self._block_s
+        if memory.plan is None or too_old:
+            return None
+        return memory.plan.shifted(self._block_now(situation))
+
+    def _cheapest(
+        self, trial: Trial, plans: Sequence[LinePlan], never_dearer_than: Sequence[LinePlan]
+    ) -> LinePlan:
+        """The plan to keep, with what running warm-ups and minimum times already settle."""
+        holds = self._memory.holds
         carried = {held(plan, holds, self._block_s).key for plan in never_dearer_than}
-        plan = trial.best(distinct(held(plan, holds, self._block_s) for plan in plans), carried)
-        memory.plan, memory.planned_s = plan, situation.time_s
-        doubt = f"{FALLBACK} {tariff.doubt}; " if tariff.doubt else ""
-        memory.plan_status = f"{doubt}{fresh.status}; kept {plan.status}"
-        asleep = (
-            []
-            if plan.dozes
-            else [c.name for m, c in enumerate(self._cells) if not plan.ready[0, m]]
-        )
-        sleep = f"; standby: {', '.join(asleep)}" if asleep else ""
-        memory.reason = f"pace {point.pace_s:.1f} s a part{sleep}"
+        return trial.best(distinct(held(plan, holds, self._block_s) for plan in plans), carried)
+
+    def _asleep(self, plan: LinePlan) -> str:
+        """Who rests in the first block, for the reason."""
+        if plan.dozes:
+            return ""
+        asleep = [c.name for m, c in enumerate(self._cells) if not plan.ready[0, m]]
+        return f"; standby: {', '.join(asleep)}" if asleep else ""
 
     def _ends_within_s(self, situation: Situation) -> float:
         """How far away the end of the work may be to be in sight: a plan; where orders go on coming, none is."""

@@ -62,6 +62,37 @@ def staggered(plan: LinePlan, awake: NDArray[np.bool_], at_once: int = 1) -> Lin
     return replace(plan, ready=ready, status=status)
 
 
+def candidates(
+    fresh: LinePlan,
+    left: LinePlan | None,
+    pace_s: float,
+    least_takt_s: float,
+    needed: frozenset[int],
+    awake: NDArray[np.bool_] | None,
+) -> tuple[list[LinePlan], list[LinePlan]]:
+    """All plans to be tried, and those of them that the kept one may not cost more than.
+
+    ``left`` is what is left of the plan before, if there is any; ``pace_s`` the steady pace; ``needed`` are the
+    stations that would be missed asleep. ``awake`` is who is awake now where peaks are charged: then plans that
+    spread the load are tried as well.
+    """
+    blocks, stations = fresh.ready.shape
+    always_on = all_ready(blocks, stations, least_takt_s, "always on")
+    plans = [
+        fresh,
+        replace(fresh, dozes=True, status="dozing"),
+        replace(fresh, dozes=True, keeps=needed, status="dozing but for the needed"),
+        all_ready(blocks, stations, pace_s, "steady pace"),
+        always_on,
+    ]
+    if awake is not None:
+        even = replace(fresh, dozes=True, takt_s=pace_s, status="dozing at the steady pace")
+        plans += [staggered(fresh, awake), even]
+    if left is None:
+        return plans, [always_on]
+    return [*plans, left], [always_on, left]
+
+
 def distinct(plans: Iterable[LinePlan]) -> list[LinePlan]:
     """Those that ask for something else than all before them."""
     different: dict[bytes, LinePlan] = {}
