@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 EPISODES = "episodes.jsonl"
 FIGURES, TABLES, PAGE, BOARD = "evaluation.json", "report.md", "report.html", "LEADERBOARD.md"
 """What is made of them, beside them."""
-MANIFEST = "manifest.json"
-"""Of a run."""
 Record = dict[str, Any]
 Key = tuple[Any, ...]
 
@@ -46,6 +44,8 @@ def keeper(path: Path) -> Callable[[Record], None]:
 
 def refuse_foreign(folder: Path) -> None:
     """``Problem`` for a folder with the files of a run, or with reports that no evaluation has left there."""
+    from twin.store.run_folder import MANIFEST
+
     held = [name for name in (MANIFEST, FIGURES, TABLES, PAGE, BOARD) if (folder / name).exists()]
     if held and not (folder / EPISODES).is_file():
         msg = f"{folder} holds something else: {held[0]}, and no {EPISODES}"

@@ -176,9 +176,10 @@ def asked(
 def _running(run: str | None, out: Path) -> Path:
     """The folder of the one loop that runs."""
     from twin.cli.local_socket import SOCKET, is_served
+    from twin.store.run_folder import MANIFEST
 
     if run is not None:
-        folder = Path(run) if (Path(run) / "manifest.json").is_file() else out / run
+        folder = Path(run) if (Path(run) / MANIFEST).is_file() else out / run
         if not is_served(folder):
             known = [path.parent.name for path in out.glob(f"*/{SOCKET}") if is_served(path.parent)]
             hint = f"{nearest(folder.name, known)}; {WITHOUT_CHANNEL}"

@@ -21,7 +21,7 @@ from twin.line.tags import line_signals
 from twin.store.audit import Audit
 from twin.store.closed import ClosedHistorian
 from twin.store.quarantine import RESTORE, StoreError
-from twin.store.run_folder import RunFolder, is_as_written, open_run
+from twin.store.run_folder import MANIFEST, RunFolder, is_as_written, open_run
 from twin.store.segments import Segments
 from twin.store.trends import Trace
 
@@ -69,7 +69,7 @@ def run_of(given: str | None, root: Path) -> RunRecord:
     """
     folder = RunFolder(folder_of(given, root))
     try:
-        manifest: Any = folder.read_json("manifest.json")
+        manifest: Any = folder.read_json(MANIFEST)
         plant = load_plant(str(folder.folder / "plant.yaml"))
         expected = manifest["plant_hash"]
         found = RunRecord(folder, plant, manifest)
@@ -87,12 +87,12 @@ def run_of(given: str | None, root: Path) -> RunRecord:
 def folder_of(given: str | None, root: Path) -> Path:
     """The folder of a run, by its name under ``root`` or its path; the newest for None."""
     path = _newest(root) if given is None else Path(given)
-    if (path / "manifest.json").is_file():
+    if (path / MANIFEST).is_file():
         return path.resolve()
     try:
         return open_run(root, str(path)).folder
     except StoreError as error:
-        held = sorted(one.parent.name for one in root.glob("[!.]*/manifest.json"))
+        held = sorted(one.parent.name for one in root.glob(f"[!.]*/{MANIFEST}"))
         hint = f"{nearest(str(path), held)}; or give --out, or the run's folder"
         msg = str(error).partition("; there are")[0]
         if path.is_dir():
@@ -102,11 +102,11 @@ def folder_of(given: str | None, root: Path) -> Path:
 
 def _newest(root: Path) -> Path:
     """The newest that has come to a controller: one whose line was never there holds nothing."""
-    found = [path.parent for path in root.glob("*/manifest.json")]
+    found = [path.parent for path in root.glob(f"*/{MANIFEST}")]
     found = [folder for folder in found if any(folder.glob("*/audit.sqlite"))] or found
     if not found:
         raise Problem("usage", f"there is no run in {root}", "give --out, or a run's folder")
-    return max(found, key=lambda folder: ((folder / "manifest.json").stat().st_mtime_ns, folder))
+    return max(found, key=lambda folder: ((folder / MANIFEST).stat().st_mtime_ns, folder))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

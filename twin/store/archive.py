@@ -27,7 +27,7 @@ from twin.store.audit import Audit, uri_for_reading
 from twin.store.audit_head import SUFFIX
 from twin.store.closed import ClosedHistorian
 from twin.store.quarantine import StoreError, sync_folder
-from twin.store.run_folder import stable_json
+from twin.store.run_folder import MANIFEST, stable_json
 
 LIST = "backup.json"
 FORMAT = 1
@@ -136,8 +136,8 @@ def _chosen(folder: Path, draft: Path) -> tuple[dict[str, Path], list[str]]:
             chosen[name] = path
         else:
             chosen[name] = Path(shutil.copyfile(path, draft / str(len(chosen))))
-    if "manifest.json" not in chosen:
-        raise StoreError(f"{folder}: is no run: there is no manifest.json", "name a run")
+    if MANIFEST not in chosen:
+        raise StoreError(f"{folder}: is no run: there is no {MANIFEST}", "name a run")
     return chosen, missing
 
 

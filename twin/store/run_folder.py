@@ -20,6 +20,8 @@ import numpy as np
 
 from twin.store.quarantine import RESTORE, StoreError, sync_folder
 
+MANIFEST = "manifest.json"
+"""What went into a run; a folder with it is a run's."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a file or a run may be called: no separators, no leading dot."""
 
@@ -128,7 +130,7 @@ def create(
     counter = 1
     while True:
         run_id = f"{stem}-{counter:03d}"
-        _write(draft / "manifest.json", stable_json({"id": run_id, **manifest}, "manifest"))
+        _write(draft / MANIFEST, stable_json({"id": run_id, **manifest}, "manifest"))
         if not (root / run_id).exists():
             try:
                 # A folder that holds something is never replaced: of two processes one succeeds.
@@ -156,8 +158,8 @@ def _digest(manifest: Mapping[str, object]) -> str:
 def open_run(root: Path, run_id: str) -> RunFolder:
     """An existing run by its name; :class:`StoreError` if there is none under ``root``."""
     folder = root / run_id
-    if not NAME.fullmatch(run_id) or not (folder / "manifest.json").is_file():
-        held = sorted(path.parent.name for path in root.glob("[!.]*/manifest.json"))
+    if not NAME.fullmatch(run_id) or not (folder / MANIFEST).is_file():
+        held = sorted(path.parent.name for path in root.glob(f"[!.]*/{MANIFEST}"))
         msg = f"no run {run_id!r} in {root}; there are: {', '.join(held) or 'none'}"
         raise StoreError(msg)
     if not folder.resolve().is_relative_to(root.resolve()):
