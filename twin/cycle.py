@@ -101,6 +101,10 @@ TOO_LATE = "too late: the deadline has passed"
 """Why a batch does not leave, or not all of it."""
 
 
+REFUSED_IN_PART = "refused in part"
+"""How the detail of an answer begins where the equipment took some setpoints and refused others for certain."""
+
+
 class Outcome(StrEnum):
     """What became of a batch. UNKNOWN is not a failure: the write may have landed."""
 

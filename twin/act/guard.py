@@ -19,9 +19,20 @@ from twin.act.asked import in_numbers, is_number
 from twin.act.by_hand import answered, left_bands, widened
 from twin.act.memory import GuardMemory
 from twin.act.modes import next_mode, wanted
+from twin.act.read_back import not_shown_yet
 from twin.act.told import hear
 from twin.config.plant import ControlSpec
-from twin.cycle import Acknowledgement, Action, Batch, Clip, Decision, Mode, Observation, Outcome
+from twin.cycle import (
+    REFUSED_IN_PART,
+    Acknowledgement,
+    Action,
+    Batch,
+    Clip,
+    Decision,
+    Mode,
+    Observation,
+    Outcome,
+)
 from twin.kernels.limits import granted
 from twin.signals import UNUSABLE, Quality, Role, Setpoint, Signal
 
@@ -70,7 +81,7 @@ class Guard:
         mode, time_us = memory.mode, observation.time_us
         command = self._request(memory, observation)
         if observation["control.echo_seq"] >= memory.read_back_sequence:
-            memory.read_back.clear()
+            memory.read_back = not_shown_yet(self._mvs, observation, memory, self._period_us)
         if mode not in (Mode.CLOSED, Mode.INIT, Mode.HOLD):
             return Decision(time_us, mode, memory.reasons, asked, None, (), command)
         setpoints: tuple[Setpoint, ...] = ()
@@ -127,7 +138,7 @@ class Guard:
                 memory.holds_us.clear()
                 memory.has_asked = False
                 memory.bad_reads = memory.mismatches = 0
-                memory.read_back.clear()
+                memory.forget_answers()
             memory.mode, memory.since_us = mode, observation.time_us
             memory.reasons = (why,)
         elif why:
@@ -198,7 +209,7 @@ class Guard:
         lost = self._is_out_of_sight(observation)
         if lost:
             memory.was_lost = True
-            memory.read_back.clear()
+            memory.forget_answers()
         what = "no reading of the line" if lost else f"critical input {bad[0]} is not usable"
         conditions["inputs"] = what
         memory.bad_reads += 1
@@ -292,7 +303,9 @@ class Guard:
             events["hard"] = f"write {acknowledged.sequence} rejected: {acknowledged.detail}"
         elif outcome is Outcome.MISMATCH:
             memory.mismatches += 1
-            if memory.mismatches >= MISMATCHES_ALLOWED:
+            if acknowledged.detail.startswith(REFUSED_IN_PART):
+                events["hard"] = f"write {acknowledged.sequence} {acknowledged.detail}"
+            elif memory.mismatches >= MISMATCHES_ALLOWED:
                 events["hard"] = f"the PLC does not obey: {acknowledged.detail}"
         elif outcome is Outcome.ACCEPTED:
             memory.mismatches = 0
@@ -327,6 +340,7 @@ class Guard:
     ) -> tuple[tuple[Setpoint, ...], tuple[Clip, ...]]:
         moves: list[Setpoint] = []
         clips: list[Clip] = []
+        echoed = observation["control.echo_seq"]
         for name, asked in action.setpoints.items():
             signal = self._mvs.get(name)
             if not is_number(asked):
@@ -339,6 +353,9 @@ class Guard:
                 clips.append(Clip(name, asked, None, "switched off by the operator"))
                 continue
             active = memory.read_back.get(name, observation[name])
+            if name in memory.read_back and echoed >= memory.read_back_sequence:
+                clips.append(Clip(name, asked, None, "what it was set to last is not shown yet"))
+                continue
             if math.isnan(active):
                 clips.append(Clip(name, asked, None, "its active value is not known"))
                 continue

@@ -51,3 +51,8 @@ class GuardMemory:
     may_reset: bool = False
     """Whether an operator has acknowledged that the PLC has shed."""
     reasons: tuple[str, ...] = ("started",)
+
+    def forget_answers(self) -> None:
+        """What the PLC has said of our batches counts no longer: it may be another one by now, or as new."""
+        self.read_back.clear()
+        self.read_back_sequence = 0

@@ -33,7 +33,7 @@ def hear(
             conditions["audit"] = events["hard"] = reason
         elif verb == "gap":
             memory.was_lost = True
-            memory.read_back.clear()  # the PLC may be another one by now, or as new
+            memory.forget_answers()
             memory.has_asked = False  # what comes back may be another session, or another PLC
             events["transient"] = reason
         elif verb == "refused":

@@ -106,7 +106,8 @@ class CarrierEstimator:
         zone_c = np.array([seen[f"{self.name}.zone_temp_{z + 1}_c"] for z in range(self._zones)])
         phase, ambient = seen[f"{self.name}.conveyor_phase"], self._ambient(seen)
         told = (*zone_c, phase, seen[f"{self.name}.op_count"])
-        if places is None or not np.isfinite(told).all():
+        # A list that is longer than the oven is no list of what is in it.
+        if places is None or len(places) > self._places or not np.isfinite(told).all():
             return
         now_s = seen.time_us / 1e6
         fan = seen[f"{self.name}.fan_speed_rel"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -124,7 +125,21 @@ async def request(client: Client, message: Any, timeout_s: float) -> Any:
     """Send one service request and return the undecoded answer."""
     if client.uaclient.protocol is None:
         raise ConnectionError("the connection is closed")
+    _given_up_after(client.uaclient.protocol.transport, timeout_s)
     return await client.uaclient.protocol.send_request(message, timeout_s)
+
+
+def _given_up_after(transport: asyncio.Transport | None, timeout_s: float) -> None:
+    """Have the system give up a connection whose other side does not take what was sent in this time.
+
+    Else it goes on sending after we have closed it, and a network that comes back brings a setpoint of long ago to
+    a PLC that knows no deadline. Set at each request, since the library connects anew by itself.
+    """
+    connection = None if transport is None else transport.get_extra_info("socket")
+    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux has it
+        connection.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, max(1, round(1e3 * timeout_s))
+        )
 
 
 async def unless(lost: Coroutine[Any, Any, str], wanted: Coroutine[Any, Any, _T]) -> _T:

@@ -5,7 +5,6 @@ Works on whole arrays; a reading of some 160 signals takes some tens of microsec
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,9 @@ from twin.signals import FUTURE_US, UNUSABLE, Quality, Signal
 
 REPEATS_OF_A_FROZEN = 6
 """A noisy sensor that shows the same digits this often in a row is frozen."""
+COUNTED_TO = 2.0**53
+"""Beyond it a float does not count by one: no number of a part, no counter and no meter has come so far. Some PLCs
+show the largest number that they have where there is none."""
 LARGEST_JUMP = 0.25
 """Share of the validity range that a critical sampled value may move between two readings."""
 
@@ -35,8 +37,8 @@ class Cleaner:
 
     def __init__(self, signals: tuple[Signal, ...], stale_after_s: float) -> None:
         n = len(signals)
-        self._lo = np.array([s.validity.lo if s.validity else -math.inf for s in signals])
-        self._hi = np.array([s.validity.hi if s.validity else math.inf for s in signals])
+        self._lo = np.array([s.validity.lo if s.validity else -COUNTED_TO for s in signals])
+        self._hi = np.array([s.validity.hi if s.validity else COUNTED_TO for s in signals])
         self._sampled = np.array([s.sampled_s > 0.0 for s in signals])
         self._noisy = self._sampled & np.array([s.noise_sd > 0.0 for s in signals])
         bounded = np.array([s.critical and s.validity is not None for s in signals])

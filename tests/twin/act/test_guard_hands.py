@@ -48,6 +48,25 @@ def test_who_moved_a_setpoint_cannot_be_told_without_an_echo() -> None:
     assert (back.mode, written(back)) == (Mode.CLOSED, {TAKT: 205.0})  # 4/s from what is in force
 
 
+@pytest.mark.parametrize("closed_anew", [False, True])
+def test_a_hand_is_seen_on_a_plc_that_was_started_again(closed_anew: bool) -> None:
+    """It counts batches from zero, and may never come to the number that was answered last."""
+    turns = Turns()
+    turns.grant({TAKT: 80.0}, observation(600.0))
+    accepted = {"answer": Outcome.ACCEPTED, "active": {TAKT: 80.0}}
+    if closed_anew:
+        turns.grant({}, observation(630.0, line__takt_s=80.0), "open", **accepted)
+        turns.grant({}, observation(660.0), "close")
+    else:
+        turns.grant({}, observation(630.0, line__takt_s=80.0), "gap: restarted", **accepted)
+        turns.grant({}, observation(660.0))
+    assert turns.grant({}, observation(690.0)).mode is Mode.CLOSED
+    assert turns.grant({}, observation(720.0)).mode is Mode.CLOSED
+    moved = turns.grant({TAKT: 90.0}, observation(750.0, line__takt_s=85.0))
+    assert moved.mode is Mode.SHED
+    assert moved.reasons == ("line.takt_s was moved at the PLC",)
+
+
 def test_a_plc_whose_numbers_are_coarser_than_ours_is_nobodys_hand() -> None:
     def shown(time_s: float, takt_s: float) -> Observation:
         return observation(time_s, line__takt_s=takt_s, control__echo_seq=1.0)

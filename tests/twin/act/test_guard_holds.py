@@ -7,7 +7,7 @@ import pytest
 from tests.twin.act.guards import GUARD, Turns, written
 from tests.twin.act.observations import CONTROL, STATE, TAKT, TEMP, lost, observation
 from twin.act.guard import MISMATCHES_ALLOWED
-from twin.cycle import Acknowledgement, Action, Mode, Outcome
+from twin.cycle import REFUSED_IN_PART, Acknowledgement, Action, Mode, Outcome
 from twin.signals import Quality
 
 
@@ -130,6 +130,16 @@ def test_a_rejected_write_sheds_at_once() -> None:
     decision = Turns().grant({TAKT: 80.0}, observation(600.0), answer=Outcome.REJECTED)
     assert (decision.mode, decision.command) == (Mode.SHED, "ReleaseRemote")
     assert decision.reasons == ("write 0 rejected: as it said",)
+
+
+def test_a_write_that_is_refused_in_part_sheds_at_once() -> None:
+    """What is refused for certain is refused, whatever else of the batch was taken."""
+    turns = Turns()
+    said = f"{REFUSED_IN_PART}: line.takt_s: BadUserAccessDenied"
+    answer = Acknowledgement(0, Outcome.MISMATCH, {TAKT: 72.0}, said)
+    decision = GUARD.grant(Action({}), observation(600.0), (), answer, turns.memory)
+    assert decision.mode is Mode.SHED
+    assert decision.reasons == (f"write 0 {said}",)
 
 
 def test_a_plc_that_does_not_obey_sheds_in_the_end() -> None:

@@ -115,6 +115,28 @@ def test_a_reading_from_before_the_write_is_not_what_the_rate_starts_from() -> N
     assert written(turns.grant({TAKT: 50.0}, new)) == {TAKT: 86.0}
 
 
+def test_an_echo_that_is_shown_before_its_value_is_waited_for() -> None:
+    """The two come on subscriptions of their own: an old value is none that a rate could start from."""
+    turns = Turns()
+    turns.grant({TAKT: 100.0}, observation(600.0))
+    answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 100.0}, "", 600_000_000)
+    old = observation(601.0, control__echo_seq=1.0)  # still shows 72
+    early = GUARD.grant(Action({TAKT: 60.0}, ""), old, (), answer, turns.memory)
+    assert written(early) == {}
+    assert early.clips == (Clip(TAKT, 60.0, None, "what it was set to last is not shown yet"),)
+    seen = observation(602.0, line__takt_s=100.0, control__echo_seq=1.0)
+    assert written(turns.grant({TAKT: 60.0}, seen)) == {TAKT: 92.0}
+
+
+def test_a_plc_that_goes_there_at_its_own_rate_is_waited_for_half_a_period() -> None:
+    turns = Turns()
+    turns.grant({TAKT: 100.0}, observation(600.0))
+    answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 72.0}, "", 600_000_000)
+    on_its_way = observation(616.0, line__takt_s=90.0, control__echo_seq=1.0)
+    later = GUARD.grant(Action({TAKT: 240.0}, ""), on_its_way, (), answer, turns.memory)
+    assert written(later) == {TAKT: 154.0}  # 4/s for 16 s
+
+
 def test_what_another_plc_said_before_a_gap_counts_no_longer() -> None:
     """A server that was started again stands at its recipe, and counts its batches from zero."""
     turns = Turns()

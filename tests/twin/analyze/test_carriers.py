@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 
 from tests.twin.analyze.in_step import nominal, observed
@@ -39,3 +42,16 @@ def gas_factor(restarts_at: int) -> float:
 def test_a_gas_meter_that_begins_anew_teaches_nothing(turn: int) -> None:
     """Also where it began so soon that it soon shows more than at the beginning of the balance."""
     assert gas_factor(restarts_at=turn) == pytest.approx(gas_factor(restarts_at=0), abs=0.02)
+
+
+def test_a_list_longer_than_the_oven_is_no_list_of_what_is_in_it() -> None:
+    line = nominal("paint_cure_line")
+    state = initial_state(line, 4, draws.PLANT)
+    Simulator(line, build_table(line.plant, 4, draws.PLANT, 2.0)).prime(state)
+    oven, inside = conveyors(line)["oven"], Inside()
+    seen = observed(line, state)
+    too_long = replace(seen, part_ids={**seen.part_ids, "oven": tuple(range(1, 61))})
+    oven.update(too_long, state, inside, {})
+    assert math.isnan(inside.time_s)
+    oven.update(seen, state, inside, {})
+    assert inside.time_s == seen.time_us / 1e6

@@ -15,6 +15,7 @@ from tests.twin.sense.readings import (
     INDEX,
     POWER,
     SIGNALS,
+    SINCE,
     SPEED,
     STATE,
     TEMP,
@@ -49,6 +50,14 @@ def test_what_cannot_be_is_out_of_range(value: float) -> None:
     sensing = Sensing()
     seen = sensing.see(0.0, {TEMP: value})
     assert Quality.OUT_OF_RANGE in mark(seen, TEMP)
+
+
+@pytest.mark.parametrize("value", [2.0**64 - 1.0, -(2.0**63), 1e300])
+def test_the_largest_number_of_a_plc_is_no_number_of_a_part(value: float) -> None:
+    """Nothing limits a counter but what can be counted."""
+    seen = Sensing().see(0.0, {SINCE: value})
+    assert Quality.OUT_OF_RANGE in mark(seen, SINCE)
+    assert math.isnan(seen[SINCE])
 
 
 @pytest.mark.parametrize("value", [0.0, 400.0])

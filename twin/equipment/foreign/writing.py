@@ -15,7 +15,7 @@ from asyncua import Client, ua
 
 from twin.clock import monotonic_us
 from twin.config.mapping import ActSpec
-from twin.cycle import TOO_LATE, Acknowledgement, Batch, Outcome
+from twin.cycle import REFUSED_IN_PART, TOO_LATE, Acknowledgement, Batch, Outcome
 from twin.equipment.binding import REFUSALS, Refusal
 from twin.equipment.foreign.bound import COUNTER, ECHO, Bound
 from twin.equipment.foreign.calls import bare, read_values, write_values
@@ -53,14 +53,17 @@ async def write(
     bad = await write_values(client, sent, timeout_s)
     told = [setpoint.signal for setpoint in written] + ["a counter"] * len(sent)
     said = [f"{told[at]}: {name_of(code)}" for at, code in bad.items()]
+    refused = sum(at < len(written) for at in bad)
     vague = [code for at, code in bad.items() if at < len(written) and code not in REFUSALS]
     if vague:
         raise refusal(vague[0])
     if not batch.setpoints:
         outcome = Outcome.REJECTED if said else Outcome.ACCEPTED
         return Acknowledgement(batch.sequence, outcome, {}, "; ".join(said) or "heartbeat")
-    if written and not pauses and all(at in bad for at in range(len(written))):
+    if written and not pauses and refused == len(written):
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, "; ".join(said))
+    if refused:
+        said[0] = f"{REFUSED_IN_PART}: {said[0]}"
     taken = {s.signal: (s.value, bound.encodings[s.signal]) for s in written}
     bound.interpretation.asked.update({bound.place[name]: each for name, each in taken.items()})
     withheld = await _paused(client, pauses, timeout_s, refusal_of, said)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,11 +22,12 @@ from tests.twin.equipment.foreign.mapped_lines import (
     quick_signals,
 )
 from tests.twin.equipment.wires import Wire
-from twin.cycle import TOO_LATE, Action, Batch, Cycle, Mode, Outcome, Situation
+from twin.cycle import REFUSED_IN_PART, TOO_LATE, Action, Batch, Cycle, Mode, Outcome, Situation
 from twin.equipment.emulator import Emulated
+from twin.equipment.foreign.calls import bare, write_values
 from twin.equipment.foreign.line import ForeignLine, LackingNodes
 from twin.equipment.opcua import OpcUaEquipment
-from twin.equipment.opcua_link import WrongServer
+from twin.equipment.opcua_link import WrongServer, dial
 from twin.equipment.opcua_types import refusal
 from twin.equipment.plc import Result
 from twin.line.tags import CONTROL_TAGS
@@ -178,6 +180,29 @@ async def test_a_node_that_may_not_be_written_refuses_for_certain(line, tmp_path
         unbound = await equipment.write(Batch(2, 2, (Setpoint("line.wip", 1.0),), 10**15))
         assert unbound.outcome is Outcome.REJECTED
         assert line.plc.written == []
+
+
+async def test_a_batch_of_which_one_value_is_refused_says_which(line, tmp_path):
+    text = confirmed(await drafted(line.endpoint))
+    text = text.replace("cutting_speed_m_per_min/Request", "cutting_speed_m_per_min/Active", 1)
+    async with connected(line.endpoint, text, tmp_path) as equipment:
+        await equipment.command("RequestRemote")
+        moves = (Setpoint(SPEED, 201.0), Setpoint("line.takt_s", 73.0))
+        answer = await equipment.write(Batch(1, 1, moves, 10**15))
+        assert answer.outcome is Outcome.MISMATCH
+        assert answer.detail.startswith(f"{REFUSED_IN_PART}: {SPEED}: Bad")
+        assert answer.active["line.takt_s"] == 73.0
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system does not have it")
+async def test_what_a_network_keeps_back_is_not_sent_for_ever(line):
+    client = await dial(line.endpoint, 4.0, None)
+    try:
+        await write_values(client, [bare(ua.NodeId(1), 1, "Int32")], 1.5)
+        connection = client.uaclient.protocol.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 1500
+    finally:
+        await client.disconnect()
 
 
 PAUSED = """  wash.standby:
