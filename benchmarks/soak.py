@@ -38,7 +38,7 @@ from twin.clock import cpu_s, monotonic_us, utc_now, wall_s
 from twin.cycle import Acknowledgement, Batch, Outcome
 from twin.equipment.address_space import NAMESPACE
 from twin.equipment.asyncua_log import quiet_asyncua
-from twin.equipment.binding import AsServed
+from twin.equipment.binding import AsServed, Refusal
 from twin.equipment.last_values import LastValues
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_link import Found
@@ -64,7 +64,7 @@ class TagLine:
         return found_at(space, FAST, COUNTERS), AsServed()
 
     async def write(
-        self, client: Client, found: Found, batch: Batch, timeout_s: float
+        self, client: Client, found: Found, batch: Batch, timeout_s: float, refusal_of: Refusal
     ) -> Acknowledgement:
         """Nothing is written here."""
         return Acknowledgement(batch.sequence, Outcome.REJECTED, {}, "read only")
