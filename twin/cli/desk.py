@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from twin.runtime import Runtime
     from twin.store.audit import Audit
 
+_log = logging.getLogger(__name__)
 LOOKING = ("status", "snapshot", "limits?", "segment")
 """What may be asked and is no command: it changes nothing on the line."""
 REASONED = ("close", "ack", LIMITS)
@@ -94,12 +96,16 @@ class Desk:
         """One change of limits at a time: the next one is judged by the version that it leaves."""
 
     def command(self, verb: str, who: str, reason: str) -> str:
-        """Put an operator's command on record and pass it on; as the turn will name it."""
+        """Put an operator's command on record and pass it on; as the turn will name it.
+
+        One that gives authority up is passed on whatever the record says.
+        """
         try:
             self._audit.command(verb, who, reason, utc_now())
-        except StoreError:
+        except Exception as error:
             if verb not in GIVING_UP:  # it is never refused
                 raise
+            _log.warning("%s of %s is carried out and not on record yet: %s", verb, who, error)
         self._as_before.pop(subject(verb, reason), None)
         return self._runtime.command(verb, reason)
 

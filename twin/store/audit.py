@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import sqlite3
@@ -14,6 +13,7 @@ from twin.store import audit_chain, audit_rows
 from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
 from twin.store.audit_head import SUFFIX, HeadFile, head_file, heads
+from twin.store.audit_text import as_json, cleaned, encodable
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class Audit:
             decision.time_us,
             utc,
             str(decision.mode),
-            _json(setpoints),
+            as_json(setpoints),
             decision.asked.in_words,
-            _json(clips),
+            as_json(clips),
             self._controller,
         )
         try:
@@ -141,7 +141,7 @@ class Audit:
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
         active = {name: _known(value) for name, value in acknowledgement.active.items()}
-        row = (sequence, str(acknowledgement.outcome), acknowledgement.detail, _json(active), utc)
+        row = (sequence, str(acknowledgement.outcome), acknowledgement.detail, as_json(active), utc)
         self._open_intents.discard(sequence)
         self._wait(INSERT_OUTCOME, row)
 
@@ -153,7 +153,7 @@ class Audit:
         if cycle.number <= self.last_cycle:
             msg = f"cycle {cycle.number} is not above the last one ({self.last_cycle})"
             raise ValueError(msg)
-        self._wait(INSERT_CYCLE, (cycle.number, cycle.to_json()))
+        self._wait(INSERT_CYCLE, (cycle.number, cleaned(cycle.to_json())))
         self.last_cycle = cycle.number
 
     def command(self, verb: str, who: str, reason: str, utc: str) -> None:
@@ -167,7 +167,7 @@ class Audit:
 
     def note(self, time_us: int, mode: str, reasons: Sequence[str], utc: str) -> None:
         """Record a change of mode, or why nothing was written; durable with the next commit."""
-        self._wait(INSERT_NOTE, (utc, time_us, str(mode), _json(list(reasons))))
+        self._wait(INSERT_NOTE, (utc, time_us, str(mode), as_json(list(reasons))))
 
     def flush(self) -> None:
         """Commit all that waits, or raise :class:`StoreError`."""
@@ -298,12 +298,12 @@ class Audit:
             for statement, row in self._waiting:
                 _insert(database, statement, row)
             if self._dropped:
-                reasons = _json([f"{self._dropped} cycles not recorded: store failed, memory full"])
-                _insert(database, INSERT_NOTE, ("", 0, "", reasons))
+                lost = f"{self._dropped} cycles not recorded: store failed, memory full"
+                _insert(database, INSERT_NOTE, ("", 0, "", as_json([lost])))
             if last is not None:
                 _insert(database, *last)
             database.execute("commit")
-        except sqlite3.Error:
+        except BaseException:  # whatever it is, the next commit must find no transaction open
             if database.in_transaction:
                 database.execute("rollback")
             raise
@@ -350,8 +350,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _insert(database: sqlite3.Connection, statement: str, row: tuple[object, ...]) -> None:
-    """Write a row and its link of the chain. A row's key is its id in every table."""
-    key = database.execute(statement, row).lastrowid
+    """Write a row and its link of the chain. A row's key is its id in every table.
+
+    All text comes in here, and is made encodable; its link is made of what is then stored.
+    """
+    kept = [encodable(value) if isinstance(value, str) else value for value in row]
+    key = database.execute(statement, kept).lastrowid
     audit_chain.extend(database, statement.split()[2], int(key or 0))
 
 
@@ -387,7 +391,3 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
 def _known(value: float | None) -> float | None:
     """The value, or None where it is not a finite number: JSON has no word for the others."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"), sort_keys=True, allow_nan=False)

@@ -107,3 +107,39 @@ async def test_a_refusal_carries_its_advice(tmp_path: Path, line: Line, audit: A
         }
         told = await asked(tmp_path, verb="mv_off", mv="line.tact_s")
         assert told["hint"].startswith("did you mean 'line.takt_s'?")
+
+
+LATIN = b"St\xf6rung".decode("utf-8", "surrogateescape")
+
+
+async def test_text_that_is_no_utf_8_stops_no_command(
+    tmp_path: Path, line: Line, audit: Audit
+) -> None:
+    desk = desk_of(line, audit)
+    async with desk.open(tmp_path):
+        assert "error" in await asked(tmp_path, verb=f"melt {LATIN}")
+        asking = asyncio.create_task(asked(tmp_path, verb="open", reason=LATIN))
+        async with asyncio.timeout(30.0):
+            await line._woken.wait()
+        line.turn(desk)
+        assert (await asking)["mode"] == "ADVISORY"
+    refused, opened = audit.commands()
+    assert refused.verb == r"refused: melt St\udcf6rung"
+    assert (opened.verb, opened.reason) == ("open", r"St\udcf6rung")
+    assert audit.verify() == []
+
+
+@pytest.mark.parametrize("verb", ["open", "off", "freeze"])
+def test_who_gives_authority_up_is_heard_whatever_ails_the_record(
+    verb: str, line: Line, audit: Audit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ailing(*_: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    monkeypatch.setattr(audit, "command", ailing)
+    desk = desk_of(line, audit)
+    assert desk.command(verb, "anna", "smoke") == f"{verb}: smoke"
+    assert line.commands == [f"{verb}: smoke"]
+    with pytest.raises(RuntimeError, match="of our own"):
+        desk.command("close", "anna", "trial")
+    assert line.commands == [f"{verb}: smoke"]

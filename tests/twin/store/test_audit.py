@@ -13,6 +13,7 @@ import pytest
 from tests.twin.store.records import SECOND_US, UTC, accepted, cycle, decision
 from twin.cycle import Acknowledgement, Cycle, Mode, Outcome, decision_record
 from twin.signals import Setpoint
+from twin.store import audit_chain
 from twin.store.audit import Audit
 from twin.store.audit_rows import Conclusion, Intent, Note, OperatorCommand
 from twin.store.quarantine import StoreError
@@ -281,3 +282,48 @@ def test_nothing_in_memory_grows_with_the_run(tmp_path: Path) -> None:
         held = [len(one) for one in vars(audit).values() if isinstance(one, list | set | dict)]
         assert held
         assert max(held) <= 32
+
+
+LATIN = b"St\xf6rung".decode("utf-8", "surrogateescape")
+"""What a terminal or a PLC says that writes Latin-1 where UTF-8 is read."""
+KEPT = r"St\udcf6rung"
+
+
+def test_text_that_is_no_utf_8_is_kept_with_its_escape(tmp_path: Path) -> None:
+    path = tmp_path / "audit.sqlite"
+    with Audit(path, controller=LATIN) as audit:
+        audit.command("open", LATIN, LATIN, UTC)
+        audit.note(0, Mode.ADVISORY, [f"open: {LATIN}"], UTC)
+        audit.intend(decision(1, **{LATIN: 1.0}), UTC)
+        audit.conclude(Acknowledgement(1, Outcome.REJECTED, {LATIN: 1.0}, LATIN), UTC)
+        spoken = dataclasses.replace(cycle(1), commands=(f"open: {LATIN} \U0001f525",))
+        audit.record_cycle(spoken)
+        audit.intend(decision(2, line__takt_s=60.0), UTC)
+        assert list(audit.commands()) == [OperatorCommand(UTC, "open", KEPT, KEPT)]
+        assert list(audit.notes()) == [Note(UTC, 0, "ADVISORY", (f"open: {KEPT}",))]
+        first = next(audit.intents())
+        assert (first.controller, dict(first.setpoints)) == (KEPT, {KEPT: 1.0})
+        assert first.clips[0][0] == KEPT
+        assert list(audit.outcomes()) == [Conclusion(1, "REJECTED", KEPT, {KEPT: 1.0}, UTC)]
+        kept = dataclasses.replace(spoken, commands=(f"open: {KEPT} \U0001f525",))
+        assert list(audit.cycles()) == [kept.to_json()]
+    with Audit(path, read_only=True) as audit:
+        assert audit.verify() == []
+
+
+def test_whatever_ends_a_commit_the_next_one_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "audit.sqlite"
+    with Audit(path) as audit:
+        audit.note(0, Mode.ADVISORY, ["started"], UTC)
+        with monkeypatch.context() as patch:
+            patch.setattr(audit_chain, "extend", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                audit.command("close", "anna", "trial", UTC)
+        audit.command("close", "anna", "trial", UTC)
+        assert len(list(audit.notes())) == len(list(audit.commands())) == 1
+        assert audit.verify() == []
