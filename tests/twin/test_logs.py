@@ -102,3 +102,10 @@ def test_people_see_warnings_and_a_journal_sees_all(
             assert told == ["decided", "lost"]
     logger.info("nobody listens")
     assert len((tmp_path / FILE).read_text().splitlines()) == 4
+
+
+def test_text_that_is_no_utf_8_loses_no_line(tmp_path: Path) -> None:
+    with logged(tmp_path, LogFormat.text, {}):
+        logging.getLogger("twin.somewhere").info("open: %s", "St\udcf6rung, Stö")
+    (line,) = (tmp_path / FILE).read_text("utf-8").splitlines()
+    assert json.loads(line)["message"] == "open: St\udcf6rung, Stö"

@@ -32,7 +32,12 @@ def logged(folder: Path, shown: LogFormat, always: Mapping[str, object]) -> Iter
     a container. ``always`` stands on every JSON line.
     """
     file = RotatingFileHandler(
-        folder / FILE, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
+        folder / FILE,
+        maxBytes=LARGEST_BYTES,
+        backupCount=KEPT_FILES,
+        encoding="utf-8",
+        delay=True,
+        errors="backslashreplace",  # of a lone surrogate; to JSON the escape is the same text
     )
     file.setFormatter(JsonLines(always))
     screen = logging.StreamHandler()
