@@ -261,10 +261,11 @@ for attempt in range(2):
         audit.intend(decision(2, line__takt_s=61.0), UTC)
     except StoreError as error:
         say("refused", "do not write" in str(error), audit.last_sequence)
-try:
-    audit.command("close", "operator", "test", UTC)
-except StoreError:
-    say("refused")
+for verb in ("close", "open"):
+    try:
+        audit.command(verb, "operator", "test", UTC)
+    except StoreError:
+        say("refused")
 for k in range(1, 30):
     audit.record_cycle(cycle(k))
 say("trouble", bool(audit.trouble))
@@ -279,11 +280,13 @@ audit.close()
 """,
         path,
     )
-    assert said == ["refused True 1"] * 2 + ["refused", "trouble True", "refused", "trouble False"]
+    troubled = ["trouble True", "refused", "trouble False"]
+    assert said == ["refused True 1"] * 2 + ["refused"] * 2 + troubled
     with Audit(path) as audit:
         assert audit.verify() == []
         assert [intent.setpoints["line.takt_s"] for intent in audit.intents()] == [60.0, 61.0]
         assert [one.sequence for one in audit.outcomes()] == [1]
+        assert [one.verb for one in audit.commands()] == ["open"]  # what was refused never was
         kept = len(list(audit.cycles()))
         (note,) = audit.notes()
         assert note.reasons == (f"{29 - kept} cycles not recorded: store failed, memory full",)

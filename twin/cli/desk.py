@@ -2,7 +2,8 @@
 
 Requests and answers are one line of JSON each. The socket is its owner's alone (mode 600), and who asks is
 what the kernel says, not the request: only the owner of the loop and root are heard. What is asked is in the
-audit before it is done, and so is what was refused.
+audit before it is done, and so is what was refused; what gives authority up is done whether the audit can keep
+it at once or not.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from twin.act.modes import GIVING_UP
 from twin.store import audit_chain, audit_rows
 from twin.store.audit_chain import Chain
 from twin.store.audit_check import NOTHING_LEFT, Finding, audit_findings
 from twin.store.audit_head import SUFFIX, HeadFile, head_file, heads
-from twin.store.audit_text import as_json, cleaned, encodable
+from twin.store.audit_text import as_json, cleaned, encodable, known
 from twin.store.quarantine import RESTORE, StoreError, cause_of, set_aside
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Audit:
                 msg = f"intent {batch.sequence}: {setpoint.signal} is there twice"
                 raise ValueError(msg)
             setpoints[setpoint.signal] = float(setpoint.value)
-        clips = [[c.signal, _known(c.asked), c.granted, c.reason] for c in decision.clips]
+        clips = [[c.signal, known(c.asked), c.granted, c.reason] for c in decision.clips]
         row = (
             batch.sequence,
             decision.time_us,
@@ -140,7 +141,7 @@ class Audit:
         ):
             msg = f"outcome {acknowledgement.outcome} of batch {sequence}: no intent waits for it"
             raise ValueError(msg)
-        active = {name: _known(value) for name, value in acknowledgement.active.items()}
+        active = {name: known(value) for name, value in acknowledgement.active.items()}
         row = (sequence, str(acknowledgement.outcome), acknowledgement.detail, as_json(active), utc)
         self._open_intents.discard(sequence)
         self._wait(INSERT_OUTCOME, row)
@@ -157,12 +158,19 @@ class Audit:
         self.last_cycle = cycle.number
 
     def command(self, verb: str, who: str, reason: str, utc: str) -> None:
-        """Record an operator command; committed on return, or :class:`StoreError`."""
+        """Record an operator command; committed on return, or :class:`StoreError`.
+
+        One that gives authority up is carried out all the same: its row waits for the next commit.
+        """
+        row = (INSERT_COMMAND, (utc, verb, who, reason))
         try:
-            self._commit((INSERT_COMMAND, (utc, verb, who, reason)))
+            self._commit(row)
         except sqlite3.Error as error:
-            reason, remedy = cause_of(error)
-            msg = f"{self._path}: command {verb} of {who} is not durable ({reason})"
+            if verb in GIVING_UP:
+                self._waiting.append(row)
+                self._fail(error)
+            cause, remedy = cause_of(error)
+            msg = f"{self._path}: command {verb} of {who} is not durable ({cause})"
             raise StoreError(msg, remedy) from error
 
     def note(self, time_us: int, mode: str, reasons: Sequence[str], utc: str) -> None:
@@ -272,15 +280,15 @@ class Audit:
         try:
             self._commit()
         except sqlite3.Error as error:
-            reason, _ = cause_of(error)
-            if not self.trouble:
-                log.warning("%s: cannot record: %s", self._path, reason)
-            self.trouble = f"{self._path}: cannot record: {reason}"
-            surplus = len(self._waiting) - self._waiting_limit
-            if surplus > 0:
-                self._give_up(surplus)
+            self._fail(error)
 
-    def _give_up(self, surplus: int) -> None:
+    def _fail(self, error: sqlite3.Error) -> None:
+        """Remember why waiting rows cannot be committed, and keep no more of them than may wait."""
+        cause, _ = cause_of(error)
+        if not self.trouble:
+            log.warning("%s: cannot record: %s", self._path, cause)
+        self.trouble = f"{self._path}: cannot record: {cause}"
+        surplus = len(self._waiting) - self._waiting_limit
         kept = []
         for statement, row in self._waiting:
             if surplus > 0 and statement == INSERT_CYCLE:
@@ -386,8 +394,3 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
         why = f"it lacks {', '.join(missing)}" if held else "nothing is in it"
         raise StoreError(f"{path}: damaged: {why}", RESTORE)
     return database
-
-
-def _known(value: float | None) -> float | None:
-    """The value, or None where it is not a finite number: JSON has no word for the others."""
-    return value if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Text as an audit keeps it: whatever a terminal, a PLC or a controller says, UTF-8 is what is stored.
+"""Text and numbers as an audit keeps them: whatever a terminal, a PLC or a controller says, UTF-8 is what is stored.
 
 A byte that was no UTF-8 where it was read stands in a text as a lone surrogate (PEP 383), which no file of
 SQLite's takes. It is no reason to lose the row: its escape is kept in its place.
@@ -7,6 +7,7 @@ SQLite's takes. It is no reason to lose the row: its escape is kept in its place
 from __future__ import annotations
 
 import json
+import math
 
 
 def encodable(text: str) -> str:
@@ -24,6 +25,11 @@ def cleaned(text: str) -> str:
     if r"\ud" not in text:  # no surrogate, neither alone nor in a pair
         return text
     return json.dumps(_clean(json.loads(text)), separators=(",", ":"), allow_nan=False)
+
+
+def known(value: float | None) -> float | None:
+    """The value, or None where it is not a finite number: JSON has no word for the others."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _clean(data: object) -> object:

@@ -327,3 +327,30 @@ def test_whatever_ends_a_commit_the_next_one_takes_its_place(
         audit.command("close", "anna", "trial", UTC)
         assert len(list(audit.notes())) == len(list(audit.commands())) == 1
         assert audit.verify() == []
+
+
+LATER = "2026-03-01T07:00:00.000+00:00"
+
+
+@pytest.mark.parametrize("verb", ["open", "off", "freeze"])
+def test_who_gives_authority_up_on_a_full_disk_is_on_record_once_there_is_room(
+    tmp_path: Path, verb: str
+) -> None:
+    path = tmp_path / "audit.sqlite"
+    with Audit(path) as audit:
+        audit.intend(decision(1, line__takt_s=60.0), UTC)
+        audit._database.execute("pragma query_only = on")  # as a disk that takes nothing
+        audit.conclude(accepted(1), UTC)
+        for said, text in ((verb, "smoke"), ("close", "trial"), (verb, "more smoke")):
+            with pytest.raises(StoreError, match=f"command {said} of anna is not durable"):
+                audit.command(said, "anna", text, UTC)
+        assert "cannot record" in audit.trouble
+        audit._database.execute("pragma query_only = off")
+        audit.command("ack", "anna", "emptied", LATER)
+        assert audit.trouble == ""
+        assert list(audit.commands()) == [
+            OperatorCommand(UTC, verb, "anna", "smoke"),
+            OperatorCommand(UTC, verb, "anna", "more smoke"),
+            OperatorCommand(LATER, "ack", "anna", "emptied"),
+        ]
+        assert audit.verify() == []
