@@ -294,7 +294,7 @@ def test_text_that_is_no_utf_8_is_kept_with_its_escape(tmp_path: Path) -> None:
     with Audit(path, controller=LATIN) as audit:
         audit.command("open", LATIN, LATIN, UTC)
         audit.note(0, Mode.ADVISORY, [f"open: {LATIN}"], UTC)
-        audit.intend(decision(1, **{LATIN: 1.0}), UTC)
+        audit.intend(decision(1, Mode.CLOSED, **{LATIN: 1.0}), UTC)
         audit.conclude(Acknowledgement(1, Outcome.REJECTED, {LATIN: 1.0}, LATIN), UTC)
         spoken = dataclasses.replace(cycle(1), commands=(f"open: {LATIN} \U0001f525",))
         audit.record_cycle(spoken)
