@@ -203,15 +203,30 @@ class Plc {
   }
 }
 
-async function main(folder) {
+const OPEN = {
+  securityPolicies: [opcua.SecurityPolicy.None], securityModes: [opcua.MessageSecurityMode.None],
+  allowAnonymous: true,
+};
+
+// Encrypted and signed, and for one user alone.
+function closed(user) {
+  const { Aes256_Sha256_RsaPss, Aes128_Sha256_RsaOaep, Basic256Sha256 } = opcua.SecurityPolicy;
+  return {
+    securityPolicies: [Aes256_Sha256_RsaPss, Aes128_Sha256_RsaOaep, Basic256Sha256],
+    securityModes: [opcua.MessageSecurityMode.SignAndEncrypt],
+    allowAnonymous: false,
+    userManager: { isValidUser: (name, password) => `${name}:${password}` === user },
+  };
+}
+
+async function main(folder, user) {
   const certificates = new opcua.OPCUACertificateManager({
     rootFolder: path.join(folder, "pki"), automaticallyAcceptUnknownCertificate: true,
   });
   await certificates.initialize();
   const server = new opcua.OPCUAServer({
     port: 0, hostname: "127.0.0.1", resourcePath: "/plc", serverCertificateManager: certificates,
-    securityPolicies: [opcua.SecurityPolicy.None], securityModes: [opcua.MessageSecurityMode.None],
-    allowAnonymous: true, serverInfo: { applicationUri: "urn:acme:plc:server" },
+    ...(user ? closed(user) : OPEN), serverInfo: { applicationUri: "urn:acme:plc:server" },
     serverCapabilities: { maxSessions: 10 },
   });
   await server.initialize();
@@ -219,7 +234,7 @@ async function main(folder) {
   await server.start();
   const timer = setInterval(() => plc.tick(), TICK_MS);
   const port = server.endpoints[0].port;
-  say({ endpoint: `opc.tcp://127.0.0.1:${port}/plc` });
+  say({ endpoint: `opc.tcp://127.0.0.1:${port}/plc`, certificate: server.certificateFile });
   const stop = async () => {
     clearInterval(timer);
     await server.shutdown(0);
@@ -229,7 +244,7 @@ async function main(folder) {
   process.stdin.on("end", stop).resume(); // it ends with whoever started it
 }
 
-main(process.argv[2]).catch((error) => {
+main(process.argv[2], process.argv[3]).catch((error) => {
   process.stderr.write(`${error.stack}\n`);
   process.exit(1);
 });

@@ -24,6 +24,8 @@ from twin.equipment.foreign.discovery import checked, discovered
 from twin.equipment.foreign.line import ForeignLine
 from twin.equipment.foreign.live_check import Verdict
 from twin.equipment.opcua import OpcUaEquipment
+from twin.equipment.opcua_security import POLICIES, ClientSecurity, Unknown
+from twin.equipment.pki import Pki, read_certificate
 from twin.loop import ControlLoop
 from twin.runtime import Runtime
 
@@ -56,12 +58,12 @@ async def plc(tmp_path: Path) -> AsyncIterator[Program]:
         yield program
 
 
-def connected(plc: Program):
+def connected(plc: Program, security: ClientSecurity | None = None):
     mapping = load_mapping(MAPPING, quick_plant(), quick_signals())
     binding = ForeignLine(mapping, quick_plant(), quick_signals())
     url = plc.told[0]["endpoint"]
     return OpcUaEquipment.connect(
-        url, quick_signals(), plant_hash=None, binding=binding, fast_ms=50.0
+        url, quick_signals(), plant_hash=None, binding=binding, fast_ms=50.0, security=security
     )
 
 
@@ -76,20 +78,26 @@ async def shows(equipment: OpcUaEquipment, name: str, wanted: float) -> None:
         await clock.sleep_until(clock.now_us() + 50_000)
 
 
+async def closed_run(equipment: OpcUaEquipment, turns: int) -> list[Cycle]:
+    """The loop closed over the PLC for so many turns."""
+    loop = ControlLoop(quick_line(), EveryKind(), 0)
+    runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
+    runtime.command("close", "trial")
+    cycles: list[Cycle] = []
+
+    def take(cycle: Cycle) -> None:
+        cycles.append(cycle)
+        if len(cycles) >= turns:
+            runtime.stop()
+
+    now_us = equipment.clock().now_us()
+    await runtime.run(now_us, now_us + 120_000_000, take)
+    return cycles
+
+
 async def test_the_loop_closes_on_it(plc):
     async with asyncio.timeout(PATIENCE_S), connected(plc) as equipment:
-        loop = ControlLoop(quick_line(), EveryKind(), 0)
-        runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
-        runtime.command("close", "trial")
-        cycles: list[Cycle] = []
-
-        def take(cycle: Cycle) -> None:
-            cycles.append(cycle)
-            if len(cycles) >= 14:
-                runtime.stop()
-
-        now_us = equipment.clock().now_us()
-        await runtime.run(now_us, now_us + 120_000_000, take)
+        cycles = await closed_run(equipment, 14)
         await plc.until("signal", signal="RemoteRequest", value=0)
     modes = [cycle.decision.mode for cycle in cycles]
     assert modes[0] is Mode.INIT
@@ -120,6 +128,31 @@ async def test_the_loop_closes_on_it(plc):
     assert value(cycles[-1].reading, "line.energy_kwh") > 0.0
     changes = {e.entity for cycle in cycles for e in cycle.reading.events}
     assert "wash" in changes
+
+
+async def test_the_loop_closes_on_it_under_each_policy(tmp_path):
+    """Encrypted, with a user, and with a certificate that their stack has made."""
+    needs_node()
+    user, password = "loop", "correct horse"
+    async with running("plc.js", str(tmp_path / "plc"), f"{user}:{password}") as plc:
+        shown = Path((await plc.until("endpoint"))["certificate"])
+        pki = Pki(tmp_path / "ours", "client")
+        with pytest.raises(Unknown, match="not trusted"):
+            async with connected(plc, ClientSecurity(pki, None, user, password)):
+                pass
+        pki.trust(read_certificate(shown))
+        with pytest.raises(ConnectionError, match=r"BadUserAccessDenied|BadIdentityTokenRejected"):
+            async with connected(plc, ClientSecurity(pki, None, user, "another horse")):
+                pass
+        for policy in POLICIES:
+            security = ClientSecurity(pki, None, user, password, policy)
+            async with asyncio.timeout(PATIENCE_S), connected(plc, security) as equipment:
+                cycles = await closed_run(equipment, 6)
+                await plc.until("signal", signal="RemoteRequest", value=0)
+            assert cycles[-1].decision.mode is Mode.CLOSED, cycles[-1].decision.reasons
+            answers = [cycle.acknowledged for cycle in cycles if cycle.acknowledged is not None]
+            assert {answer.outcome for answer in answers} == {Outcome.ACCEPTED}, answers
+        assert {r["result"] for r in plc.told if "sequence" in r} == {"OK"}
 
 
 async def test_it_sheds_without_our_heartbeat_and_is_reset_by_its_method(plc):
