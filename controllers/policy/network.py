@@ -6,6 +6,7 @@ could be lost or mixed up. torch is not needed, and not imported.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,38 +61,25 @@ def inspect(model: bytes, manifest: Manifest, place: str) -> None:
     """Refuse a graph that does not fit its manifest, reaches outside, or holds what is no number."""
     try:
         import onnx
-        from onnx import numpy_helper
     except ModuleNotFoundError as error:
         raise RefusedError(
             "a policy is looked at by onnx, which is not installed", MISSING
         ) from error
     try:
         found = onnx.load_model_from_string(model)
+        _check_parts(found, place)  # first: the checker would look for files that are named
         onnx.checker.check_model(found)
+        _check_weights(found, place)
+    except RefusedError:
+        raise
     except Exception as error:  # damage shows in many ways in this library
         raise RefusedError(f"{place}: the network is no ONNX model: {_line(error)}") from error
-    graph = found.graph
-    foreign = {node.op_type for node in graph.node if node.op_type not in OPERATORS or node.domain}
-    if foreign or found.functions:
-        raise RefusedError(
-            f"{place}: the network does more than a policy may: {', '.join(sorted(foreign))}"
-        )
     told = {entry.key: entry.value for entry in found.metadata_props}
     if told != metadata(manifest):
         raise RefusedError(
             f"{place}: the network was made for another plant or schema than its manifest says"
         )
-    tensors = [*graph.initializer]
-    tensors += [a.t for node in graph.node for a in node.attribute if a.HasField("t")]
-    for tensor in tensors:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise RefusedError(f"{place}: the network keeps its weights in another file")
-        values = numpy_helper.to_array(tensor)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            raise RefusedError(
-                f"{place}: a weight of the network is not a finite number ({tensor.name})"
-            )
-    spaces = manifest.spaces
+    spaces, graph = manifest.spaces, found.graph
     for side, name, width in (
         (graph.input, INPUT, len(spaces.observation)),
         (graph.output, OUTPUT, len(spaces.action)),
@@ -101,6 +89,41 @@ def inspect(model: bytes, manifest: Manifest, place: str) -> None:
             raise RefusedError(
                 f"{place}: the network's {name} is {shapes}, the schema has {width} numbers"
             )
+
+
+def _check_parts(found: Any, place: str) -> None:
+    """Whether it is made of what a policy may be made of, and nothing else; its numbers may still be none."""
+    nodes = found.graph.node
+    foreign = {node.op_type for node in nodes if node.op_type not in OPERATORS or node.domain}
+    if foreign or found.functions:
+        raise RefusedError(
+            f"{place}: the network does more than a policy may: {', '.join(sorted(foreign))}"
+        )
+    if found.graph.sparse_initializer:
+        raise RefusedError(f"{place}: the network keeps weights as sparse tensors")
+    if any(one.data_location == one.EXTERNAL for one in found.graph.initializer):
+        raise RefusedError(f"{place}: the network keeps its weights in another file")
+    for node in nodes:
+        for one in node.attribute:
+            # No operator of a policy takes tensors or graphs, in which the same could hide again.
+            if one.type not in (one.FLOAT, one.INT, one.INTS):
+                raise RefusedError(
+                    f"{place}: the network does more than a policy may: {one.name} of {node.op_type}"
+                )
+            if not math.isfinite(one.f):
+                msg = f"{place}: {one.name} of {node.op_type} is not a finite number"
+                raise RefusedError(msg)
+
+
+def _check_weights(found: Any, place: str) -> None:
+    """Whether each weight is a number, and of the one kind that all steps work in."""
+    from onnx import numpy_helper
+
+    for tensor in found.graph.initializer:
+        is_single = tensor.data_type == tensor.FLOAT
+        if not is_single or not np.isfinite(numpy_helper.to_array(tensor)).all():
+            msg = f"{place}: a weight of the network is not a finite number in single precision ({tensor.name})"
+            raise RefusedError(msg)
 
 
 def metadata(manifest: Manifest) -> dict[str, str]:

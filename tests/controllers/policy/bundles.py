@@ -21,6 +21,7 @@ from controllers.policy.bundle import Bundle
 from controllers.policy.manifest import Approval, RoleSpec, Step, TrainingSpec
 from controllers.policy.observing import Observing
 from controllers.policy.source import ActorSpec, Source, spaces_of
+from tests.controllers.policy import bad_graphs
 from tests.twin.analyze.in_step import drive, loop_of, nominal, plant_of, plc_of, true
 from twin.config import PolicyFile, TunedPoint, untuned
 from twin.cycle import Action, Situation
@@ -158,16 +159,6 @@ def edited(found: Bundle, edit: Callable[[Any], object]) -> Bundle:
     return with_model(found, model.SerializeToString(deterministic=True))
 
 
-def with_nan(model: Any) -> None:
-    """One weight of the first layer that has several is no number."""
-    from onnx import numpy_helper
-
-    weight = next(one for one in model.graph.initializer if len(one.dims) == 2)
-    values = numpy_helper.to_array(weight).copy()
-    values[0, 0] = np.nan
-    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
-
-
 class Bomb:
     """Unpickled, it leaves a file behind; nobody may ever unpickle it."""
 
@@ -191,14 +182,19 @@ BAD = (
     "another plant",
     "a bare pickle",
     "a model of another library",
+    "a slope that is no number",
     "an unknown key",
     "a pickle as its network",
     "empty",
     "no network",
+    "numbers of another kind",
     "something else inside",
+    "sparse weights",
     "tampered",
     "tampered outside its contents",
     "truncated",
+    "weights in another file",
+    "weights left over",
     "weights that are no numbers",
     "wrong schema",
 )
@@ -236,7 +232,12 @@ def bad_files() -> dict[str, tuple[bytes, str]]:
         "a model of another library": (zipped(data=b"{}", policy__pth=pickle.dumps(Bomb())), "pickles, which are never read"),
         "something else inside": (zipped(policy__onnx=good.model, notes__txt=b"hi"), "a bundle holds manifest.json"),
         "wrong schema": (replace(good, manifest=other_schema).to_bytes(), "line.mood"),
-        "weights that are no numbers": (edited(good, with_nan).to_bytes(), "is not a finite number"),
+        "weights that are no numbers": (edited(good, bad_graphs.with_nan).to_bytes(), "is not a finite number"),
+        "sparse weights": (edited(good, bad_graphs.with_sparse_weights).to_bytes(), "the network keeps weights as sparse tensors"),
+        "weights in another file": (edited(good, bad_graphs.with_weights_elsewhere).to_bytes(), "the network keeps its weights in another file"),
+        "weights left over": (edited(good, bad_graphs.with_weights_left_over).to_bytes(), "is no ONNX model"),
+        "numbers of another kind": (edited(good, bad_graphs.with_bfloat16).to_bytes(), "is not a finite number"),
+        "a slope that is no number": (edited(good, bad_graphs.with_nan_slope).to_bytes(), "alpha of LeakyRelu is not a finite number"),
         "another network": (replace(good, model=bundle(PLANT, seed=2).model).to_bytes(), "is not the network that the manifest names"),
         "another network, owned up to": (with_model(good, bundle(PLANT, seed=2).model).to_bytes(), "something else than when it was exported"),
         "no network": (with_model(good, b"\x08\x0a").to_bytes(), "is no ONNX model"),
