@@ -21,6 +21,9 @@ OPERATORS = frozenset(
      "Neg", "Relu", "Sigmoid", "Sub", "Tanh", "Transpose"]
 )  # fmt: skip
 """What a feed-forward policy is made of. Anything else has no business in it."""
+MOST_NUMBERS = 2**20
+"""Most numbers that a policy may work out from one observation, all steps together; assumption. Those of training
+work out some thousands."""
 MISSING = "pip install 'takttwin[policy]'"
 
 
@@ -58,7 +61,7 @@ class Network:
 
 
 def inspect(model: bytes, manifest: Manifest, place: str) -> None:
-    """Refuse a graph that does not fit its manifest, reaches outside, or holds what is no number."""
+    """Refuse a graph that does not fit its manifest, reaches outside, swells, or holds what is no number."""
     try:
         import onnx
     except ModuleNotFoundError as error:
@@ -89,6 +92,7 @@ def inspect(model: bytes, manifest: Manifest, place: str) -> None:
             raise RefusedError(
                 f"{place}: the network's {name} is {shapes}, the schema has {width} numbers"
             )
+    _check_sizes(found, place)
 
 
 def _check_parts(found: Any, place: str) -> None:
@@ -124,6 +128,39 @@ def _check_weights(found: Any, place: str) -> None:
         if not is_single or not np.isfinite(numpy_helper.to_array(tensor)).all():
             msg = f"{place}: a weight of the network is not a finite number in single precision ({tensor.name})"
             raise RefusedError(msg)
+
+
+def _check_sizes(found: Any, place: str) -> None:
+    """Whether what it works out for one observation is small: a few weights can be made into gigabytes.
+
+    Sizes are found anew, whatever the graph says of them, and counted together: all might be held at once.
+    """
+    import onnx
+
+    alone = onnx.ModelProto()
+    alone.CopyFrom(found)
+    del alone.graph.value_info[:]
+    alone.graph.output[0].type.tensor_type.ClearField("shape")
+    alone.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    try:
+        sized = onnx.shape_inference.infer_shapes(alone, check_type=True, strict_mode=True).graph
+    except Exception as error:  # the library's own exceptions have no public base
+        msg = f"{place}: the steps of the network do not fit each other: {_line(error)}"
+        raise RefusedError(msg) from error
+    sizes = {
+        one.name: [d.dim_value for d in one.type.tensor_type.shape.dim]
+        for one in (*sized.value_info, *sized.output)
+        if one.type.tensor_type.HasField("shape")
+    }
+    total = 0
+    for name in (name for node in found.graph.node for name in node.output):
+        size = sizes.get(name, [0])
+        if any(count < 1 for count in size):
+            raise RefusedError(f"{place}: nobody can tell how large {name} of the network is")
+        total += math.prod(size)
+    if total > MOST_NUMBERS:
+        msg = f"{place}: the network works out more numbers than a policy may: {total}, not {MOST_NUMBERS}"
+        raise RefusedError(msg)
 
 
 def metadata(manifest: Manifest) -> dict[str, str]:

@@ -57,6 +57,13 @@ def with_bfloat16(model: Any) -> None:
     )
 
 
+def with_zeros(model: Any, name: str, *shape: int) -> None:
+    """Weights that add nothing."""
+    from onnx import numpy_helper
+
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(shape, np.float32), name))
+
+
 def with_step(model: Any, *steps: Any) -> None:
     """Steps before the answer, which is named ``asked`` where they begin."""
     model.graph.node[-1].output[0] = "asked"
@@ -68,3 +75,53 @@ def with_nan_slope(model: Any) -> None:
     from onnx import helper
 
     with_step(model, helper.make_node("LeakyRelu", ["asked"], ["action"], alpha=math.nan))
+
+
+def with_swelling(model: Any) -> None:
+    """Two rows of 8,000 weights make 64 million numbers, before anything is seen."""
+    from onnx import helper
+
+    for name, shape in (("column", (8000, 1)), ("row", (1, 8000))):
+        with_zeros(model, name, *shape)
+    with_step(
+        model,
+        helper.make_node("Add", ["column", "row"], ["square"]),
+        helper.make_node("MatMul", ["row", "square"], ["less"]),
+        helper.make_node("MatMul", ["less", "column"], ["nothing"]),
+        helper.make_node("Add", ["asked", "nothing"], ["action"]),
+    )
+
+
+def with_hidden_size(model: Any) -> None:
+    """The same square, where the graph itself says that it is a single number."""
+    from onnx import TensorProto, helper
+
+    with_swelling(model)
+    said = helper.make_tensor_value_info("square", TensorProto.FLOAT, [1, 1])
+    model.graph.value_info.append(said)
+
+
+def with_many_swelling(model: Any) -> None:
+    """Thousands of rows of a length that would pass one by one, all held until the last step."""
+    from onnx import helper
+
+    answers = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    for name, shape in (("narrow", (answers, 1)), ("row", (1, 8000)), ("column", (8000, 1))):
+        with_zeros(model, name, *shape)
+    rows = [f"row {n}" for n in range(2000)]
+    with_step(
+        model,
+        helper.make_node("MatMul", ["asked", "narrow"], ["one"]),
+        *(helper.make_node("Add", ["one", "row"], [row]) for row in rows),
+        helper.make_node("Max", rows, ["most"]),
+        helper.make_node("MatMul", ["most", "column"], ["nothing"]),
+        helper.make_node("Add", ["asked", "nothing"], ["action"]),
+    )
+
+
+def with_shapes_that_do_not_fit(model: Any) -> None:
+    """A step that no numbers can go through."""
+    from onnx import helper
+
+    with_zeros(model, "odd", 7, 7)
+    with_step(model, helper.make_node("MatMul", ["asked", "odd"], ["action"]))
