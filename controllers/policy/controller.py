@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from controllers.policy.base import wanted
 from controllers.policy.loader import load
 from controllers.policy.manifest import Approval, FieldSpec
 from controllers.policy.observing import Observing
@@ -48,6 +49,8 @@ class PolicyMemory:
     """What was asked for then, by whoever drove."""
     answer: dict[str, float] = field(default_factory=dict)
     """What the network said when it was last fit to."""
+    below: dict[str, float] = field(default_factory=dict)
+    """What its base wants, whoever drives."""
     doubt: str = ""
     """Why the fallback decides; empty while the policy does."""
     fit: int = 0
@@ -108,7 +111,7 @@ class Policy:
         """What to ask for, by whom, and why; a policy that may only advise says so in its status."""
         memory = self.memory
         instead = _decided(self._fallback, situation)
-        below = instead if self._base is self._fallback else self._below(situation)
+        below = self._below(situation, instead)
         try:
             self._look(situation)
         except Exception as error:  # noqa: BLE001  (whatever it is, the fallback decides)
@@ -116,7 +119,7 @@ class Policy:
             self._hand_over(f"it has failed: {_first_line(error)}")
         if isinstance(below, Exception):
             self._hand_over(f"{self._role.base}, its base, has failed: {_first_line(below)}")
-        own = None if memory.doubt or isinstance(below, Exception) else self._own(situation, below)
+        own = None if memory.doubt or isinstance(below, Exception) else self._own(below)
         action = instead if own is None or self._state is Approval.SHADOW else own
         if isinstance(action, Exception):
             raise action
@@ -127,9 +130,17 @@ class Policy:
         eased = self._eased(situation, action.setpoints)
         return self._told(replace(action, setpoints=eased), own)
 
-    def _below(self, situation: Situation) -> Action | Exception | None:
+    def _below(
+        self, situation: Situation, instead: Action | Exception
+    ) -> Action | Exception | None:
         """What the base asks for, or how it has failed; None without one."""
-        return None if self._base is None else _decided(self._base, situation)
+        if self._base is None:
+            return None
+        below = instead if self._base is self._fallback else _decided(self._base, situation)
+        if isinstance(below, Action):
+            names, memory = [f.name for f in self._fields], self.memory
+            memory.below = wanted(below.setpoints, memory.below, situation.active, names)
+        return below
 
     def _look(self, situation: Situation) -> None:
         """Note what is shown, and decide when it is time to."""
@@ -185,18 +196,14 @@ class Policy:
             return [], f"it took longer than {self._patience_us / 1e6:g} s"
         return answer.tolist(), ""
 
-    def _own(self, situation: Situation, below: Action | None) -> Action:
+    def _own(self, below: Action | None) -> Action:
         """The policy's last answer as setpoints, by themselves or on top of those of its base."""
         answer = self.memory.answer
         if below is None:
             asked = {f.name: _within(answer[f.name], f) for f in self._fields}
             return Action({**self._left, **asked}, self._title)
-        asked = {
-            f.name: _within(
-                below.setpoints.get(f.name, situation.active[f.name]) + answer[f.name], f
-            )
-            for f in self._fields
-        }
+        wanted_below = self.memory.below
+        asked = {f.name: _within(wanted_below[f.name] + answer[f.name], f) for f in self._fields}
         reason = f"{self._title} on {self._role.base}: {below.reason}"
         return replace(below, setpoints={**below.setpoints, **asked}, reason=reason, why={})
 

@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from controllers.env.schema import Schema
 from controllers.env.single import LineEnv
+from controllers.policy.base import wanted
 from controllers.training.lines import scaled, under
 from controllers.training.seen import Seen
 from twin.cycle import Action, Situation
@@ -33,6 +34,7 @@ class OnTop:
         self._base, self._agent, self._schema = base, agent, schema
         self._asked: NDArray[np.float32] | None = None
         self._added: Sequence[float] = ()
+        self._below: dict[str, float] = {}
 
     def add(self, added: Sequence[float]) -> None:
         """From now on so much is added, in engineering units and the schema's order."""
@@ -45,11 +47,13 @@ class OnTop:
     def decide(self, situation: Situation) -> Action:
         """Both together, inside the limits."""
         self._agent.decide(situation)  # it has to watch the line
-        below = self._base.decide(situation)
+        below, fields = self._base.decide(situation), self._schema.action
+        names = [f.name for f in fields]
+        self._below = wanted(below.setpoints, self._below, situation.active, names)
         total = {
-            f.name: min(max(below.setpoints.get(f.name, situation.active[f.name]) + more, f.lo), f.hi)
-            for f, more in zip(self._schema.action, self._added, strict=True)
-        }  # fmt: skip
+            f.name: min(max(self._below[f.name] + more, f.lo), f.hi)
+            for f, more in zip(fields, self._added, strict=True)
+        }
         if self._asked is None:
             self._asked = scaled(self._schema, total)
         return replace(below, setpoints={**below.setpoints, **total})

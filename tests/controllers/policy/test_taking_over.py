@@ -12,7 +12,7 @@ import pytest
 
 from controllers.fixed import Fixed
 from controllers.policy.controller import Policy
-from controllers.policy.manifest import Approval, RoleSpec
+from controllers.policy.manifest import Approval, RoleSpec, outward
 from tests.controllers.policy.bundles import PLANT
 from tests.controllers.policy.courses import (
     TURNS_A_DECISION,
@@ -33,6 +33,16 @@ class Broken:
 
     def act(self, rows: Any) -> Any:
         return np.full((1, 13), self._answer)
+
+
+class Saying:
+    """A network that always says the same."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def act(self, rows: Any) -> Any:
+        return self._answer[None, :].astype(np.float32).astype(np.float64)
 
 
 @pytest.mark.parametrize("answer", [math.nan, math.inf])
@@ -92,6 +102,26 @@ def test_what_the_policy_sent_to_sleep_is_woken_by_whoever_takes_over(
         situation = with_value(situation, "env.price_eur_per_mwh", math.nan)
     asked = made.decide(situation).setpoints
     assert all(asked[name] < 0.5 for name in asleep)
+
+
+def test_what_is_added_to_a_base_that_is_silent_is_added_once(
+    policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in force has it in it already."""
+    monkeypatch.setattr("controllers.policy.controller.find_controller", lambda _: Silent)
+    made = policy(base="silent")
+    _, reach = outward(made._loaded.bundle.manifest)
+    made._loaded = replace(made._loaded, network=Saying(reach))  # type: ignore[arg-type]
+    seen, _ = course(made, 4 * TURNS_A_DECISION)
+    begin, end = seen.seen[0].active, seen.seen[-1].active
+    assert {a.status for a in seen.said} == {"ok"}
+    moved = 0
+    for field, more in zip(made._fields, reach, strict=True):
+        asked = seen.said[-1].setpoints[field.name]
+        if field.name != "line.takt_s":  # of which Silent speaks
+            assert asked == pytest.approx(min(begin[field.name] + more, field.hi), rel=1e-6)
+            moved += end[field.name] > begin[field.name]
+    assert moved
 
 
 class Raising:

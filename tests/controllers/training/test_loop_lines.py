@@ -65,6 +65,36 @@ def test_what_is_added_is_bounded_and_shown_as_asked_for(lines: LoopLines) -> No
     assert _value(lines, seen, "turning.standby") == 0.0
 
 
+class Silent:
+    """Says nothing of the process, after a first word about one feed."""
+
+    def __init__(self, feed_mm: float | None) -> None:
+        self._asked = {} if feed_mm is None else {"turning.feed_mm": feed_mm}
+
+    def decide(self, situation: Situation) -> Action:
+        asked, self._asked = self._asked, {}
+        return Action(asked)
+
+
+@pytest.mark.parametrize("feed_mm", [None, 0.25])
+def test_what_is_added_to_a_base_that_is_silent_is_added_once(
+    make_task: Callable[..., Task], feed_mm: float | None
+) -> None:
+    """To what it asked for last, or to what was in force before anything was added."""
+    lines = LoopLines(
+        LineEnv(make_task("t").plant, correction_eur=0.0), lambda _: Silent(feed_mm), 0.3
+    )
+    lines.seed(11)
+    in_force_mm = _value(lines, lines.reset(), "turning.feed_mm")
+    begin_mm = in_force_mm if feed_mm is None else feed_mm
+    for _ in range(10):
+        seen, *_ = lines.step(np.full((1, 12), 0.5, np.float32))
+    expected_mm = begin_mm + 0.5 * 0.15 * (0.36 - 0.18)
+    assert _value(lines, seen, "turning.feed_mm") == pytest.approx(expected_mm, abs=1e-6)
+    assert _value(lines, seen, "previous.turning.feed_mm") == pytest.approx(expected_mm, abs=1e-6)
+    lines.close()
+
+
 def test_a_shift_follows_from_its_seed_and_what_was_added_in_it(lines: LoopLines) -> None:
     lines.reset()
     asked = np.random.default_rng(4).uniform(-1, 1, (lines.decisions, 1, 12)).astype(np.float32)
