@@ -1,9 +1,9 @@
 """A trained policy at work: it decides where it has been trained, and hands over where it has not.
 
 Each decision goes the same way: pack what is seen by the kernel of the environments, ask whether training has
-been there, run the network, look whether an answer came that is one. Whatever fails on the way, the fallback
-decides, and goes on until enough decisions in a row were fit again. It and the base are asked at every turn,
-heard or not, so that neither takes over cold. Either way the setpoints move from where
+been there, run the network, look whether an answer came that is one and that its role allows. Whatever fails on
+the way, the fallback decides, and goes on until enough decisions in a row were fit again. It and the base are
+asked at every turn, heard or not, so that neither takes over cold. Either way the setpoints move from where
 they are in a few equal steps, so that nobody sees in the line who has taken over.
 """
 
@@ -16,10 +16,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from controllers.policy.base import wanted
-from controllers.policy.loader import load
-from controllers.policy.manifest import Approval, FieldSpec
+from controllers.policy.loader import REPLAYED, load
+from controllers.policy.manifest import Approval, FieldSpec, half_of, outward
 from controllers.policy.observing import Observing
 from controllers.waking import all_awake
 from twin.act.guard import ADVICE
@@ -98,6 +99,9 @@ class Policy:
         else:
             self._fallback = _companion(role.stand_in, line, tuned)
         self._fields = manifest.spaces.action
+        self._outward, half = outward(manifest), half_of(self._fields)
+        # An answer at the very edge may be rounded over it, by no more than a replay may differ.
+        self._rounding = REPLAYED * np.where(half > 0.0, 2.0 * half, 1.0)
         self._title = f"policy {manifest.training.algorithm} {manifest.model_sha256[:8]}"
         # What training does not decide it leaves where it is, and so must we, whatever a fallback has set.
         decided = {f.name for f in self._fields}
@@ -190,11 +194,22 @@ class Policy:
         if doubt := self._loaded.training_range.doubt(seen.shown):
             return [], doubt
         (answer,) = self._loaded.network.act(seen.packed[None, :])
-        if not np.isfinite(answer).all():
-            return [], "its answer is not a number"
+        if doubt := self._unfit(answer):
+            return [], doubt
         if self._patience_us and self._clock() - begun_us > self._patience_us:
             return [], f"it took longer than {self._patience_us / 1e6:g} s"
         return answer.tolist(), ""
+
+    def _unfit(self, answer: NDArray[np.float64]) -> str:
+        """Why nobody should do what an answer says, whatever the graph can say; empty if nothing speaks against it."""
+        if not np.isfinite(answer).all():
+            return "its answer is not a number"
+        middle, reach = self._outward
+        over = np.abs(answer - middle) - reach > self._rounding
+        if not over.any():
+            return ""
+        k = int(np.argmax(over))
+        return f"its answer for {self._fields[k].name}, {answer[k]:.6g}, is beyond what its role allows"
 
     def _own(self, below: Action | None) -> Action:
         """The policy's last answer as setpoints, by themselves or on top of those of its base."""

@@ -45,6 +45,25 @@ class Saying:
         return self._answer[None, :].astype(np.float32).astype(np.float64)
 
 
+@pytest.mark.parametrize("side", [-1.0, 1.0])
+@pytest.mark.parametrize("base", [None, "fixed"])
+def test_an_answer_beyond_its_role_hands_over_and_one_at_its_very_edge_does_not(
+    base: str | None, side: float, policy: Callable[..., Policy]
+) -> None:
+    """Whatever the graph can say: how far it may go was approved with the manifest."""
+    for share, status in ((1.0, "ok"), (1.01, "fallback: ok")):
+        made = policy(base=base)
+        centre, reach = outward(made._loaded.bundle.manifest)
+        answer = centre + side * reach
+        answer[3] = centre[3] + side * share * reach[3]
+        made._loaded = replace(made._loaded, network=Saying(answer))  # type: ignore[arg-type]
+        seen, _ = course(made, 2 * TURNS_A_DECISION)
+        assert {a.status for a in seen.said[TURNS_A_DECISION:]} == {status}
+    name = made._fields[3].name
+    said = f"its answer for {name}, {answer[3]:.6g}, is beyond what its role allows; tuned"
+    assert said in seen.said[-1].reason
+
+
 @pytest.mark.parametrize("answer", [math.nan, math.inf])
 def test_an_answer_that_is_no_number_hands_over(
     answer: float, policy: Callable[..., Policy]
