@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controllers.env.layout import layout_of, unclipped, units_of
-from controllers.env.schema import DECISION_S, PRICE, Field, action_signals, product_of, schema_of
+from controllers.env.schema import (
+    PRICE,
+    Field,
+    action_signals,
+    decision_s_of,
+    product_of,
+    schema_of,
+)
 from controllers.env.worlds import PriceAhead
 from twin.cycle import Observation
 from twin.kernels.observation import asked, pack
@@ -33,7 +40,8 @@ _NOT_OF_NOW = int(UNUSABLE | Quality.JUMP)
 class Observer:
     """What a policy on ``line`` (the nominal one) sees; remembers last good measurements and their times."""
 
-    def __init__(self, line: Line, decision_s: float = DECISION_S) -> None:
+    def __init__(self, line: Line, decision_s: float | None = None) -> None:
+        decision_s = decision_s_of(line.plant) if decision_s is None else decision_s
         self.schema = schema_of(line, decision_s)
         self._layout = layout_of(line, self.schema, decision_s, 0.0)
         self._price = PriceAhead(line.plant)

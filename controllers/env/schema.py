@@ -21,7 +21,7 @@ from twin.signals import Role, Signal
 VERSION = "1"
 """Changes whenever fields or their meaning do."""
 DECISION_S = 60.0
-"""Plant time between two decisions, see decision 0012."""
+"""Plant time between two decisions where control periods fit into it, see `decision_s_of` and decision 0012."""
 GROUPS = ("working", "blocked", "stopped", "warming", "asleep")
 """What a station can be doing, coarsely; idle is none of these. See ``twin.kernels.observation``."""
 IN_STATE_S = 900.0
@@ -63,19 +63,29 @@ class Schema:
         return hashlib.sha256(said.encode()).hexdigest()
 
 
-def schema_of(of: Line | Plant, decision_s: float = DECISION_S) -> Schema:
+def decision_s_of(plant: Plant) -> float:
+    """Plant time between two decisions on this plant: a minute, or the multiple of its control period nearest to one.
+
+    Environments, training and a bundle's role all have it from here.
+    """
+    period_us = round(plant.control.period_s * 1e6)
+    return max(1, round(DECISION_S * 1e6 / period_us)) * period_us / 1e6
+
+
+def schema_of(of: Line | Plant, decision_s: float | None = None) -> Schema:
     """The schema of a line, or of the nominal line of a plant file, for decisions this far apart.
 
-    Raises ``PlantError`` for a plant file that makes no line.
+    None: as far as `decision_s_of` has it. Raises ``PlantError`` for a plant file that makes no line.
     """
     line = build_line(of) if isinstance(of, Plant) else of
+    every_s = decision_s_of(line.plant) if decision_s is None else decision_s
     mvs = action_signals(line)
     active = [_setpoint(signal, signal.name) for signal in mvs]
     previous = [_setpoint(signal, f"previous.{signal.name}") for signal in mvs]
     observation = [*_line_fields(line), *_buffer_fields(line), *_station_fields(line)]
     observation += [*_measured_fields(line), *_disturbance_fields(line.plant)]
     observation += [*_forecast_fields(line.plant), *active, *previous]
-    return Schema(tuple(observation), tuple(active), f"{VERSION}/{decision_s:g}s")
+    return Schema(tuple(observation), tuple(active), f"{VERSION}/{every_s:g}s")
 
 
 def action_signals(line: Line) -> tuple[Signal, ...]:

@@ -144,7 +144,13 @@ class SideBySide(Books):
         untils_us[given_up] = nows_us[given_up]
         self._move(rows, nows_us / 1e6, untils_us / 1e6, values)
         batch.now_us[rows] = untils_us
-        self.read(rows[untils_us > nows_us], is_due=is_due)
+        moved = untils_us > nows_us
+        # A shift may end within a decision period: what is shown then is read as for a decision.
+        last = moved & (untils_us == batch.ends_us[rows]) & (not is_due)
+        if last.any():
+            self.read(rows[last])
+            moved &= ~last
+        self.read(rows[moved], is_due=is_due)
 
     def _move(
         self,

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from controllers.env.observer import Observer
 from controllers.env.picture import painted, told
-from controllers.env.schema import DECISION_S
 from controllers.env.side_by_side import Books
 from controllers.env.vector import CORRECTION_EUR, spaces
 from controllers.env.worlds import Kind, Randomisation, Worlds, setting_of
@@ -66,7 +65,7 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         world: Kind = "randomised",
         variant: str = "nominal",
         utilisation: float | None = None,
-        decision_s: float = DECISION_S,
+        decision_s: float | None = None,
         correction_eur: float = CORRECTION_EUR,
         randomisation: Randomisation | None = None,
         worlds: int | None = None,

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from controllers.env.picture import painted, told
-from controllers.env.schema import DECISION_S, Schema
+from controllers.env.schema import Schema
 from controllers.env.side_by_side import SideBySide
 from controllers.env.worlds import Kind, Randomisation, Worlds, setting_of
 from twin.config import Plant
@@ -58,7 +58,7 @@ class LineVectorEnv(VectorEnv):
         world: Kind = "randomised",
         variant: str = "nominal",
         utilisation: float | None = None,
-        decision_s: float = DECISION_S,
+        decision_s: float | None = None,
         correction_eur: float = CORRECTION_EUR,
         randomisation: Randomisation | None = None,
         worlds: int | None = WORLDS,

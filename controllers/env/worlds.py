@@ -8,6 +8,7 @@ shifts of a nominal or true line are those of the same seeds elsewhere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.env.schema import FORECAST, PRICE
+from controllers.env.schema import FORECAST, PRICE, decision_s_of
 from twin.analyze.forecasting import Forecaster
 from twin.config import Plant, StationSpec, Truth, load_plant, load_truth
 from twin.config.errors import KeyPath
@@ -66,6 +67,11 @@ class Setting:
     randomisation: Randomisation
     worlds: int | None
 
+    @property
+    def decisions(self) -> int:
+        """How many there are in a shift: the first one is due after a decision period, none at its very end."""
+        return math.ceil(round(self.plant.shift_h * 3.6e9) / round(self.decision_s * 1e6)) - 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
@@ -85,21 +91,23 @@ def setting_of(
     scenario: str,
     variant: str,
     utilisation: float | None,
-    decision_s: float,
+    decision_s: float | None,
     randomisation: Randomisation,
     worlds: int | None,
     time_outs_s: Mapping[str, float] | None = None,
 ) -> Setting:
     """The setting, checked. ``plant`` is a name or path, or a plant without a file.
 
-    ``time_outs_s`` are the standby time-outs of stations, by name, where they are not the plant file's: no
-    action moves them, a controller below a policy may have set them.
+    Without ``decision_s`` decisions are as far apart as `decision_s_of` has it. ``time_outs_s`` are the standby
+    time-outs of stations, by name, where they are not the plant file's: no action moves them, a controller below a
+    policy may have set them.
 
     Raises ``PlantError`` for a plant, a scenario or a variant that is not there, ``ValueError`` for a period
     of decisions that the loop cannot keep and for a true line that has no truth file.
     """
     found = load_plant(plant) if isinstance(plant, str) else plant
     period_s = found.control.period_s
+    decision_s = decision_s_of(found) if decision_s is None else decision_s
     if not decision_s > 0.0 or round(decision_s * 1e6) % round(period_s * 1e6):
         msg = f"decisions every {decision_s:g} s do not fit control periods of {period_s:g} s"
         raise ValueError(f"{msg}: give a multiple")
@@ -172,11 +180,12 @@ class Worlds:
 
     def _forecast_of(self, prices: bytes) -> NDArray[np.float64]:
         """The same for a course of prices by minute; most worlds share a tariff."""
-        course, every_s = np.frombuffer(prices), self.setting.decision_s
+        course, setting = np.frombuffer(prices), self.setting
         found = []
-        for n in range(int(self.setting.plant.shift_h * 3600.0 / every_s) + 1):
-            row = max(int(np.ceil(n * every_s / ROW_S)) - 1, 0)
-            found.append(self._price.ahead(float(course[min(row, course.size - 1)]), n * every_s))
+        for n in range(setting.decisions + 2):  # the begin of the shift and its end are none
+            now_s = min(n * setting.decision_s, setting.plant.shift_h * 3600.0)
+            row = max(int(np.ceil(now_s / ROW_S)) - 1, 0)
+            found.append(self._price.ahead(float(course[min(row, course.size - 1)]), now_s))
         return np.array(found)
 
 

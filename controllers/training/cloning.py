@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from controllers.env.schema import DECISION_S, Schema
+from controllers.env.schema import Schema
 from controllers.env.single import LineEnv
 from controllers.mpc import Mpc
 from controllers.policy.manifest import RoleSpec
@@ -69,7 +69,7 @@ def train(task: Task) -> Trained:
         task,
         Actor(clone, "tanh", "clip", engineering(schema, seen), len(seen)),
         schema,
-        RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed)),
+        RoleSpec(decision_period_s=task.decision_s, held=held(task.fixed)),
     )
 
 

@@ -54,9 +54,8 @@ class TrainingLines(LineVecEnv):
 
     @property
     def decisions(self) -> int:
-        """How many there are in a shift: the first one is due after a decision period."""
-        setting = self.lines.setting
-        return round(setting.plant.shift_h * 3600.0 / setting.decision_s) - 1
+        """How many there are in a shift."""
+        return self.lines.setting.decisions
 
     def reset(self) -> NDArray[np.float32]:
         """All lines begin a shift, and the rival's with the same luck."""

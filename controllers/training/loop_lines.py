@@ -68,8 +68,7 @@ class LoopLines(VecEnv):
         self.schema: Schema = env.schema
         self._reach = np.array([0.5 * reach * (f.hi - f.lo) for f in env.schema.action])
         self._unused = np.zeros(len(env.schema.action))
-        setting = env.setting
-        self.decisions = round(setting.plant.shift_h * 3600.0 / setting.decision_s) - 1
+        self.decisions = env.setting.decisions
         self.seen = Seen(1, len(self.schema.observation))
         self._luck, self._so_far = 0, list[NDArray[np.float32]]()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.env.schema import DECISION_S, Schema
+from controllers.env.schema import Schema
 from controllers.policy.manifest import RoleSpec
 from controllers.training import checkpoint
 from controllers.training.cloning import clone_of
@@ -27,7 +27,7 @@ def train(task: Task) -> Trained:
     lines = training_lines(task.plant, task.chosen.lines, task.settings, task.fixed)
     first = None if (task.folder / checkpoint.NAME).is_file() else _first(task, lines.schema)
     model = learned(task, lines, first)
-    role = RoleSpec(decision_period_s=DECISION_S, held=held(task.fixed))
+    role = RoleSpec(decision_period_s=task.decision_s, held=held(task.fixed))
     return exported(task, actor_of(model, lines), lines.schema, role)
 
 

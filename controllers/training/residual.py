@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from controllers.env.schema import DECISION_S
 from controllers.env.single import LineEnv
 from controllers.mpc import Mpc
 from controllers.policy.manifest import RoleSpec
@@ -30,7 +29,7 @@ def train(task: Task) -> Trained:
     nothing = np.zeros(len(lines.schema.action), dtype=np.float32)
     model = learned(task, lines, nothing)
     role = RoleSpec(
-        decision_period_s=DECISION_S, base=chosen.base, authority=2.0 * chosen.authority
+        decision_period_s=task.decision_s, base=chosen.base, authority=2.0 * chosen.authority
     )
     return exported(task, actor_of(model, lines), lines.schema, role)
 

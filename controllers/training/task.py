@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from controllers.env.schema import decision_s_of
 from controllers.training.settings import PpoSpec, SacSpec, Settings
 from controllers.training.stop import Stop
 from controllers.tuning import SELECTION_SEEDS
@@ -65,6 +66,11 @@ class Task:
     def chosen(self) -> PpoSpec | SacSpec:
         """The settings of the algorithm."""
         return self.settings.algorithm(self.algorithm)
+
+    @property
+    def decision_s(self) -> float:
+        """Plant time between two decisions, in the environment and in the role of the bundle alike."""
+        return decision_s_of(load_plant(self.plant))
 
     @property
     def stop(self) -> Stop:

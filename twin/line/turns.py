@@ -187,7 +187,9 @@ def answer_all(rows: Array, since_us: Array, line: Common, moves: Moves, view: V
         now_us = batch.now_us[n]
         if since_us[row] < now_us or answer.tripped[n]:
             judge(n, since_us[row], line, moves, terms, batch, answer)
-        decision = min(now_us // terms.decision_us, batch.forecast.shape[1] - 1)
+        # Rounded up: a shift may end within a period.
+        begun = (now_us + terms.decision_us - 1) // terms.decision_us
+        decision = min(begun, batch.forecast.shape[1] - 1)
         show(n, now_us, decision, line, moves, view, batch, shown[n])
         one = slice(n, n + 1)
         pack(

@@ -10,6 +10,9 @@ import pytest
 from controllers.env.single import LineEnv
 from controllers.env.vector import LineVectorEnv
 from controllers.env.worlds import Kind, Randomisation
+from twin.config import Plant, load_plant
+from twin.config.errors import KeyPath
+from twin.config.revise import Change, revised_plant
 from twin.feedback import evaluate
 from twin.feedback.evaluation import objective_eur
 
@@ -17,7 +20,7 @@ KEPT = 5
 """Decisions for which an action stands: long enough for slow setpoints to arrive."""
 
 
-def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> None:
+def drive(plant: str | Plant, scenario: str, world: Kind, seed: int, decisions: int) -> None:
     """Both environments through the same shift, compared at every decision."""
     rule = Randomisation(utilisation=(0.6, 0.9))
     one = LineEnv(plant, scenario, world=world, randomisation=rule, engine="compiled")
@@ -26,7 +29,7 @@ def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> 
     seen_all, _ = many.reset(seed=seed)
     assert (seen == seen_all[0]).all()
     rng = np.random.default_rng(seed)
-    clips = beyond = 0
+    clips, beyond, ended = 0, 0, False
     asked = np.zeros(one.action_space.shape, dtype=np.float32)
     for n in range(decisions):
         if n % KEPT == 0:
@@ -49,6 +52,7 @@ def drive(plant: str, scenario: str, world: Kind, seed: int, decisions: int) -> 
         assert (told["applied_action"] == told_all["applied_action"][0]).all()
         assert all(told["kpi"][name] == told_all["kpi"][name][0] for name in told["kpi"])
         clips += told["filter_active"]
+    assert ended == (decisions == one.setting.decisions)
     assert clips > 0, "the guard had nothing to do: the test shows less than it says"
     assert beyond > 0, "nothing was beyond its limits: the same"
 
@@ -69,6 +73,22 @@ def test_both_environments_agree_to_the_last_bit(
     plant: str, scenario: str, world: Kind, seed: int, decisions: int
 ) -> None:
     drive(plant, scenario, world, seed, decisions)
+
+
+@pytest.mark.parametrize(("period_s", "decision_s"), [(45.0, 45.0), (7.0, 63.0)])
+def test_they_agree_where_no_whole_turns_make_a_minute(period_s: float, decision_s: float) -> None:
+    """A shift that is no whole number of decisions has a shorter last one, which counts as one."""
+    turns: dict[KeyPath, Change] = {
+        ("shift_h",): 0.5,
+        ("control", "period_s"): period_s,
+        ("control", "line_period_s"): 10.0 * period_s,
+        ("control", "deadline_s"): 1.0,
+    }
+    plant = revised_plant(load_plant("machining_line"), turns)
+    made = LineVectorEnv(1, plant, world="nominal").setting
+    assert made.decision_s == decision_s
+    assert made.decisions == math.ceil(1800.0 / decision_s) - 1
+    drive(plant, "nominal", "randomised", 8, made.decisions)
 
 
 def test_the_simpy_engine_shows_the_same_as_the_compiled_one() -> None:
@@ -119,8 +139,6 @@ def plant_factor(env: LineEnv, tools_eur: float, good: float) -> float:
 
 def test_a_line_without_its_critical_inputs_for_too_long_is_given_up_on_both_sides() -> None:
     """Temperatures of the oven are critical; with three in four samples lost the guard sheds soon."""
-    from twin.config import load_plant
-
     plant = load_plant("paint_cure_line")
     faulty = plant.scenarios["sensor_faults"].model_copy(update={"dropout": 0.2})
     blind = plant.model_copy(update={"scenarios": {**plant.scenarios, "sensor_faults": faulty}})

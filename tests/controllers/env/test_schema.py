@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from controllers.env.observer import Observer
-from controllers.env.schema import Schema, schema_of
+from controllers.env.schema import Schema, decision_s_of, schema_of
 from twin.config import load_plant
-from twin.config.revise import revised_plant
+from twin.config.errors import KeyPath
+from twin.config.revise import Change, revised_plant
 from twin.line.model import build_line
 
 PLANTS = ("machining_line", "molding_cell", "paint_cure_line")
@@ -37,6 +38,25 @@ def test_the_digest_changes_with_a_limit_and_with_the_decision_period_alone() ->
     assert schema_of(plant, decision_s=120.0).digest() != schema.digest()
     dearer = revised_plant(plant, {("demand", "backlog_eur_per_part"): 30.0})
     assert schema_of(dearer).digest() == schema.digest()
+
+
+@pytest.mark.parametrize(
+    ("period_s", "decision_s"),
+    [(5.0, 60.0), (30.0, 60.0), (0.3, 60.0), (7.0, 63.0), (45.0, 45.0), (90.0, 90.0)],
+)
+def test_decisions_are_a_minute_apart_or_as_near_to_it_as_whole_turns_come(
+    period_s: float, decision_s: float
+) -> None:
+    plant = load_plant("machining_line")
+    turns: dict[KeyPath, Change] = {
+        ("control", "period_s"): period_s,
+        ("control", "line_period_s"): 10.0 * period_s,
+        ("control", "deadline_s"): 0.1,
+    }
+    other = revised_plant(plant, turns)
+    assert decision_s_of(other) == decision_s
+    assert schema_of(other).version.endswith(f"/{decision_s:g}s")
+    assert Observer(build_line(other)).schema == schema_of(other)
 
 
 def test_the_digest_is_that_of_the_canonical_json() -> None:

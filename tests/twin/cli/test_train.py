@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import util
@@ -154,6 +155,25 @@ def test_every_seed_ends_in_a_bundle_and_is_reported(plant: Path) -> None:
         code, out, err = twin("policy", "verify", run["bundle"], "--plant", plant, "--json")
         assert code == 0, err
         assert json.loads(out)["base"] == "fixed"
+
+
+@needs_rl
+@pytest.mark.parametrize("controller", ["rl", "residual"])
+def test_a_plant_whose_turns_make_no_minute_is_trained_on_as_any_other(
+    plant: Path, controller: str
+) -> None:
+    text = plant.read_text("utf-8").replace("period_s: 30 ", "period_s: 45 ")
+    plant.write_text(text.replace("line_period_s: 300 ", "line_period_s: 315 "), "utf-8")
+    code, out, err = twin(
+        "train", "--plant", plant, "--controller", controller, "--steps", 2048, "--workers", 1, "--json"
+    )  # fmt: skip
+    assert code == 0, err
+    (run,) = json.loads(out)["runs"]
+    with zipfile.ZipFile(run["bundle"]) as bundle:
+        manifest = json.loads(bundle.read("manifest.json"))
+    assert manifest["role"]["decision_period_s"] == 45.0
+    code, _, err = twin("policy", "verify", run["bundle"], "--plant", plant)
+    assert code == 0, err
 
 
 def _stopped(asked: list[object], place: Path, diaries: int) -> str:
