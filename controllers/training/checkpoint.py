@@ -9,14 +9,16 @@ between two rounds of trying and learning, so that nothing is under way. It is r
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random  # noqa: TID251 - only its state: the libraries draw from it
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from zipfile import is_zipfile
 
 import numpy as np
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from controllers.training.lines import under
-from twin.store.quarantine import StoreError
+from twin.store.quarantine import StoreError, sync_folder
 
 
 class Kept(Protocol):
@@ -48,7 +50,7 @@ COUNTERS = ("num_timesteps", "_n_updates", "_episode_num")
 
 
 def save(path: Path, model: BaseAlgorithm, lines: Kept, facts: Mapping[str, Any]) -> None:
-    """Write the checkpoint of a run that ``facts`` describe; the file appears whole or not at all."""
+    """Write the checkpoint of a run that ``facts`` describe, as `replaced` does."""
     arrays = {f"env.{name}": value for name, value in lines.snapshot().items()}
     arrays |= {"last.obs": model._last_obs, "last.starts": model._last_episode_starts}
     told: dict[str, Any] = {name: getattr(model, name) for name in COUNTERS}
@@ -67,13 +69,30 @@ def save(path: Path, model: BaseAlgorithm, lines: Kept, facts: Mapping[str, Any]
         "arrays": {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()},
         "luck": luck,
     }
+    # By way of memory: where the disk is full torch's own writer ends in an error that does not say so.
+    whole = io.BytesIO()
+    torch.save(record, whole)
+    with replaced(path) as file:
+        file.write(whole.getbuffer())
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file to write what is kept into: it takes the place of the last one whole or not at all, and stays there.
+
+    Raises ``OSError`` where the disk takes no more; what was kept before is still there then.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        torch.save(record, draft)
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
-    except OSError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)

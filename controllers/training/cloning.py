@@ -14,7 +14,6 @@ So much of the MPC it cannot copy.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,7 +29,7 @@ from controllers.env.schema import Schema
 from controllers.env.single import LineEnv
 from controllers.mpc import Mpc
 from controllers.policy.manifest import RoleSpec
-from controllers.training.checkpoint import ANEW, refuse_other
+from controllers.training.checkpoint import ANEW, refuse_other, replaced
 from controllers.training.diary import diary
 from controllers.training.learning import SHIFTS, Stopped
 from controllers.training.lines import drawn_in, engineering, scaled, time_outs_s
@@ -209,19 +208,13 @@ def fitted(chosen: CloningSpec, lessons: Sequence[Heard], seed: int) -> torch.nn
 
 
 def keep(path: Path, lessons: Sequence[Heard], facts: Mapping[str, Any]) -> None:
-    """Write all lessons; the file appears whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write all lessons, as `replaced` does."""
     costs = np.array([lesson.objective_eur for lesson in lessons])
     arrays: dict[str, Any] = {"costs": costs, "facts": np.array(json.dumps(facts, sort_keys=True))}
     for n, lesson in enumerate(lessons):
         arrays |= {f"{name}_{n}": getattr(lesson, name) for name in ("shown", "beyond", "said")}
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, **arrays)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    with replaced(path) as file:
+        np.savez(file, **arrays)
 
 
 def kept(path: Path, facts: Mapping[str, Any]) -> list[Heard]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from twin.clock import cpu_s
+from twin.store.quarantine import StoreError
 from twin.store.run_folder import RunFolder
 
 SPENT = "spent.json"
@@ -20,7 +22,10 @@ def counted(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        RunFolder(folder).write_json(SPENT, {"cpu_s": before_s + cpu_s() - began_s})
+        # A disk that has refused something is told of by that, and not by what it refuses next.
+        unheard = (StoreError,) if isinstance(sys.exception(), OSError) else ()
+        with suppress(*unheard):
+            RunFolder(folder).write_json(SPENT, {"cpu_s": before_s + cpu_s() - began_s})
 
 
 def spent_s(folder: Path) -> float:

@@ -34,7 +34,7 @@ _KNOWN = (
 """Errors that say themselves what to do. Only a module that is loaded already can have raised one."""
 
 
-_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Of a file that is open already: such an error does not name it."""
 
 
@@ -148,7 +148,7 @@ def _of_a_file(error: OSError) -> Problem:
     if error.filename is not None:
         message = f"{error.filename}: {error.strerror or error}"
         return Problem("file", message, "check the path, its permissions and the disk")
-    if error.errno in _OF_DISKS:
+    if error.errno in OF_DISKS:
         message = f"cannot write the output: {error.strerror}"
         return Problem("file", message, "check the disk, or the file that it goes to")
     return _internal(error)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from twin.cli import options
-from twin.cli.problems import CONFLICT, STOPPED, UNREACHABLE, Problem, pick
+from twin.cli.problems import CONFLICT, OF_DISKS, STOPPED, UNREACHABLE, Problem, pick
 
 if TYPE_CHECKING:
     from twin.cli.shift import Shift
@@ -119,11 +119,13 @@ def command(
     common["exam"] = importlib.import_module(f"{TRAINING}.task").Exam(utilisation=shift.demanded)
     tasks = run.tasks(common, range(1, seeds + 1), steps or STEPS, keep_every)
     if tune:
-        done = importlib.import_module(f"{TRAINING}.search").search(tasks[0], tune, run.folder)
+        with _going_on_later():
+            done = importlib.import_module(f"{TRAINING}.search").search(tasks[0], tune, run.folder)
         _leave_if_stopped(done["stopped"], folder)
         _tell(done, f"settings: {done['path']}", as_json)
         return
-    records = run.trained(tasks, workers, ray)
+    with _going_on_later():
+        records = run.trained(tasks, workers, ray)
     _leave_if_stopped(max(record["stopped"] for record in records), folder)
     report = {**shift.facts(), "controller": controller, "algorithm": algo, "runs": records}
     run.write(report)
@@ -203,6 +205,19 @@ class _Run:
 
 def _tell(record: dict[str, Any], said: str, as_json: bool) -> None:
     typer.echo(json.dumps(record, sort_keys=True) if as_json else said)
+
+
+@contextmanager
+def _going_on_later() -> Iterator[None]:
+    """A ``Problem`` for a disk that takes no more: it stops a training, and ends none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in OF_DISKS:
+            raise
+        msg = f"cannot write what is to be kept of the training: {error.strerror}"
+        hint = "check the disk; the same command with --resume goes on from what was kept last"
+        raise Problem("file", msg, hint) from error
 
 
 def _leave_if_stopped(number: int, folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from controllers.training.checkpoint import NAME, weights_sha256
 from controllers.training.learning import Stopped, learned, new_model
 from controllers.training.lines import training_lines
 from controllers.training.result import source_commit
-from controllers.training.spent import spent_s
+from controllers.training.spent import SPENT, counted, spent_s
 from controllers.training.task import METRICS, Task
 from controllers.training.train import train
 from twin.store.quarantine import StoreError
@@ -116,6 +118,32 @@ def test_a_damaged_checkpoint_is_refused(
     with pytest.raises(StoreError, match="truncated or damaged"):
         _learned(task)
     assert path.read_bytes() == damage
+
+
+def test_a_full_disk_is_told_as_such_and_leaves_the_checkpoint_that_was_there(
+    make_task: Callable[..., Task], full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    task = make_task("t", steps=256)
+    _learned(task)
+    path = task.folder / NAME
+    before = path.read_bytes()
+    assert len(before) > 20_000
+    with full_disk(), pytest.raises(OSError, match="File too large") as caught:
+        _learned(task.until(512))
+    assert caught.value.errno == errno.EFBIG
+    assert path.read_bytes() == before
+    assert not list(task.folder.glob(".*"))
+    weights = _learned(task.until(512))
+    assert weights == _learned(make_task("whole", steps=512))
+
+
+def test_what_a_full_disk_refuses_first_is_what_is_told(tmp_path: Path) -> None:
+    """And not that the time it took cannot be noted either."""
+    (tmp_path / SPENT).mkdir()  # no file can be put there
+    with pytest.raises(StoreError, match="cannot be written"), counted(tmp_path):
+        pass
+    with pytest.raises(OSError, match="no space"), counted(tmp_path):
+        raise OSError(errno.ENOSPC, "no space")
 
 
 def test_a_checkpoint_runs_no_code(make_task: Callable[..., Task], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,20 @@ def test_a_stopped_school_goes_on_to_the_same_clone(
     # The clone drove the second lesson: takts of the teacher would show in what was asked for last.
     second = kept(task.folder / LESSONS, task.facts)[1]
     assert not np.allclose(second.shown[1:, -12], second.said[:-1, 0], atol=1e-3)
+
+
+def test_a_full_disk_leaves_the_lessons_that_were_there(
+    tmp_path: Path, full_disk: Callable[[], AbstractContextManager[None]]
+) -> None:
+    path = tmp_path / LESSONS
+    rows = np.zeros((100, 20), np.float32)
+    lesson = Heard(rows, rows, rows, 1.0)
+    cloning.keep(path, [], {"seed": 1})
+    before = path.read_bytes()
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        cloning.keep(path, [lesson], {"seed": 1})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_clone_learns_what_it_is_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -133,6 +134,26 @@ def test_a_folder_that_holds_a_run_is_left_alone(plant: Path) -> None:
     assert code == 5
     assert "--resume" in err
     assert [path.name for path in folder.iterdir()] == ["training.json"]
+
+
+@needs_rl
+def test_a_full_disk_is_no_fault_of_the_program_and_the_training_goes_on_later(
+    plant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from controllers.training import checkpoint
+
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    asked = ["train", "--plant", plant, "--controller", "residual", "--steps", 2048, "--workers", 1]
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "replaced", full)
+        code, _, err = twin(*asked)
+    assert code == 2
+    assert "No space left on device" in err
+    assert "--resume goes on" in err
+    code, _, err = twin(*asked, "--resume")
+    assert code == 0, err
 
 
 @needs_rl
