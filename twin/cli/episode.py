@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from twin.line.model import Line
 
 NOT_HELD = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
+STANDS_IN = re.compile(r"\S+ stands in for policy ")
+"""How the reason of a decision begins that a policy has left to its fallback: the status does not tell that from a
+solver's fallback, which may well be below a policy that drives."""
 POINTS = ("median_s", "p99_s", "longest_s")
 NO_TIME = {
     **{f"{what}_{point}": 0.0 for what in ("decision", "controller") for point in POINTS},
@@ -100,6 +104,7 @@ def play(episode: Episode) -> dict[str, Any]:
         "kpi": driven.kpi,
         "truth": driven.truth,
         "decisions": driven.decisions,
+        "stood_in": None if episode.policy is None else driven.stood_in,
         "violations": driven.violations,
         "setpoints": dict(point.setpoints) if who == HINDSIGHT else None,
         "doubt": doubt,
@@ -116,6 +121,8 @@ class _Driven:
     timing: dict[str, float]
     decisions: dict[str, int]
     violations: dict[str, float]
+    stood_in: int = 0
+    """Decisions that a policy has left to its fallback."""
     truth: dict[str, float] = field(default_factory=dict)
     """What only the true line knows, by figure."""
 
@@ -144,13 +151,15 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     line = SimulatedEquipment(plc)
     runtime = Runtime(loop, line, EquipmentClock(line))
     runtime.command("close", "evaluation")
-    held, bands = dict(NOT_HELD), Bands(loop.signals)
+    held, bands, stood_in = dict(NOT_HELD), Bands(loop.signals), 0
 
     def count(cycle: Cycle) -> None:
+        nonlocal stood_in
         decision = cycle.decision
         held["made"] += 1
         held["clipped"] += bool(decision.clips)
         held["fallbacks"] += "fallback" in decision.asked.status
+        stood_in += STANDS_IN.match(decision.asked.reason) is not None
         held["not_closed"] += decision.mode != "CLOSED"
         bands.look(cycle.reading)
 
@@ -168,7 +177,7 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
         scrap_eur = expected_scrap_eur_per_good_part(plc.line, plc.state)
         if ENERGY_COST in found and math.isfinite(tools_eur + scrap_eur):
             truth[COST_OF_ALL] = found[ENERGY_COST] + scrap_eur + tools_eur
-    return _Driven(kpi_record(found), taken, held, bands.record(), truth)
+    return _Driven(kpi_record(found), taken, held, bands.record(), stood_in, truth)
 
 
 def episodes(

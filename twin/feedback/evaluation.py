@@ -90,6 +90,8 @@ def refuse_unreadable(episode: Mapping[str, Any]) -> None:
     told = [(name, episode[name]) for name in ("seed", "utilisation", "shift_h")]
     told += [(kpi.name, kpi.value) for kpi in kpis.values]
     told += [*episode["timing"].items(), *episode.get("violations", {}).items()]
+    if episode.get("stood_in") is not None:
+        told.append(("stood_in", episode["stood_in"]))
     for name, figure in told:
         if not isinstance(figure, int | float):
             raise TypeError(f"{name} is no number, but {figure!r}")

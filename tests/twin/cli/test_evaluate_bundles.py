@@ -14,7 +14,10 @@ from controllers.policy.manifest import Approval
 from tests.controllers.policy.bundles import PLANT, bundle, widened
 from tests.twin.cli.policies import evaluate, evaluated, line_of, replay
 from twin.cli.contenders import policy_of
+from twin.cli.episode import Episode, play
+from twin.cli.shift import Shift
 from twin.config import behaviour_sha256
+from twin.cycle import Action, Situation
 
 CONFLICT, HOURS = 5, 0.25
 
@@ -41,9 +44,36 @@ def test_each_bundle_of_a_folder_is_played(evaluation: tuple[Path, Any]) -> None
         one, manifest = told[f"rl:{seed}"], widened(bundle(PLANT, seed=seed)).manifest
         assert one["policy"]["sha256"] == manifest.model_sha256
         assert one["policy"]["behaviour_sha256"] == manifest.behaviour
-        assert one["decisions"]["fallbacks"] == 0  # the policy itself was heard
+        assert one["decisions"]["fallbacks"] == one["stood_in"] == 0  # the policy itself was heard
+    assert told["fixed"]["stood_in"] is None
     energies = {one["kpi"]["kpis"]["energy_kwh"]["value"] for one in lines}
     assert len(energies) == len(lines) == 6
+
+
+class Struggling:
+    """A base whose solver has nothing new to say at any turn."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def decide(self, situation: Situation) -> Action:
+        return Action(dict(situation.active), "as before", "fallback: last plan followed")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_policy_that_was_not_heard_is_told_from_a_base_that_fell_back(
+    is_heard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controllers.policy.controller.find_controller", lambda _: Struggling)
+    found = bundle(PLANT, base="struggling")
+    ranges = found.manifest.training_range.model_copy(update={"distance_limit": 1e-9})
+    narrow = found.manifest.model_copy(update={"training_range": ranges})
+    file = tmp_path / "it.policy"
+    (widened(found) if is_heard else replace(found, manifest=narrow)).write(file)
+    one = play(Episode(Shift(PLANT, 1, HOURS, engine="auto"), "residual:1", policy_of(file)))
+    made, stood_in = one["decisions"]["made"], one["stood_in"]
+    assert one["decisions"]["fallbacks"] == made
+    # It is first asked when a decision period has passed; a stretch without known setpoints apart.
+    assert stood_in == 0 if is_heard else 0.8 * made < stood_in < made
 
 
 def test_its_row_is_played_again_bit_for_bit(evaluation: tuple[Path, Any]) -> None:

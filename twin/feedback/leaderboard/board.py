@@ -96,6 +96,7 @@ def _row(played: Played, name: str, names: tuple[str, ...]) -> dict[str, Any]:
         "improvement": {other: improvement(played, names, of) for other, of in rivals.items()},
         "violations_per_100_h": _violations(held),
         "interventions_share": clipped / made if made else None,
+        "stood_in_share": _stood_in_share(held),
         "verdict": against.get(FIXED, {}).get(HEADLINE, {}).get("verdict"),
         "non_inferior_to_mpc": asdict(found[MPC][1]) if MPC in found else None,
         "timing": {
@@ -120,6 +121,17 @@ def _policies(played: Played, names: Sequence[str]) -> list[dict[str, Any]]:
 def _mean(played: Played, names: Sequence[str], figure: str) -> float | None:
     values = played.values(names, figure)
     return None if np.isnan(values).any() else float(values.mean())
+
+
+def _stood_in_share(held: Sequence[Episode]) -> float | None:
+    """Of the decisions that a policy was to make, those that it left to its fallback.
+
+    None for who was not trained, and where a line does not say.
+    """
+    made = sum(one["decisions"]["made"] for one in held)
+    if not made or any(one.get("stood_in") is None for one in held):
+        return None
+    return float(sum(one["stood_in"] for one in held) / made)
 
 
 def _violations(held: Sequence[Episode]) -> dict[str, float] | None:

@@ -161,7 +161,7 @@ ceiling* is the share of what the oracle saves against `fixed` by the objective.
 line can cost less a shift, and none need come near it; what else such a course would show is not known. Its share
 of the ceiling says how much more than the oracle there might be to save.""",
     """Idle and standby are shares of the electricity. Clipped are decisions that the guard changed, fell back those that
-came from the fallback, not closed those that were not followed, all shifts together.""",
+came from a fallback, be it a solver's or the one to which a policy left them (the leaderboard tells the latter apart), not closed those that were not followed, all shifts together.""",
     """Times are the median over shifts of their medians, the highest of their 99 % points, and the longest of
 all: of the controller alone, and of the whole turn of the loop, twin and guard included; late are turns longer than
 the plant's deadline. They depend on the machine.""",

@@ -21,6 +21,7 @@ HEADER = (
     "scrap %",
     "violations in 100 h",
     "interventions %",
+    "stood in %",
     "controller ms: p50 / p99 / longest",
     "turn ms",
     "late",
@@ -53,7 +54,8 @@ to be worse: {HELD}, and {HELD_BY_THE_TRUTH} where the truth is known; *equal* i
 against `fixed`. Instead of `mpc`: *non-inferior* if these are shown to be no worse than by their margins: {STANDS_IN};
 *inferior* if one is shown to be worse than that, in all or in one cell.""",
     """Violations: how often a measured quantity left its band. Interventions: the share of decisions that the
-guard clipped. Times are of the controller alone, and of the whole turn of the loop around it; late are turns longer
+guard clipped. Stood in: the share of decisions that a policy left to its fallback, which then made them: a policy
+over the MPC that leaves most of them is the MPC, and its row says little of what it has learned. Times are of the controller alone, and of the whole turn of the loop around it; late are turns longer
 than the plant's deadline. They depend on the machine, and they alone are not compared in a replay. Training CPU
 hours are in the bundles.""",
 )
@@ -104,6 +106,7 @@ def _texts(row: Row) -> list[str]:
     shifts = row["shifts"] // len(contenders)
     hours = [policy.get("training_cpu_h") for policy in policies]
     scrap, clipped = row["means"]["scrap_share"], row["interventions_share"]
+    stood_in = row["stood_in_share"]
     violations, timing = row["violations_per_100_h"], row["timing"]
     return [
         str(row["row"]),
@@ -116,6 +119,7 @@ def _texts(row: Row) -> list[str]:
         "–" if scrap is None else number(100.0 * scrap),
         "–" if violations is None else number(violations["times"]),
         "–" if clipped is None else number(100.0 * clipped),
+        "–" if stood_in is None else number(100.0 * stood_in),
         _times(timing["controller_ms"]),
         _times(timing["decision_ms"]),
         "–" if timing["deadlines_missed"] is None else str(timing["deadlines_missed"]),

@@ -41,7 +41,7 @@ def lines(**changed: float) -> list[dict[str, Any]]:
                     "sha256": f"{seed}" * 64,
                     "training_cpu_h": 0.25,
                 }
-                line |= {"violations": {"times": 1, "seconds": 30.0}, "shift_h": 8.0}
+                line |= {"violations": {"times": 1, "seconds": 30.0}, "shift_h": 8.0, "stood_in": k}
                 line["timing"] |= {"decision_p99_s": 0.005, "deadlines_missed": k}
                 line["timing"] |= {"controller_median_s": 1e-5, "controller_longest_s": 4e-5}
                 line["timing"]["controller_p99_s"] = 3e-5
@@ -168,6 +168,23 @@ def test_what_the_machine_took_stands_apart(board: dict[str, Any]) -> None:
     assert row(board, "mpc")["violations_per_100_h"] is None  # lines that do not say
 
 
+def test_a_row_says_how_often_a_policy_was_not_the_one_that_drove(board: dict[str, Any]) -> None:
+    """Of ten decisions a shift, beside what the MPC says of its own solver."""
+    shares = {one["controller"]: one["stood_in_share"] for one in board["rows"]}
+    of_seeds = {f"rl:{seed}": 0.1 * k for k, seed in enumerate((1, 2, 3, 7))}
+    assert shares == pytest.approx({"rl": 0.15, "mpc": None, "fixed": None, **of_seeds})
+    page = render_leaderboard(board, "p", "0")
+    (mpc,) = [line for line in page.splitlines() if line.startswith("| 2 | mpc | – |")]
+    assert "| – | 10 | – |" in mpc, mpc
+
+
+def test_lines_from_before_that_was_counted_leave_it_open() -> None:
+    made = [{key: one[key] for key in one if key != "stood_in"} for one in lines()]
+    board = standings(made)
+    assert row(board, "rl")["stood_in_share"] is None
+    assert "| 12.5 | 10 | – |" in render_leaderboard(board, "p", "0")
+
+
 def test_without_a_ceiling_controllers_are_ranked_by_cost() -> None:
     some = [one for one in lines() if one["controller"] in ("fixed", "mpc")]
     board = standings(some)
@@ -187,7 +204,7 @@ def test_the_page_follows_from_the_lines_and_from_nothing_else(board: dict[str, 
     assert render_leaderboard(again, "machining_line", "0123") == page
     assert page.startswith("# Leaderboard of machining_line\n")
     (first,) = [line for line in page.splitlines() if line.startswith("| 1 | rl | 111111111111, 2")]
-    for cell in ("| 0.5 [", "| 12.5 | 10 |", "| 48 | 1 | 4 × 8 | better |", " better |"):
+    for cell in ("| 0.5 [", "| 12.5 | 10 | 15 |", "| 48 | 1 | 4 × 8 | better |", " better |"):
         assert cell in first, first
     assert "## Every training seed" in page
     assert "| 7 | rl:7 | 777777777777 | −0.2 [−0.2, −0.2] |" in page
