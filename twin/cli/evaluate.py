@@ -142,6 +142,7 @@ def _report(shift: Shift, found: Sequence[dict[str, Any]], shifts: int) -> dict[
     from twin.feedback.evaluation import rows_of
     from twin.feedback.leaderboard import standings
 
+    board = standings(found)
     return {
         "plant": shift.plant.name,
         "plant_hash": shift.plant.config_hash,
@@ -153,11 +154,12 @@ def _report(shift: Shift, found: Sequence[dict[str, Any]], shifts: int) -> dict[
                 versions_doubt(found),
                 orders_note(shift.plant, shift.hours),
                 _few(shifts),
+                *board["doubts"],
             }
             - {""}
         ),
         "rows": rows_of(found),
-        "leaderboard": standings(found),
+        "leaderboard": board,
     }
 
 

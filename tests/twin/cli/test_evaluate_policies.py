@@ -81,6 +81,9 @@ def test_the_leaderboard_shows_them_together_and_each(evaluation: tuple[Path, An
     assert rows["rl"]["contenders"] == ["rl:1", "rl:2", "rl:5"]
     assert rows["rl"]["shifts"] == 6
     page = (out / "LEADERBOARD.md").read_text()
+    (doubt,) = [said for said in report["doubts"] if said.startswith("rl has 3 training seeds")]
+    assert doubt in page
+    assert doubt in (out / "report.md").read_text()
     for policy in rows["rl"]["policies"]:
         assert page.count(policy["sha256"][:12]) == 2
     assert "| 0.3 | 3 × 2 |" in page  # hours of training, training seeds and shifts

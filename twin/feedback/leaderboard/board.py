@@ -24,6 +24,8 @@ from twin.feedback.leaderboard.score import score_of, scored_cells, scores_of
 from twin.feedback.study.holm import CLAIMS
 
 MPC = "mpc"
+LEAST_TRAININGS = 5
+"""Training seeds below which a row is not to be read without a word; assumption."""
 SHOWN = ("energy_settled_kwh_per_good_part", "throughput_parts_per_h", "scrap_share")
 """Figures that stand in a row as they are."""
 
@@ -65,6 +67,7 @@ def standings(episodes: Sequence[Episode]) -> dict[str, Any]:
         "cells_scored": len(scored_cells(played)),
         "seeds": list(played.seeds),
         "claims": list(CLAIMS),
+        "doubts": [doubt for row in rows if (doubt := _few_trainings(row))],
         "rows": [{"row": n, **row} for n, row in enumerate(rows, 1)],
     }
 
@@ -73,6 +76,22 @@ def _rank(row: Mapping[str, Any]) -> tuple[bool, float, str]:
     score = row["score"]
     by = row["objective_eur"] if score is None else -score["iqm"]["value"]
     return score is None, by, row["controller"]
+
+
+def _few_trainings(row: Mapping[str, Any]) -> str:
+    """Why the row of a trained controller says less of the method than its intervals seem to; empty where it does not."""
+    name, trainings = row["controller"], len(row["policies"])
+    if name != family(name) or not 0 < trainings < LEAST_TRAININGS:
+        return ""
+    if trainings == 1:
+        return (
+            f"{name} has one training seed: its row is of this policy, not of the method, for its intervals are of "
+            "the shifts alone"
+        )
+    return (
+        f"{name} has {trainings} training seeds: so few say little of how much trainings differ, and its intervals "
+        f"rest on that; {LEAST_TRAININGS} at least"
+    )
 
 
 def _row(played: Played, name: str, names: tuple[str, ...]) -> dict[str, Any]:

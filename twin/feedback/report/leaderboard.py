@@ -80,8 +80,10 @@ def render_leaderboard(board: Mapping[str, Any], plant: str, plant_hash: str) ->
     ]
     lines += [f"shifts a cell: seeds {first} to {last}  ", f"{scored}  ", ""]
     lines += _table(HEADER, [_texts(row) for row in ranked])
+    lines += ["", *(f"- {doubt}" for doubt in board["doubts"])] if board["doubts"] else []
     if seeds:
         lines += ["", "## Every training seed", ""]
+        lines += ["Each of these rows is of one policy, not of the method.", ""]
         lines += _table(HEADER, [_texts(row) for row in seeds])
     lines += ["", "## Beyond the middle", ""]
     rivals = [row["controller"] for row in ranked]
@@ -124,7 +126,7 @@ def _texts(row: Row) -> list[str]:
         _times(timing["decision_ms"]),
         "–" if timing["deadlines_missed"] is None else str(timing["deadlines_missed"]),
         "–" if not hours or None in hours else number(sum(hours)),
-        f"{len(policies) or '–'} × {shifts}",
+        f"{len(policies) or '–'} × {shifts}" + ("" if len(policies) != 1 else ", this policy"),
         row["verdict"] or "–",
         _instead(row["non_inferior_to_mpc"]),
     ]

@@ -193,6 +193,33 @@ def test_without_a_ceiling_controllers_are_ranked_by_cost() -> None:
     assert "| – |" in render_leaderboard(board, "p", "0")
 
 
+@pytest.mark.parametrize(
+    ("trainings", "says"),
+    [
+        (1, ["rl has one training seed: its row is of this policy, not of the method"]),
+        (4, ["rl has 4 training seeds: so few say little of how much trainings differ"]),
+        (5, []),
+    ],
+)
+def test_few_trainings_are_a_doubt_and_one_is_of_its_policy_alone(
+    trainings: int, says: list[str]
+) -> None:
+    made = [one for one in lines() if one["controller"] == "fixed"]
+    for seed in range(1, trainings + 1):
+        for one in (one for one in lines() if one["controller"] == "rl:3"):
+            policy = {**one["policy"], "training_seeds": [seed]}
+            made.append({**one, "controller": f"rl:{seed}", "policy": policy})
+    board = standings(made)
+    assert [any(doubt.startswith(say) for say in says) for doubt in board["doubts"]] == [
+        True for _ in says
+    ]
+    assert row(board, "rl")["verdict"] == "better"
+    page = render_leaderboard(board, "p", "0")
+    assert all(f"- {doubt}\n" in page for doubt in board["doubts"])
+    ranked = next(line for line in page.splitlines() if line.startswith("| 1 | rl |"))
+    assert (f"| {trainings} × 8, this policy | better |" in ranked) == (trainings == 1)
+
+
 def test_nobody_may_leave_out_shifts() -> None:
     with pytest.raises(ValueError, match="rl:7 did not drive all shifts: the others drove 8"):
         standings(lines()[:-1])
