@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twin.cli.problems import DAMAGED, Problem, pick
+from twin.cli.problems import UNFIT, Problem, pick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +27,11 @@ MOST_BYTES = 2**24
 NO_BUNDLE = (
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
     EOFError,
     RuntimeError,
-    KeyError,
+    LookupError,
+    OverflowError,
     ValueError,
     TypeError,
     AttributeError,
@@ -132,7 +136,7 @@ def policy_of(bundle: Path) -> TrainedPolicy:
 
     data = bundle.read_bytes()
     try:
-        with zipfile.ZipFile(bundle) as archive, archive.open(MANIFEST) as file:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive, archive.open(MANIFEST) as file:
             manifest = json.loads(file.read(MOST_BYTES))
         cpu_h = manifest.get("evaluation", {}).get("training_cpu_h")
         return TrainedPolicy(
@@ -145,7 +149,7 @@ def policy_of(bundle: Path) -> TrainedPolicy:
         )
     except NO_BUNDLE as error:
         msg = f"{bundle} is no policy bundle: {error}"
-        raise Problem("damaged", msg, "train it again, or leave it out", code=DAMAGED) from error
+        raise Problem("policy", msg, "train it again, or leave it out", code=UNFIT) from error
 
 
 def _bundles(place: Path) -> list[Path]:

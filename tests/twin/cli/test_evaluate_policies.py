@@ -171,10 +171,12 @@ def test_bundles_that_are_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="there is no policy at") as none:
         contenders([f"rl@{tmp_path}"], plant_file)
     assert none.value.code == 2
-    (tmp_path / "bad.policy").write_bytes(b"\x80\x04 a pickle in disguise")
-    with pytest.raises(Problem, match=r"bad\.policy is no policy bundle") as damaged:
-        contenders([f"rl@{tmp_path / 'bad.policy'}"], plant_file)
-    assert damaged.value.code == 6
+    whole = write_bundle(tmp_path / "whole.policy", 4, 70.0).read_bytes()
+    for data in (b"\x80\x04 a pickle in disguise", b"", whole[:-30], b"PK\x05\x06" + 18 * b"\xff"):
+        (tmp_path / "bad.policy").write_bytes(data)
+        with pytest.raises(Problem, match=r"bad\.policy is no policy bundle") as refused:
+            contenders([f"rl@{tmp_path / 'bad.policy'}"], plant_file)
+        assert (refused.value.kind, refused.value.code) == ("policy", 7)
     for name in ("a", "b"):
         write_bundle(tmp_path / "same" / f"{name}.policy", 4, 70.0)
     with pytest.raises(Problem, match="rl:4 is there twice"):
