@@ -12,8 +12,10 @@ side 64 and 256. The lines are
   and ``benchmarks.engine`` says how much that is alone.
 
 ``ppo``: decisions per CPU second of PPO end to end (``ppo_steps_per_cpu_s``), one thread, and which share of the
-time the environment takes (``env_share``, adapter included); on 64 and 256 lines, by themselves and with the
-tuned constants driving as many lines beside them (``paired``).
+time the environment takes (``env_share``: a whole step, with the adapter and all that training adds to the lines); on
+64 and 256 lines, by themselves and with the tuned constants driving as many lines beside them (``paired``). The
+setting ``shipped`` is what ``twin train`` runs on that line, and the row that is judged; ``large_batches`` shows what
+the number of lines and the pairing do to it.
 
 ``policy``: how long a policy takes to answer and how close the exported graph is, by ``benchmarks.policy_inference``.
 
@@ -31,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.anchor_lines import Machine, serial_plant
 from benchmarks.engine import BETWEEN_S, BUFFER, CYCLE_S, REPAIR_S, STEP_CYCLES
@@ -40,7 +43,7 @@ from controllers.env.stable_baselines import LineVecEnv
 from controllers.env.vector import WORLDS, LineVectorEnv
 from controllers.training.learning import SHIFTS, new_model
 from controllers.training.lines import scaled, training_lines
-from controllers.training.settings import PpoSpec, Settings
+from controllers.training.settings import PpoSpec, Settings, settings_of
 from controllers.training.task import THREADS
 from twin.clock import cpu_s
 from twin.config import Plant, TunedPoint, load_plant, load_tuned
@@ -54,9 +57,13 @@ NEVER_DONE = 1e9
 BARS = {
     "raw": {5: 200e3, 20: 75e3},
     "adapter_5": {64: 120e3, 256: 180e3},
-    "ppo_steps_per_cpu_s": {64: 25e3},
-    "env_share": {64: 0.15},
+    "ppo": {
+        "judged": {"setting": "shipped", "environments": 64, "paired": True},
+        "ppo_steps_per_cpu_s": 25e3,
+        "env_share": 0.15,
+    },
 }
+"""``judged`` names the row that the figures beside it are asked of."""
 ROUNDS_OF_PPO = {
     64: PpoSpec(lines=64, rollout=128, batches=4, epochs=10),
     256: PpoSpec(lines=256, rollout=64, batches=4, epochs=5),
@@ -99,7 +106,7 @@ def in_a_row(plant: Plant, times: int) -> Plant:
     return row
 
 
-Step = Callable[[np.ndarray[Any, np.dtype[np.float32]]], object]
+Step = Callable[[NDArray[np.float32]], object]
 
 
 class Contender:
@@ -156,13 +163,15 @@ def env_steps(rounds: int) -> list[dict[str, Any]]:
 
 
 def ppo(rounds: int) -> list[dict[str, Any]]:
-    """A row for each number of lines, with and without the tuned constants beside them."""
+    """A row for the settings as they ship, and for each number of lines with and without the constants beside them."""
     fixed = load_tuned("machining_line", load_plant("machining_line")).at(0.8)
-    contenders = {
-        (n, paired): Trainer(n, ROUNDS_OF_PPO[n], fixed, paired=paired)
-        for n in SIDE_BY_SIDE
-        for paired in (False, True)
-    }
+    shipped = settings_of("machining_line")
+    chosen = {("shipped", shipped.ppo.lines, shipped.paired): shipped}
+    for n in SIDE_BY_SIDE:
+        for paired in (False, True):
+            settings = Settings(ppo=ROUNDS_OF_PPO[n], paired=paired)
+            chosen["large_batches", n, paired] = settings
+    contenders = {key: Trainer(settings, fixed) for key, settings in chosen.items()}
     for number in range(rounds + 1):  # the first one fills the caches
         print(f"ppo: round {number} of {rounds}", file=sys.stderr)
         for contender in contenders.values():
@@ -170,20 +179,21 @@ def ppo(rounds: int) -> list[dict[str, Any]]:
     return [
         {
             "line": "machining_line",
+            "setting": setting,
             "environments": n,
             "paired": paired,
             "ppo_steps_per_cpu_s": median(trainer.rates[1:]),
             "env_share": median(trainer.shares[1:]),
         }
-        for (n, paired), trainer in contenders.items()
+        for (setting, n, paired), trainer in contenders.items()
     ]
 
 
 class Trainer:
-    """PPO on so many lines; a round is two of its own, of trying and learning."""
+    """PPO by these settings; a round is two of its own, of trying and learning."""
 
-    def __init__(self, n: int, chosen: PpoSpec, fixed: TunedPoint, *, paired: bool) -> None:
-        settings = Settings(ppo=chosen, paired=paired)
+    def __init__(self, settings: Settings, fixed: TunedPoint) -> None:
+        chosen, n = settings.ppo, settings.ppo.lines
         self._lines = training_lines("machining_line", n, settings, fixed)
         for begun in range(0, WORLDS, n):  # worlds are made once, whatever comes after
             self._lines.lines.reset(seed=begun)
@@ -191,14 +201,14 @@ class Trainer:
         first = scaled(self._lines.schema, fixed.setpoints)
         torch.set_num_threads(THREADS)
         self._model = new_model(chosen, self._lines, 1, first)
-        self._steps, self._env_s = 2 * n * (chosen.rollout or 0), 0.0
-        self._step, self._lines.step_wait = self._lines.step_wait, self._timed  # type: ignore[method-assign]
+        self._steps, self._env_s = 2 * n * (chosen.rollout or self._lines.decisions), 0.0
+        self._step, self._lines.step = self._lines.step, self._timed
         self.rates: list[float] = []
         self.shares: list[float] = []
 
-    def _timed(self) -> Any:
+    def _timed(self, actions: NDArray[np.float32]) -> Any:
         began_s = cpu_s()
-        answer = self._step()
+        answer = self._step(actions)
         self._env_s += cpu_s() - began_s
         return answer
 
