@@ -121,15 +121,18 @@ class LineEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         books, terms = self._books, self._books.layout.terms
         self._asked.setpoints = self._observer.setpoints(asked.tolist())
         self._previous = list(self._asked.setpoints.values())
-        books.batch.previous[0] = self._previous
         since_us = books.batch.now_us.copy()
         until_us = min(int(since_us[0]) + terms.decision_us, int(books.batch.ends_us[0]))
         filtered, given_up = False, tuple[str, ...]()
+        wanted = dict(self._asked.setpoints)
         while self.plc.now_us < until_us and not given_up:
             decision = self._turn().decision
             filtered = filtered or bool(decision.clips)
+            # Whoever drives in place of the agent is charged for what it has asked for itself.
+            wanted = {name: decision.asked.setpoints.get(name, at) for name, at in wanted.items()}
             if decision.mode not in (Mode.CLOSED, Mode.HOLD):
                 given_up = decision.reasons
+        books.batch.previous[0] = list(wanted.values())
         answer = books.answer
         answer.tripped[0] = bool(given_up)
         books.judge(_ONLY, since_us)

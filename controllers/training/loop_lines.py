@@ -60,7 +60,10 @@ class OnTop:
 
 
 class LoopLines(VecEnv):
-    """A `LineEnv` for stable-baselines3, whose actions of -1 to 1 add up to ``reach`` half ranges to a base."""
+    """A `LineEnv` for stable-baselines3, whose actions of -1 to 1 add up to ``reach`` half ranges to a base.
+
+    What the guard corrects of both together has the price that it has in the environment.
+    """
 
     def __init__(self, env: LineEnv, make_base: Callable[[Line], Controller], reach: float) -> None:
         self._env, self._make_base = env, make_base

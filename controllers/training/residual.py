@@ -42,5 +42,5 @@ def _lines(task: Task) -> Lines:
             task.plant, task.chosen.lines, task.settings, task.fixed, authority=chosen.authority
         )
     drawn = drawn_in(task.settings)
-    env = LineEnv(task.plant, randomisation=drawn, correction_eur=0.0, engine=EngineChoice.AUTO)
+    env = LineEnv(task.plant, randomisation=drawn, engine=EngineChoice.AUTO)
     return LoopLines(env, lambda line: Mpc(line, task.fixed), 2.0 * chosen.authority)

@@ -95,6 +95,27 @@ def test_what_is_added_to_a_base_that_is_silent_is_added_once(
     lines.close()
 
 
+def test_what_the_guard_corrects_of_both_together_has_its_price(
+    make_task: Callable[..., Task],
+) -> None:
+    task = make_task("t")
+    earned: dict[float, list[float]] = {}
+    for price_eur in (0.0, 10.0):
+        env = LineEnv(task.plant, correction_eur=price_eur)
+        lines = LoopLines(env, lambda line: Fixed(line, task.fixed), 2.0)
+        lines.seed(11)
+        lines.reset()
+        added = [np.full((1, 12), share, np.float32) for share in (0.0, 0.0, 1.0, -1.0, -1.0)]
+        earned[price_eur] = [float(lines.step(one)[1][0]) for one in added]
+        lines.close()
+    paid = np.array(earned[0.0]) - np.array(earned[10.0])
+    assert (paid[:2] == 0.0).all()  # the constants are in force, and nothing was added
+    assert (
+        paid[3] > 0.1
+    )  # cutting speeds have rates: from one end to the other takes them two minutes
+    assert paid[4] == 0.0
+
+
 def test_a_shift_follows_from_its_seed_and_what_was_added_in_it(lines: LoopLines) -> None:
     lines.reset()
     asked = np.random.default_rng(4).uniform(-1, 1, (lines.decisions, 1, 12)).astype(np.float32)
