@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from controllers.env.single import LineEnv
 from controllers.env.vector import LineVectorEnv
 from controllers.env.worlds import Kind, Randomisation
-from twin.config import Plant, load_plant
+from twin.config import Plant, find_plant, load_plant
 from twin.config.errors import KeyPath
 from twin.config.revise import Change, revised_plant
 from twin.feedback import evaluate
@@ -103,9 +105,18 @@ def test_the_simpy_engine_shows_the_same_as_the_compiled_one() -> None:
         assert reward == same
 
 
-@pytest.mark.parametrize("plant", ["machining_line", "molding_cell"])
-def test_the_rewards_of_a_shift_add_up_to_the_objective_of_its_books(plant: str) -> None:
-    env = LineEnv(plant, world="true", engine="compiled", correction_eur=0.0)
+@pytest.mark.parametrize(
+    ("plant", "shift_h"), [("machining_line", 8), ("molding_cell", 8), ("paint_cure_line", 1)]
+)
+def test_the_rewards_of_a_shift_add_up_to_the_objective_of_its_books(
+    plant: str, shift_h: int, tmp_path: Path
+) -> None:
+    place = tmp_path / "line.yaml"
+    text = find_plant(plant).read_text("utf-8")
+    place.write_text(text.replace("shift_h: 8", f"shift_h: {shift_h}"), "utf-8")
+    truth = find_plant(plant).with_name(f"{plant}.truth.yaml")
+    shutil.copyfile(truth, tmp_path / "line.truth.yaml")
+    env = LineEnv(str(place), world="true", engine="compiled", correction_eur=0.0)
     env.reset(seed=11)
     total, over, told = 0.0, False, {}
     hold = np.zeros(env.action_space.shape, dtype=np.float32)
@@ -120,11 +131,13 @@ def test_the_rewards_of_a_shift_add_up_to_the_objective_of_its_books(plant: str)
     assert told["kpi"]["energy_kwh"] == pytest.approx(kpis["energy_kwh"], rel=1e-12)
     assert told["kpi"]["peak_kw"] == pytest.approx(kpis["peak_kw"], rel=1e-12)
     assert told["kpi"]["good_parts"] == kpis["good_parts"]
-    # The books of the loop read worn edges by an instrument; those of the environment know them.
+    if "gas_kwh" in kpis:
+        assert told["kpi"]["gas_kwh"] == pytest.approx(kpis["gas_kwh"], rel=1e-12)
+    # The books of the loop read worn edges and hot zones by instruments; those of the environment know them.
     worn_eur = told["kpi"]["tool_cost_eur"] - kpis["tool_cost_eur"]
     factor = plant_factor(env, told["kpi"]["tool_cost_eur"], told["kpi"]["good_parts"])
     assert told["kpi"]["objective_eur"] == pytest.approx(
-        objective_eur(kpis) + factor * worn_eur, abs=1e-6
+        objective_eur(kpis) + factor * worn_eur, abs=1e-6 + 5.0 * heat_sd_eur(env)
     )
 
 
@@ -135,6 +148,16 @@ def plant_factor(env: LineEnv, tools_eur: float, good: float) -> float:
         return 0.0
     budget_eur = float(tooling.budget_eur_per_part) * good
     return tooling.excess_factor if tools_eur > budget_eur else 0.0
+
+
+def heat_sd_eur(env: LineEnv) -> float:
+    """By how much instruments misread what the heat of all zones is worth, at the begin of a shift and at its end."""
+    common = env._books.layout.common
+    sensors = [station.sensors.get("zone_temp_c") for station in env.loop.line.plant.stations]
+    noise_k = max((sensor.noise_sd for sensor in sensors if sensor is not None), default=0.0)
+    kwh_per_k = common.stores[:, 2] / 3600.0 / common.stores[:, 3]
+    gas_eur_per_kwh = common.prices[0] * 1e-3
+    return noise_k * gas_eur_per_kwh * math.sqrt(2.0 * float((kwh_per_k**2).sum()))
 
 
 def test_a_line_without_its_critical_inputs_for_too_long_is_given_up_on_both_sides() -> None:
