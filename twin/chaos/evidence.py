@@ -17,6 +17,8 @@ from twin.store.closed import ClosedHistorian
 from twin.store.quarantine import StoreError
 
 FOREVER_US = 2**62
+ALIVE = "control.plc_alive"
+"""The PLC's counter, which a reading always has: it stands for the reading."""
 IN_FORCE = ("OK", "CLAMPED")
 """Results by which a setpoint has changed the line."""
 
@@ -37,21 +39,22 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One scan as the server showed it: its counter, and what happened in it."""
+    """One scan as the server showed it: its counter, what happened in it, what critical instruments showed."""
 
     life: int
     time_us: int
     at_s: float
     alive: int
     events: tuple[tuple[int, str, int, int, int], ...]
+    values: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """What one loop kept: its audit, and its historian.
 
-    ``readings`` are (plant time, the PLC's counter) as the loop has them, ``findings`` what its own
-    audit has to say against itself.
+    ``readings`` are (plant time, the PLC's counter) as the loop has them, ``values`` what critical
+    instruments showed in each of them, ``findings`` what its own audit has to say against itself.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Record:
     cycles: Sequence[Mapping[str, Any]] = ()
     findings: Sequence[str] = ()
     readings: Sequence[tuple[int, float]] = ()
+    values: Mapping[str, Sequence[float]] = field(default_factory=dict)
     gaps: Sequence[tuple[int, int, str]] = ()
     events: Sequence[tuple[int, str, int, int, int]] = ()
     log: Sequence[Mapping[str, Any]] = ()
@@ -89,19 +93,24 @@ def gather(
     folder: Path, signals: Sequence[Signal], control: ControlSpec, speed: float, story: Story
 ) -> Evidence:
     """Read it all, once the processes have ended."""
+    shown = [_shown(life, row) for life, row in _rows(folder, "shown")]
+    names = sorted({name for scan in shown for name in scan.values})
     return Evidence(
         signals,
         control,
         speed,
-        [one for life, row in _rows(folder, "received") for one in [_received(life, row)]],
-        [one for life, row in _rows(folder, "shown") for one in [_shown(life, row)]],
-        [record_of(path) for path in sorted(folder.glob("runs-*/*/*/audit.sqlite"))],
+        [_received(life, row) for life, row in _rows(folder, "received")],
+        shown,
+        [record_of(path, names) for path in sorted(folder.glob("runs-*/*/*/audit.sqlite"))],
         story,
     )
 
 
-def record_of(path: Path) -> Record:
-    """What one loop kept, by its audit's path. A historian that cannot be read is empty."""
+def record_of(path: Path, names: Sequence[str]) -> Record:
+    """What one loop kept, by its audit's path, with the values of some signals.
+
+    A historian that cannot be read is empty.
+    """
     with Audit(path, read_only=True) as audit:
         found = Record(
             str(path.parent.parent.parent.name),
@@ -113,17 +122,20 @@ def record_of(path: Path) -> Record:
             tuple(f"{one.where}: {one.text}" for one in audit.verify()),
             log=tuple(_lines(path.with_name("log.jsonl"))),
         )
-    return _with_samples(found, path.parent)
+    return _with_samples(found, path.parent, names)
 
 
-def _with_samples(record: Record, folder: Path) -> Record:
-    name = "control.plc_alive"
+def _with_samples(record: Record, folder: Path, names: Sequence[str]) -> Record:
     try:
         with ClosedHistorian(folder / "historian.duckdb") as past:
-            trace = past.series([name], 0, FOREVER_US)[name]
-            readings = tuple(zip(trace.time_us.tolist(), trace.value.tolist(), strict=True))
+            traces = past.series([ALIVE, *names], 0, FOREVER_US)
+            counter = traces.pop(ALIVE)
             return replace(
-                record, readings=readings, gaps=tuple(past.gaps()), events=tuple(past.events())
+                record,
+                readings=tuple(zip(counter.time_us.tolist(), counter.value.tolist(), strict=True)),
+                values={name: tuple(trace.value.tolist()) for name, trace in traces.items()},
+                gaps=tuple(past.gaps()),
+                events=tuple(past.events()),
             )
     except StoreError:
         return record  # without a reading: the oracle says so
@@ -162,4 +174,5 @@ def _received(life: int, row: Mapping[str, Any]) -> Received:
 
 def _shown(life: int, row: Mapping[str, Any]) -> Shown:
     events = tuple((e[0], e[1], e[2], e[3], e[4]) for e in row["events"])
-    return Shown(life, row["time_us"], seconds(row["utc"]), row["alive"], events)
+    at_s = seconds(row["utc"])
+    return Shown(life, row["time_us"], at_s, row["alive"], events, row["values"])

@@ -6,6 +6,7 @@ the loop's audit and historian are what is judged.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +14,14 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from twin.chaos.case import Case
-from twin.chaos.evidence import Evidence, Record
+from twin.chaos.evidence import Evidence, Record, Shown
 from twin.chaos.invariants import broken
 from twin.chaos.rig import Fault, seconds
 from twin.chaos.timeline import offsets_us
 from twin.store.audit_rows import Note
 
-HOLE_PERIODS = 3.0
-"""Readings further apart than this are a hole, which a gap on record has to account for."""
+HOLE_PERIODS = 2.5
+"""Further apart than this no two turns are without a gap on record: so the loop promises."""
 GROWTH, MORE_FILES = 0.05, 4
 AWAY = ("HOLD", "SHED")
 
@@ -80,7 +81,7 @@ def _while_blind(evidence: Evidence) -> Iterator[str]:
 
 
 def nothing_lost(evidence: Evidence, counts: Counts) -> list[str]:
-    """What the server showed is in the historian, or lies in a gap with bounds."""
+    """What the server showed is in the historian as it was shown, or lies in a gap with bounds."""
     found: list[str] = []
     for record in evidence.records:
         found += [f"{record.name}: {text}" for text in _lost_of(record, evidence)]
@@ -89,21 +90,49 @@ def nothing_lost(evidence: Evidence, counts: Counts) -> list[str]:
 
 
 def _lost_of(record: Record, evidence: Evidence) -> Iterator[str]:
-    period_us = round(evidence.control.period_s * 1e6)
-    times = [time_us for time_us, _ in record.readings]
-    if not times:
+    if not record.readings:
         yield "nothing was recorded at all"
         return
+    period_us = round(evidence.control.period_s * 1e6)
+    yield from _not_kept(record, period_us)
+    yield from _never_shown(record, evidence.shown)
+    yield from _not_told(record, evidence.shown, period_us)
+
+
+def _not_kept(record: Record, period_us: int) -> Iterator[str]:
+    """Turns of the loop without a reading, and periods without a turn, of which no gap speaks."""
+    kept = {time_us for time_us, _ in record.readings}
+    turns = {cycle["time_us"] for cycle in record.cycles}
+    due = sorted(turns - kept)
+    for before, after in pairwise(sorted(turns | kept)):
+        if after - before > HOLE_PERIODS * period_us:
+            count = round((after - before) / period_us)
+            due += [before + n * period_us for n in range(1, count)]
+    for at_us in due:
+        if not any(low <= at_us <= high for low, high, _ in record.gaps):
+            yield f"no reading at {at_us / 1e6:.1f} s, and no gap on record"
+
+
+def _never_shown(record: Record, shown: Sequence[Shown]) -> Iterator[str]:
+    """Values on record that the server did not show at any time; an unknown one says nothing."""
+    for name, values in record.values.items():
+        known = {scan.values.get(name) for scan in shown}
+        for (time_us, _), value in zip(record.readings, values, strict=True):
+            if math.isfinite(value) and value not in known:
+                at_s = time_us / 1e6
+                yield f"{name} = {value:g} at {at_s:.1f} s is on record, and was never shown"
+
+
+def _not_told(record: Record, shown: Sequence[Shown], period_us: int) -> Iterator[str]:
+    """Transitions that the server told, and of which nothing is on record, nor a gap."""
+    first_us, last_us = record.readings[0][0], record.readings[-1][0]
     gaps = [(low - period_us, high + period_us) for low, high, _ in record.gaps]
-    for before, after in pairwise(times):
-        if after - before > HOLE_PERIODS * period_us and not _covered(before, after, gaps):
-            yield f"no reading from {before / 1e6:.1f} to {after / 1e6:.1f} s, and no gap on record"
     known = Counter(record.events)
-    for life, offset_us in offsets_us(record, evidence.shown).items():
-        for scan in evidence.shown:
+    for life, offset_us in offsets_us(record, shown).items():
+        for scan in shown:
             for what in scan.events if scan.life == life else ():
                 at_us = what[0] + offset_us
-                if not times[0] < at_us <= times[-1] - period_us:
+                if not first_us < at_us <= last_us - period_us:
                     continue
                 if any(low <= at_us <= high for low, high in gaps):
                     continue
@@ -119,15 +148,6 @@ def _has(known: Counter[Event], at_us: int, what: Event) -> bool:
             known[key] -= 1
             return True
     return False
-
-
-def _covered(before: int, after: int, gaps: Sequence[tuple[int, int]]) -> bool:
-    """Whether gaps that touch each other lead from one reading to the next."""
-    reached = before
-    for low, high in sorted(gaps):
-        if low <= reached:
-            reached = max(reached, high)
-    return reached >= after
 
 
 # --- O3 ----------------------------------------------------------------------------------------

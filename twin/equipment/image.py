@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -114,6 +115,14 @@ class Image:
         await self.put(STEP, reading.step, now_us)
         await self.put(SIM_TIME, now_us, now_us)
 
+    def numbers(self, names: Collection[str]) -> dict[str, float | None]:
+        """What the nodes of some signals show now, faults and all; None for what is no finite number."""
+        return {
+            self._names[at]: _number(cell.attribute.value)
+            for at, cell in self._cells
+            if self._names[at] in names
+        }
+
     async def _show_faulty(self, cell: _Cell, name: str, true: ua.DataValue) -> None:
         """What a fault makes of a value, past all checks; when it ends, the truth is news."""
         assert self._faults is not None
@@ -145,6 +154,14 @@ async def _force(cell: _Cell, value: ua.DataValue) -> None:
     cell.attribute.value = value
     for handle, call in list(cell.attribute.datachange_callbacks.items()):
         await call(handle, value)
+
+
+def _number(shown: ua.DataValue | None) -> float | None:
+    """The number in a value; None for text, a list, a truth value, NaN, infinity, nothing at all."""
+    held = None if shown is None or shown.Value is None else shown.Value.Value
+    if isinstance(held, bool) or not isinstance(held, int | float):
+        return None
+    return float(held) if math.isfinite(held) else None
 
 
 class _Words:

@@ -54,6 +54,8 @@ class ServedPlc:
         self._lockstep = lockstep
         self._log = None if write_log is None else WriteLog(write_log, plc)
         self._shown = None if shown_log is None else ShownLog(shown_log)
+        self._watched = frozenset(s.name for s in plc.signals if s.critical and s.sampled_s)
+        """Instruments of which a witness keeps what they showed: those on which a loop relies."""
         self._faults = faults
         self._lock = asyncio.Lock()
         self._journal = Journal([element.name for element in plc.line.elements])
@@ -272,11 +274,11 @@ class ServedPlc:
         reading = self.plc.reading()
         self._stale = False
         self._journal.add(reading.events)
-        if self._shown is not None:
-            self._shown.add(reading, self.plc.counter)
         if reading.events:
             await self._image.put(nodes.LATEST, self._journal.window(), reading.time_us)
         await self._image.show(reading)
+        if self._shown is not None:
+            self._shown.add(reading, self.plc.counter, self._image.numbers(self._watched))
         if self.history is not None:
             self.history.keep(reading, every_us=0 if self._lockstep else EVERY_US)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -18,6 +19,8 @@ from twin.store.audit_rows import Conclusion, Intent, Note, OperatorCommand
 PLANT, SPEED, ZONE = "paint_cure_line", 5.0, "oven.zone_1_setpoint_c"
 T_US, EPOCH_S = 5_000_000, 1_780_000_000.0
 TURNS = 20
+PROBE = "oven.zone_temp_2_c"
+"""A critical instrument; each scan shows another value of it."""
 CASE = Case(1, "sensor", "a fault", "by hand", is_blind=True)
 STEPS = (Step("HOLD", "not usable", 2), Step("SHED", "not usable for", 6))
 
@@ -76,6 +79,7 @@ def sound() -> Evidence:
         [Note(utc(n), round(n * T_US), mode, (why,)) for n, mode, why in notes],
         [cycle(n, q) for q, n in moves.items()],
         readings=[(n * T_US, 10.0 * n) for n in range(TURNS)],
+        values={PROBE: [150.0 + n for n in range(TURNS)]},
         events=[(33_000_000, "booth", 3, 4, 2)],
     )
     received = [
@@ -84,7 +88,10 @@ def sound() -> Evidence:
         )
         for q, n in moves.items()
     ]
-    shown = [Shown(1, n * T_US // 10, EPOCH_S + n / 10, n, ()) for n in range(10 * TURNS)]
+    shown = [
+        Shown(1, n * T_US // 10, EPOCH_S + n / 10, n, (), {PROBE: 150.0 + n / 10})
+        for n in range(10 * TURNS)
+    ]
     shown[66] = replace(shown[66], events=((33_000_000, "booth", 3, 4, 2),))
     story = Story(
         [Fault(EPOCH_S + 8.5, STEPS, EPOCH_S + 15.0)],
@@ -100,6 +107,14 @@ def with_record(evidence: Evidence, **changes: object) -> Evidence:
     """The same with something else in the record of the loop."""
     (record,) = evidence.records
     return replace(evidence, records=[replace(record, **changes)])  # type: ignore[arg-type]
+
+
+def with_readings(evidence: Evidence, turns: Collection[int], **changes: object) -> Evidence:
+    """The same where the readings of these turns alone were kept."""
+    (record,) = evidence.records
+    readings = [one for n, one in enumerate(record.readings) if n in turns]
+    kept = [one for n, one in enumerate(record.values[PROBE]) if n in turns]
+    return with_record(evidence, readings=readings, values={PROBE: kept}, **changes)
 
 
 def with_write(evidence: Evidence, place: int, **changes: object) -> Evidence:

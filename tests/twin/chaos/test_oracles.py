@@ -10,12 +10,15 @@ import pytest
 from tests.twin.chaos.doctored import (
     CASE,
     EPOCH_S,
+    PROBE,
     STEPS,
     T_US,
+    TURNS,
     ZONE,
     cycle,
     sound,
     utc,
+    with_readings,
     with_record,
     with_write,
 )
@@ -127,14 +130,37 @@ def test_what_is_out_of_range_and_unlogged_is_counted() -> None:
 def test_a_lost_event_and_a_hole_are_lost_unless_a_gap_says_so() -> None:
     no_event = with_record(sound(), events=())
     assert "booth 3→4" in findings(no_event)["O2"][0]
-    hole = [r for r in record_of(sound()).readings if not 5 * T_US < r[0] < 9 * T_US]
-    holed = with_record(sound(), readings=hole)
-    assert "no gap on record" in findings(holed)["O2"][0]
-    accounted = with_record(sound(), readings=hole, events=(), gaps=[(5 * T_US, 9 * T_US, "lost")])
+    hole = {*range(6), *range(9, TURNS)}
+    assert "no gap on record" in findings(with_readings(sound(), hole))["O2"][0]
+    accounted = with_readings(sound(), hole, events=(), gaps=[(5 * T_US, 9 * T_US, "lost")])
     assert "O2" not in findings(accounted)
     short = with_record(accounted, gaps=[(5 * T_US, 6 * T_US, "lost")])
     assert "O2" in findings(short)
-    assert "nothing was recorded" in findings(with_record(sound(), readings=()))["O2"][0]
+    assert "nothing was recorded" in findings(with_readings(sound(), ()))["O2"][0]
+
+
+def test_each_turn_and_each_period_without_a_reading_is_lost() -> None:
+    """A loop that keeps every third reading has no hole that is wider than three periods."""
+
+    def lost(evidence: Evidence) -> int:
+        return judged(CASE, evidence)[1].lost
+
+    assert lost(with_readings(sound(), {*range(TURNS)} - {4})) == 1
+    third = range(0, TURNS, 3)
+    assert lost(with_readings(sound(), third)) == 5 + 6
+    assert lost(with_readings(sound(), third, cycles=())) == 2 * (len(third) - 1)
+    assert lost(with_readings(sound(), third, gaps=[(0, TURNS * T_US, "lost")])) == 0
+
+
+def test_a_value_on_record_is_one_that_was_shown() -> None:
+    kept = list(record_of(sound()).values[PROBE])
+    kept[5] += 0.01
+    changed = with_record(sound(), values={PROBE: kept})
+    assert findings(changed)["O2"] == [
+        f"runs-001: {PROBE} = 155.01 at 25.0 s is on record, and was never shown"
+    ]
+    unknown = with_record(sound(), values={PROBE: [float("nan")] * TURNS})
+    assert "O2" not in findings(unknown)
 
 
 def test_modes_have_to_come_in_order_in_time_and_for_their_reason() -> None:
