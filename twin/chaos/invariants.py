@@ -1,19 +1,20 @@
 """The invariants I1 to I10, checked on what the server received against what the loops meant.
 
-I1 finite and valid; I2 within the rate from the value read back; I3 only while CLOSED; I4 on good
-and fresh inputs; I5 known MVs alone; I6 nothing sent twice, and after an unknown outcome a reading
-first; I7 one durable intent before each write; I8 authority by an operator alone; I9 one loop at a
-time; I10 nothing older than its deadline.
+I1 finite and valid; I2 within the rate from the value read back; I3 only while CLOSED, and what is
+switched on; I4 on good and fresh inputs; I5 known MVs alone; I6 nothing sent twice, and after an
+unknown outcome a reading first; I7 one durable intent before each write; I8 authority by an operator
+alone; I9 one loop at a time; I10 nothing older than its deadline.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from twin.act.modes import MV_COMMANDS
 from twin.chaos.evidence import IN_FORCE, Evidence, Received, Record
 from twin.chaos.rig import seconds
 from twin.chaos.timeline import offsets_us
@@ -34,12 +35,25 @@ RANK = {"OFF": 0, "SHED": 1, "ADVISORY": 2, "INIT": 3, "HOLD": 4, "CLOSED": 5}
 
 @dataclass(frozen=True, slots=True)
 class _Meant:
-    """A batch as a loop meant it, the turn in which it was decided, and how the times differ."""
+    """A batch as a loop meant it, the turn in which it was decided, and how the times differ.
+
+    ``switches`` are all that operators said to that loop of single MVs: when, off or on, and which.
+    """
 
     record: Record
     intent: Intent
     cycle: Mapping[str, Any] | None
     offsets_us: Mapping[int, int]
+    switches: Sequence[tuple[float, str, str]]
+
+    @property
+    def off(self) -> set[str]:
+        """What operators had switched off by then. What was under way when they said so is not called back."""
+        off: set[str] = set()
+        for at_s, verb, name in self.switches:
+            if at_s < seconds(self.intent.utc):
+                off = off | {name} if verb == "mv_off" else off - {name}
+        return off
 
 
 def broken(evidence: Evidence) -> Iterator[str]:
@@ -51,15 +65,23 @@ def broken(evidence: Evidence) -> Iterator[str]:
             for c in record.cycles
             if c["decision"]["batch"] and c["decision"]["batch"]["setpoints"]
         }
-        shifts = offsets_us(record, evidence.shown)
+        shifts, switches = offsets_us(record, evidence.shown), _switches(record)
         for intent in record.intents:
             cycle = cycles.get(intent.sequence)
-            its = _Meant(record, intent, cycle, shifts)
+            its = _Meant(record, intent, cycle, shifts, switches)
             meant.setdefault(intent.sequence, []).append(its)
         yield from _of_record(record)
     yield from _of_values(evidence)
     yield from _of_writes(evidence, meant)
     yield from _of_owner(evidence, meant)
+
+
+def _switches(record: Record) -> list[tuple[float, str, str]]:
+    return [
+        (seconds(one.utc), one.verb, next(iter(one.reason.split()), ""))
+        for one in record.commands
+        if one.verb in MV_COMMANDS
+    ]
 
 
 def _of_values(evidence: Evidence) -> Iterator[str]:
@@ -103,6 +125,8 @@ def _of_writes(evidence: Evidence, meant: Mapping[int, list[_Meant]]) -> Iterato
             yield f"I7: the intent of batch {one.sequence} is later than its arrival"
         if its.intent.mode != "CLOSED":
             yield f"I3: batch {one.sequence} left in {its.intent.mode}"
+        if one.signal in its.off:
+            yield f"I3: batch {one.sequence} sets {one.signal}, which was switched off"
         if its.cycle is not None:
             yield from _of_inputs(evidence, its.cycle, one)
             if one.result == "NOT_REMOTE" and its.cycle["values"][index["control.mode"]] != REMOTE:
@@ -116,13 +140,15 @@ def _of_writes(evidence: Evidence, meant: Mapping[int, list[_Meant]]) -> Iterato
 
 
 def _of_inputs(evidence: Evidence, cycle: Mapping[str, Any], one: Received) -> Iterator[str]:
-    """I4: the reading on which it rests."""
+    """I4: the reading on which it rests. What repeats itself is a matter of cases: see ``Case.is_blind``."""
+    stale_us = evidence.control.stale_after_s * 1e6
     for place, signal in enumerate(evidence.signals):
         if not signal.critical:
             continue
         value, mark = cycle["values"][place], cycle["status"][place]
-        ahead_us = cycle["source_us"][place] - cycle["time_us"]
-        if value is None or mark & int(UNUSABLE) or ahead_us > FUTURE_US:
+        age_us = cycle["time_us"] - cycle["source_us"][place]
+        is_stale = signal.sampled_s > 0.0 and age_us > stale_us
+        if value is None or mark & int(UNUSABLE) or is_stale or age_us < -FUTURE_US:
             yield f"I4: batch {one.sequence} rests on {signal.name}, which was not usable"
             return
 

@@ -101,6 +101,7 @@ async def _operators(rig: Rig) -> None:
     await _honoured(rig, loop, "open", "ADVISORY", "in INIT")
     await closing
     await _closed_again(rig, loop)
+    await _without_one(rig, loop)
     rig.decide("hang")
     await asyncio.sleep(1.5 * rig.period_s)
     await _honoured(rig, loop, "open", "ADVISORY", "while the solver hangs")
@@ -137,6 +138,14 @@ async def _closed_again(rig: Rig, loop: Loop) -> None:
         await loop.ask("open", "chaos")
     await rig.recover(60.0)
     rig.story.recovered_s.clear()
+
+
+async def _without_one(rig: Rig, loop: Loop) -> None:
+    """One variable is switched off for some turns: the server's log says whether it was left alone."""
+    for verb in ("mv_off", "mv_on"):
+        answer = await loop.ask(verb, "chaos", mv=FAN)
+        expect(rig, holds=answer.get("mode") == "CLOSED", why=f"{verb} while closed: {answer}")
+        await noting(rig, loop.turns(3, rig.patience_s(3)))
 
 
 async def _conflict(rig: Rig, loop: Loop) -> None:

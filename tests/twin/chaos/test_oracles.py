@@ -25,7 +25,7 @@ from tests.twin.chaos.doctored import (
 from twin.chaos.evidence import Evidence, Record
 from twin.chaos.oracles import judged
 from twin.chaos.rig import Fault, Footprint, Story
-from twin.store.audit_rows import Note
+from twin.store.audit_rows import Note, OperatorCommand
 
 Doctor = Callable[[Evidence], Evidence]
 
@@ -57,6 +57,20 @@ def on_bad_inputs(evidence: Evidence) -> Evidence:
     first, *rest = record_of(evidence).cycles
     bad = {**first, "status": [2] * len(first["status"])}
     return with_record(evidence, cycles=[bad, *rest])
+
+
+def on_stale_inputs(evidence: Evidence) -> Evidence:
+    """Of good status, and older than the plant allows."""
+    first, *rest = record_of(evidence).cycles
+    age_us = round(evidence.control.stale_after_s * 1e6) + 1
+    old = {**first, "source_us": [first["time_us"] - age_us] * len(first["source_us"])}
+    return with_record(evidence, cycles=[old, *rest])
+
+
+def switched(evidence: Evidence, *verbs: tuple[float, str, str]) -> Evidence:
+    """The same where an operator had switched MVs off or on: at which turn, how, which and why."""
+    told = [OperatorCommand(utc(turn), verb, "ada", why) for turn, verb, why in verbs]
+    return with_record(evidence, commands=[*record_of(evidence).commands, *told])
 
 
 def sent_again(evidence: Evidence) -> Evidence:
@@ -93,7 +107,13 @@ INVARIANTS: dict[str, tuple[str, Doctor]] = {
     "too far": ("I2", lambda e: with_write(e, 2, active_before=144.0)),
     "too soon": ("I2", lambda e: with_write(e, 2, at_s=e.received[1].at_s + 0.1)),
     "not closed": ("I3", from_another_mode),
+    "switched off": ("I3", lambda e: switched(e, (4.5, "mv_off", f"{ZONE} calibration"))),
+    "switched on late": (
+        "I3",
+        lambda e: switched(e, (1.5, "mv_off", ZONE), (4.5, "mv_on", ZONE)),
+    ),
     "bad inputs": ("I4", on_bad_inputs),
+    "stale inputs": ("I4", on_stale_inputs),
     "blind": ("I4", blind),
     "no MV": ("I5", lambda e: with_write(e, 0, signal="sis.burner_interlock")),
     "sent again": ("I6", sent_again),
@@ -120,6 +140,16 @@ def test_a_doctored_log_breaks_its_invariant(name: str) -> None:
     number, doctor = INVARIANTS[name]
     found = findings(doctor(sound()))
     assert any(text.startswith(number) for text in found.get("O1", [])), found
+
+
+def test_a_write_to_an_mv_that_is_on_breaks_nothing() -> None:
+    """On again before it, off after it, another one off."""
+    for verbs in (
+        ((1.2, "mv_off", ZONE), (1.4, "mv_on", ZONE)),
+        ((8.5, "mv_off", ZONE),),
+        ((1.5, "mv_off", f"{ZONE}_2 {ZONE}"),),
+    ):
+        assert "O1" not in findings(switched(sound(), *verbs))
 
 
 def test_what_is_out_of_range_and_unlogged_is_counted() -> None:
