@@ -14,7 +14,7 @@ from twin.chaos.proxy import Weather
 from twin.chaos.rig import Loop, Rig, now_s
 from twin.chaos.soak import soak
 from twin.chaos.station import permit
-from twin.chaos.table_sensor import HOLDS, SHEDS, ZONE
+from twin.chaos.table_sensor import FROZEN, HOLDS, SHEDS, ZONE
 
 CONFLICT = 5
 STOPPED_S = 60.0
@@ -209,15 +209,16 @@ PROCESS = (
         "stamps 10 min ahead, of 1970, of 2100",
         broken(
             shown(HOLDS, SHEDS, values={ZONE: {"kind": "shifted", "by": 600.0}}),
-            shown(Step("HOLD", HOLDS.why, 9), values={ZONE: {"kind": "year", "by": 1970}}),
-            shown(HOLDS, values={ZONE: {"kind": "year", "by": 2100}}),
+            shown(*FROZEN, values={ZONE: {"kind": "year", "by": 1970}}),
+            shown(HOLDS, SHEDS, values={ZONE: {"kind": "year", "by": 2100}}),
         ),
+        is_blind=True,
     ),
     Case(
         35,
         "operator",
         "open, off and freeze at any moment; two who change the same",
-        "while closed, in INIT, while a solver hangs, in HOLD, while the line is lost",
+        "while closed, in INIT, while a solver hangs, in HOLD, while the line is lost; one MV off and on",
         _operators,
         speed=1.0,
     ),

@@ -14,8 +14,8 @@ ZONE, POWER = "oven.zone_temp_2_c", "booth.power_kw"
 """A critical input, sampled each five seconds of plant time, and one that is not critical."""
 HOLDS = Step("HOLD", "critical input .* is not usable", 2)
 SHEDS = Step("SHED", "critical input .* is not usable for", 6)
-FROZEN = (Step("HOLD", HOLDS.why, 9), Step("SHED", SHEDS.why, 13))
-"""Six repeats make a frozen sensor."""
+FROZEN = (Step("HOLD", HOLDS.why, 8), Step("SHED", SHEDS.why, 13))
+"""Six repeats make a frozen sensor, and as many periods without news a stale one."""
 
 
 def _on(signal: str, *steps: Step, for_s: float = 0.0, **fault: object) -> Harm:
@@ -62,6 +62,7 @@ SENSOR = (
         "frozen value",
         f"{ZONE} repeats its last digits; before that {POWER}, which is not critical",
         broken(_on(POWER, kind="frozen", for_s=10.0), _on(ZONE, *FROZEN, kind="frozen")),
+        is_blind=True,
     ),
     Case(
         3,

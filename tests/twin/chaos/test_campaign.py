@@ -39,6 +39,13 @@ def test_the_table_is_whole() -> None:
     assert "90 s" in next(case.title for case in with_soak(TABLE, 90.0) if case.number == SOAK)
 
 
+def test_where_a_critical_input_is_taken_the_line_itself_says_whether_anything_was_written() -> (
+    None
+):
+    blind = [case for case in TABLE if case.is_blind]
+    assert [case.number for case in blind] == [1, 2, 5, 6, 8, 31, 34]
+
+
 def test_a_fault_that_this_machine_cannot_play_is_skipped_and_not_half_survived(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
