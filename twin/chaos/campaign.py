@@ -79,7 +79,7 @@ async def play(case: Case, folder: Path, ask: Ask, seed: int) -> Result:
         verdict = Verdict.FAILED if found else Verdict.SURVIVED
         return Result(case, verdict, why, took_s=now_s() - began_s)
     assert case.play is not None
-    rig = Rig(folder, PLANT, case.speed, ask, seed)
+    rig = Rig(folder, PLANT, case.speed, ask, seed, is_open=case.is_open)
     try:
         async with rig:
             try:

@@ -46,7 +46,9 @@ class Case:
 
     ``is_blind``: the fault takes a critical input, so from its first step's limit until its end
     nothing may be put in force. ``holds`` and ``sheds`` are how often the loop may do so for each
-    fault; more is a loop that flaps. ``needs`` says why this machine cannot play it, or nothing.
+    fault; more is a loop that flaps. ``is_open``: the link is in the clear, for a trap that has to know
+    what passes the wire; by default it is encrypted, as the product's is. ``needs`` says why this
+    machine cannot play it, or nothing.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Case:
     alone: Alone | None = None
     speed: float = 5.0
     is_blind: bool = False
+    is_open: bool = False
     holds: int = 1
     sheds: int = 1
     proof: Proof = lambda _: []

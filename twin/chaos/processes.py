@@ -9,12 +9,31 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 START_S = 180.0
 """How long a process may take to come up on a busy machine, compiling included."""
 STOP_S = 30.0
 LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a line and its loops talk: encrypted, with keys of their own in a folder, or in the clear."""
+
+    keys: Path
+    is_open: bool
+
+    @property
+    def options(self) -> Sequence[str]:
+        """What their commands say of it: nothing, for the default is a secure link."""
+        return ("--insecure",) if self.is_open else ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Where their keys are; the line, which starts first, makes them. No login of this account counts."""
+        return {"TAKTTWIN_KEYS": str(self.keys), "TAKTTWIN_USER": "", "TAKTTWIN_PASSWORD": ""}
 
 
 class NotStarted(RuntimeError):  # noqa: N818  (what it is)
@@ -102,13 +121,13 @@ class Child:
 
 
 async def emulate(
-    plant: str, speed: float, port: int, files: Mapping[str, Path], said: Path
+    plant: str, speed: float, port: int, files: Mapping[str, Path], said: Path, link: Link
 ) -> tuple[Child, str]:
     """An emulated line; its endpoint. ``files`` are the options of ``twin emulate`` that name one."""
-    arguments = ["emulate", plant, "--speed", repr(speed), "--port", str(port), "--insecure"]
+    arguments = ["emulate", plant, "--speed", repr(speed), "--port", str(port), *link.options]
     for option, path in files.items():
         arguments += [f"--{option}", str(path)]
-    child = await Child.start([*arguments, "--with-parent", "--json"], said, {})
+    child = await Child.start([*arguments, "--with-parent", "--json"], said, link.environment)
     try:
         return child, str(json.loads(await child.line())["endpoint"])
     except BaseException:

@@ -22,6 +22,7 @@ from twin.chaos.processes import (
     LOOK_S,
     START_S,
     Child,
+    Link,
     NotStarted,
     children_of,
     emulate,
@@ -181,11 +182,24 @@ class Loop:
 
 
 class Rig:
-    """The line, the wire and a first loop, as long as the context is open; the story of a case."""
+    """The line, the wire and a first loop, as long as the context is open; the story of a case.
 
-    def __init__(self, folder: Path, plant: str, speed: float, ask: Ask, seed: int) -> None:
+    ``is_open``: the link is in the clear, for a case that has to know what passes the wire.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        plant: str,
+        speed: float,
+        ask: Ask,
+        seed: int,
+        *,
+        is_open: bool = False,
+    ) -> None:
         self.folder, self.place, self.speed, self.seed = folder, plant, speed, seed
         self._ask = ask
+        self.link = Link(folder / "keys", is_open)
         self.plant: Plant = load_plant(plant)
         self.period_s = self.plant.control.period_s / speed
         """One turn of the loop, seconds of the wall."""
@@ -233,9 +247,8 @@ class Rig:
             "shown-log": folder / f"shown-{number}.jsonl",
             "faults": self._faults,
         }
-        return await emulate(
-            plant or self.place, self.speed, port, files, folder / f"line-{number}.log"
-        )
+        said = folder / f"line-{number}.log"
+        return await emulate(plant or self.place, self.speed, port, files, said, self.link)
 
     async def restart_line(self, *, down_s: float = 0.0, plant: str = "") -> None:
         """Kill the server, and start another one in its place: of another plant, if one is named."""
@@ -269,7 +282,7 @@ class Rig:
             "--endpoint",
             endpoint or self.wire.endpoint,
         ]
-        arguments += ["--insecure", "--controller", controller, "--out", str(runs)]
+        arguments += [*self.link.options, "--controller", controller, "--out", str(runs)]
         path = os.pathsep.join(
             [str(self.folder / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]
         )
@@ -279,6 +292,7 @@ class Rig:
             "PYTHONPATH": path,
             restless.SWITCH: str(self._switch),
             "TAKTTWIN_LOCKS": str(leases),
+            **self.link.environment,
             **more,
         }
         said = self.folder / f"loop-{number}.log"

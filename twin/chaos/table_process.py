@@ -13,7 +13,7 @@ from twin.chaos.plays import Harm, begun, broken, expect, noting, shown
 from twin.chaos.proxy import Weather
 from twin.chaos.rig import Loop, Rig, now_s
 from twin.chaos.soak import soak
-from twin.chaos.station import permit
+from twin.chaos.station import station
 from twin.chaos.table_sensor import FROZEN, HOLDS, SHEDS, ZONE
 
 CONFLICT = 5
@@ -162,12 +162,19 @@ async def _conflict(rig: Rig, loop: Loop) -> None:
 
 
 async def _no_permit(rig: Rig) -> None:
-    await permit(rig.direct, rig.plant, allowed=False)
+    async with station(rig.direct, rig.plant, rig.link) as person:
+        rig.story.faults[-1].from_s = now_s()  # to get through to the line took seconds
+        await person.command("PermitRemote", 0.0)
 
 
 async def _permit(rig: Rig) -> None:
-    await permit(rig.direct, rig.plant, allowed=True)
+    async with station(rig.direct, rig.plant, rig.link) as person:
+        await person.command("PermitRemote", 1.0)
+        await person.command("ResetShed")
 
+
+WITHDRAWN = "does not permit|no longer in remote|has shed|was moved at the PLC"
+"""With the permit goes the mode, and the PLC's recipe comes into force: a reading may see either first."""
 
 PROCESS = (
     Case(
@@ -230,7 +237,7 @@ PROCESS = (
         broken(
             Harm(
                 _no_permit,
-                (Step("SHED", "does not permit|no longer in remote|has shed", 2),),
+                (Step("SHED", WITHDRAWN, 2),),
                 mend=_permit,
             ),
             shown(Step("SHED", "was moved at the PLC", 2), by_hand={FAN: 0.7}),

@@ -77,6 +77,7 @@ SERVER = (
         "SIGSTOP as a write arrives, for 8 s, twice the time for an answer; then SIGCONT",
         broken(Harm(_freeze, (HOLDS,))),
         speed=2.0,
+        is_open=True,
         proof=_was_unknown,
     ),
     Case(
