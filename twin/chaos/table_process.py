@@ -173,9 +173,6 @@ async def _permit(rig: Rig) -> None:
         await person.command("ResetShed")
 
 
-WITHDRAWN = "does not permit|no longer in remote|has shed|was moved at the PLC"
-"""With the permit goes the mode, and the PLC's recipe comes into force: a reading may see either first."""
-
 PROCESS = (
     Case(
         30,
@@ -237,7 +234,7 @@ PROCESS = (
         broken(
             Harm(
                 _no_permit,
-                (Step("SHED", WITHDRAWN, 2),),
+                (Step("SHED", "does not permit|no longer in remote|has shed", 2),),
                 mend=_permit,
             ),
             shown(Step("SHED", "was moved at the PLC", 2), by_hand={FAN: 0.7}),

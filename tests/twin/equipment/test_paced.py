@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from asyncua import ua
 
-from tests.twin.equipment.lines import SPEED, batch, plant, plc, signals, value
+from tests.twin.equipment.lines import PLANTS, SPEED, batch, plant, plc, signals, value
 from tests.twin.equipment.wires import Wire
 from twin.cycle import Action, Event, Mode, Outcome, Reading, Situation
 from twin.equipment import own_line, subscriptions
@@ -24,7 +24,7 @@ from twin.equipment.wire import FILETIME_UNIX_US
 from twin.line.model import build_line
 from twin.loop import ControlLoop
 from twin.sense.cleaning import Cleaner
-from twin.signals import FUTURE_US, Quality
+from twin.signals import FUTURE_US, Quality, Role
 
 FAST = 120.0
 PATIENCE_S = 240.0
@@ -150,6 +150,13 @@ def table(n_signals: int = 2, speed: float = 1.0) -> LastValues:
 def said(value: float | None, time_us: int, code: int = 0) -> ua.DataValue:
     stamp = ua.win_epoch_to_datetime((FILETIME_UNIX_US + time_us) * 10)
     return ua.DataValue(ua.Variant(value), ua.StatusCode(code), stamp)
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_what_is_in_force_comes_with_the_number_by_which_it_came(name):
+    """Else a reading may show the number of a batch, and a setpoint as it was before that."""
+    told = [s for s in signals(name) if s.role is Role.MV or s.name.startswith("control.")]
+    assert len({subscriptions._class_of(signal) for signal in told}) == 1
 
 
 def test_the_newest_value_wins_whatever_the_order():
