@@ -104,7 +104,11 @@ def test_people_see_warnings_and_a_journal_sees_all(
     assert len((tmp_path / FILE).read_text().splitlines()) == 4
 
 
-def test_text_that_is_no_utf_8_loses_no_line(tmp_path: Path) -> None:
+def test_text_that_is_no_utf_8_loses_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What a test has logged its process tells the one that collects reports, which takes UTF-8 alone.
+    monkeypatch.setattr(logging.getLogger("twin"), "propagate", False)
     with logged(tmp_path, LogFormat.text, {}):
         logging.getLogger("twin.somewhere").info("open: %s", "St\udcf6rung, Stö")
     (line,) = (tmp_path / FILE).read_text("utf-8").splitlines()
