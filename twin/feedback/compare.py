@@ -68,8 +68,7 @@ ENERGIES = frozenset({ELECTRICITY, GAS})
 SUMS = {
     ENERGY_COST: ENERGIES,
     COST: ENERGIES,
-    COST_OF_ALL: ENERGIES
-    | {"scrap_share", "tool_cost_eur_per_good_part", "material_kg_per_good_part"},
+    COST_OF_ALL: ENERGIES | {"scrap_share", "tool_cost_eur_per_good_part"},
 }
 """Figures in which others are added up, what the end owes included, and which: more gas for less electricity lies
 in them already, and no margin has to keep it out. (Until 27 November 2026 none was a sum, and until the day after

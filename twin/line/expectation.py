@@ -48,11 +48,15 @@ def expected_scrap_share(line: Line, state: LineState) -> float:
 
 
 def expected_scrap_eur_per_good_part(line: Line, state: LineState) -> float:
-    """What the blanks of those parts cost, less what scrap of their mass brings back; infinite before a good part left."""
+    """What the material of those parts costs, less what scrap of its mass brings back; infinite before a good part left.
+
+    A part's mass is that of all material, blanks and what stations add, for each part that was released.
+    """
     share, source = expected_scrap_share(line, state), line.plant.source
     lost_eur_per_kg = float(source.blank_eur_per_kg) - float(source.scrap_return_eur_per_kg)
-    lost_eur = float(source.blank_kg) * lost_eur_per_kg
-    return lost_eur * share / (1.0 - share) if share < 1.0 else math.inf
+    material_kg = float(state.floats[line.k[s.K_LINE_F] + s.LINE_MATERIAL_KG])
+    part_kg = material_kg / max(int(state.ints[line.k[s.K_LINE_I] + s.RELEASED]), 1)
+    return part_kg * lost_eur_per_kg * share / (1.0 - share) if share < 1.0 else math.inf
 
 
 def expected_edges(line: Line, state: LineState) -> dict[str, float]:

@@ -15,6 +15,7 @@ from twin.line.engine import engine
 from twin.line.expectation import (
     expected_defects,
     expected_edges,
+    expected_scrap_eur_per_good_part,
     expected_scrap_share,
     expected_tool_cost_eur_per_good_part,
     spoilt_is_scrapped,
@@ -40,6 +41,22 @@ def shift(name: str, seed: int) -> tuple[float, float, LineState]:
     share = expected_scrap_share(line, state)
     assert share * (scrapped + good) == pytest.approx(expected_defects(line, state))
     return scrapped / (scrapped + good), share, state
+
+
+@pytest.mark.parametrize("name", ["machining_line", "molding_cell", "paint_cure_line"])
+def test_what_is_scrapped_costs_its_material_wherever_that_comes_from(name: str) -> None:
+    """Blanks at the source, or what machines add: a moulding cell releases tickets without mass."""
+    _, share, state = shift(name, 1)
+    plant = load_plant(name)
+    line, prices = build_line(plant), plant.source
+    good = state.ints[line.k[s.K_LINE_I] + s.GOOD]
+    lost_eur = expected_scrap_eur_per_good_part(line, state) * good
+    kg_a_part = state.floats[line.k[s.K_LINE_F] + s.LINE_MATERIAL_KG] / good * (1.0 - share)
+    eur_per_kg = float(prices.blank_eur_per_kg) - float(prices.scrap_return_eur_per_kg)
+    assert lost_eur > 0.0
+    assert lost_eur == pytest.approx(
+        expected_defects(line, state) * kg_a_part * eur_per_kg, rel=0.1
+    )
 
 
 @pytest.mark.parametrize(
