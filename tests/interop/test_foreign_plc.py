@@ -13,21 +13,20 @@ import pytest
 from tests.interop.node import FOLDER, PATIENCE_S, Program, needs_node, running
 from tests.twin.equipment.foreign.mapped_lines import (
     SPEED,
+    closed_run,
     quick_line,
     quick_place,
     quick_plant,
     quick_signals,
 )
 from twin.config import load_mapping
-from twin.cycle import Action, Cycle, Mode, Outcome, Situation
+from twin.cycle import Action, Mode, Outcome, Situation
 from twin.equipment.foreign.discovery import checked, discovered
 from twin.equipment.foreign.line import ForeignLine
 from twin.equipment.foreign.live_check import Verdict
 from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.opcua_security import POLICIES, ClientSecurity, Unknown
 from twin.equipment.pki import Pki, read_certificate
-from twin.loop import ControlLoop
-from twin.runtime import Runtime
 
 MAPPING = FOLDER / "plc.mapping.yaml"
 FEED, TAKT = "turning.feed_mm", "line.takt_s"
@@ -78,26 +77,9 @@ async def shows(equipment: OpcUaEquipment, name: str, wanted: float) -> None:
         await clock.sleep_until(clock.now_us() + 50_000)
 
 
-async def closed_run(equipment: OpcUaEquipment, turns: int) -> list[Cycle]:
-    """The loop closed over the PLC for so many turns."""
-    loop = ControlLoop(quick_line(), EveryKind(), 0)
-    runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
-    runtime.command("close", "trial")
-    cycles: list[Cycle] = []
-
-    def take(cycle: Cycle) -> None:
-        cycles.append(cycle)
-        if len(cycles) >= turns:
-            runtime.stop()
-
-    now_us = equipment.clock().now_us()
-    await runtime.run(now_us, now_us + 120_000_000, take)
-    return cycles
-
-
 async def test_the_loop_closes_on_it(plc):
     async with asyncio.timeout(PATIENCE_S), connected(plc) as equipment:
-        cycles = await closed_run(equipment, 14)
+        cycles = await closed_run(equipment, EveryKind(), lambda run: len(run) >= 14, 120.0)
         await plc.until("signal", signal="RemoteRequest", value=0)
     modes = [cycle.decision.mode for cycle in cycles]
     assert modes[0] is Mode.INIT
@@ -147,7 +129,7 @@ async def test_the_loop_closes_on_it_under_each_policy(tmp_path):
         for policy in POLICIES:
             security = ClientSecurity(pki, None, user, password, policy)
             async with asyncio.timeout(PATIENCE_S), connected(plc, security) as equipment:
-                cycles = await closed_run(equipment, 6)
+                cycles = await closed_run(equipment, EveryKind(), lambda run: len(run) >= 6, 120.0)
                 await plc.until("signal", signal="RemoteRequest", value=0)
             assert cycles[-1].decision.mode is Mode.CLOSED, cycles[-1].decision.reasons
             answers = [cycle.acknowledged for cycle in cycles if cycle.acknowledged is not None]

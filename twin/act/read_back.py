@@ -1,7 +1,7 @@
 """What the PLC has answered that it put in force, while readings may be too early to show it.
 
-An echo and the value that it stands for come on subscriptions of their own. A reading with the new echo and
-the old value is none that a rate could start from.
+A PLC may report an echo before the value that it stands for. A reading with the new echo and the old value is none
+that a rate could start from.
 """
 
 from __future__ import annotations

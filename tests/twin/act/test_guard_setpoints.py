@@ -116,7 +116,7 @@ def test_a_reading_from_before_the_write_is_not_what_the_rate_starts_from() -> N
 
 
 def test_an_echo_that_is_shown_before_its_value_is_waited_for() -> None:
-    """The two come on subscriptions of their own: an old value is none that a rate could start from."""
+    """A PLC may report the two apart: an old value is none that a rate could start from."""
     turns = Turns()
     turns.grant({TAKT: 100.0}, observation(600.0))
     answer = Acknowledgement(1, Outcome.ACCEPTED, {TAKT: 100.0}, "", 600_000_000)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 from twin.cli.shift import Shift
 from twin.config import Mapping, Plant, find_plant, load_mapping, load_plant
+from twin.cycle import Cycle
 from twin.equipment.foreign.discovery import discovered
+from twin.equipment.opcua import OpcUaEquipment
 from twin.equipment.plc import Plc
 from twin.line.model import Line, build_line
 from twin.line.tags import line_signals
+from twin.loop import ControlLoop
+from twin.protocols import Controller
+from twin.runtime import Runtime
 from twin.signals import Signal
 
 PERIOD_S = 1.0
@@ -80,3 +86,25 @@ def loaded(text: str, folder: Path) -> Mapping:
     path = folder / "plant.mapping.yaml"
     path.write_text(text, "utf-8")
     return load_mapping(path, quick_plant(), quick_signals())
+
+
+async def closed_run(
+    equipment: OpcUaEquipment,
+    controller: Controller,
+    is_enough: Callable[[list[Cycle]], bool],
+    patience_s: float,
+) -> list[Cycle]:
+    """Turns of the loop closed over the quick line until there are enough of them, however slow the machine is."""
+    loop = ControlLoop(quick_line(), controller, 0)
+    runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
+    runtime.command("close", "test")
+    cycles: list[Cycle] = []
+
+    def take(cycle: Cycle) -> None:
+        cycles.append(cycle)
+        if is_enough(cycles):
+            runtime.stop()
+
+    now_us = equipment.clock().now_us()
+    await runtime.run(now_us, now_us + round(patience_s * 1e6), take)
+    return cycles

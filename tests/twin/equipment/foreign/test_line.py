@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from asyncua import ua
 
 from tests.twin.equipment.foreign.mapped_lines import (
     SPEED,
+    closed_run,
     confirmed,
     drafted,
     loaded,
-    quick_line,
     quick_plant,
     quick_plc,
     quick_signals,
@@ -31,8 +31,6 @@ from twin.equipment.opcua_link import WrongServer, dial
 from twin.equipment.opcua_types import refusal
 from twin.equipment.plc import Result
 from twin.line.tags import CONTROL_TAGS
-from twin.loop import ControlLoop
-from twin.runtime import Runtime
 from twin.signals import Quality, Setpoint
 
 PATIENCE_S = 150.0
@@ -72,22 +70,14 @@ async def connected(url: str, text: str, folder: Path) -> AsyncIterator[OpcUaEqu
         yield equipment
 
 
-async def closed_run(equipment: OpcUaEquipment, accepted: int) -> list[Cycle]:
-    """Turns of a closed loop until so many of its batches were accepted, however slow the machine is."""
-    loop = ControlLoop(quick_line(), UpAndDown(), 0)
-    runtime = Runtime(loop, equipment, equipment.clock(), paced=True)
-    runtime.command("close", "test")
-    cycles: list[Cycle] = []
+def accepted(least: int) -> Callable[[list[Cycle]], bool]:
+    """Whether so many batches were accepted."""
 
-    def take(cycle: Cycle) -> None:
-        cycles.append(cycle)
+    def is_enough(cycles: list[Cycle]) -> bool:
         answers = [c.acknowledged for c in cycles if c.acknowledged is not None]
-        if sum(a.outcome is Outcome.ACCEPTED for a in answers) >= accepted:
-            runtime.stop()
+        return sum(a.outcome is Outcome.ACCEPTED for a in answers) >= least
 
-    now_us = equipment.clock().now_us()
-    await runtime.run(now_us, now_us + round(PATIENCE_S * 1e6), take)
-    return cycles
+    return is_enough
 
 
 def value(reading, name: str) -> float:
@@ -97,7 +87,7 @@ def value(reading, name: str) -> float:
 async def test_the_loop_closes_by_a_draft_that_somebody_confirmed(line, tmp_path):
     text = confirmed(await drafted(line.endpoint))
     async with connected(line.endpoint, text, tmp_path) as equipment:
-        cycles = await closed_run(equipment, 6)
+        cycles = await closed_run(equipment, UpAndDown(), accepted(6), PATIENCE_S)
         modes = [cycle.decision.mode for cycle in cycles]
         assert modes[0] is Mode.INIT
         assert set(modes) <= {Mode.INIT, Mode.CLOSED, Mode.HOLD}  # it may hold on a busy machine
@@ -149,7 +139,7 @@ async def test_a_line_without_a_heartbeat_says_that_it_is_for_advice(line, tmp_p
     assert lacking != text
     async with connected(line.endpoint, lacking, tmp_path) as equipment:
         assert equipment.unclosable.startswith("the PLC has no heartbeat")
-        cycles = await closed_run(equipment, 0)
+        cycles = await closed_run(equipment, UpAndDown(), accepted(0), PATIENCE_S)
     assert cycles[0].decision.mode is Mode.ADVISORY
     assert cycles[0].decision.reasons == (f"close refused: {equipment.unclosable}",)
     assert line.plc.mode.name == "AUTO"
