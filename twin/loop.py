@@ -130,6 +130,11 @@ class ControlLoop:
         estimate = self.memory.estimate
         return self._monitor.health(estimate.offsets, estimate.watched)
 
+    @property
+    def out_of_order(self) -> Mapping[str, int]:
+        """The instruments that show nothing of use any more, with their quality bits."""
+        return self._fusion.out_of_order(self.memory.sense)
+
     def sense(self, reading: Reading) -> Observation:
         """What was read, cleaned: every doubtful value replaced or marked."""
         return self._fusion.observe(reading, self.memory.sense)

@@ -106,6 +106,21 @@ UNUSABLE = (
 """Any of these bits keeps a value away from the controller; a jump alone is replaced, not fatal."""
 
 
+_FAILURE = Quality.BAD | Quality.MISSING | Quality.STALE | Quality.FROZEN | Quality.OUT_OF_RANGE
+_OUT_OF_SPECIFICATION = Quality.UNCERTAIN | Quality.FUTURE
+
+
+def ne_107(quality: int) -> str:
+    """The status of an instrument by NAMUR NE 107, as its letter: F (failure), S (out of specification), or N (normal).
+
+    What a device tells itself comes as a status of OPC UA, where F and C (check function) are Bad and S is Uncertain,
+    so that C is shown as F; M (maintenance required) is Good and not seen (OPC 10000-100, section 4.5.4).
+    """
+    if quality & _FAILURE:
+        return "F"
+    return "S" if quality & _OUT_OF_SPECIFICATION else "N"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """A closed interval in the unit of its signal."""

@@ -23,6 +23,7 @@ from controllers.policy.loader import REPLAYED, load
 from controllers.policy.manifest import Approval, FieldSpec, half_of, outward
 from controllers.policy.observing import Observing
 from controllers.waking import all_awake
+from twin.act.asked import STANDS_IN
 from twin.act.guard import ADVICE
 from twin.clock import monotonic_us
 from twin.config import TunedPoint, untuned
@@ -252,7 +253,7 @@ class Policy:
             reason = f"{self._title} in the shadow of {fallback}, {said}; {reason}"
             status = f"shadow: {status}"
         elif memory.doubt:
-            said = f"{fallback} stands in for {self._title}: {memory.doubt}"
+            said = f"{fallback} {STANDS_IN} {self._title}: {memory.doubt}"
             if memory.fit:
                 said += f" (fit again for {memory.fit} of {self._role.return_after} decisions)"
             reason, status = f"{said}; {reason}", f"fallback: {status}"

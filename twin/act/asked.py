@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from twin.cycle import Action
+
+STANDS_IN = "stands in for"
+"""What the reason of a decision says between the name of a fallback and that of the policy which has left it to it. The
+status does not tell that from a solver's fallback, which may well be below a policy that drives."""
+_STOOD_IN = re.compile(rf"\S+ {STANDS_IN} policy ")
 
 
 def as_asked(action: object) -> Action:
@@ -21,6 +27,11 @@ def as_asked(action: object) -> Action:
             msg = f"{name!r} = {value!r} is not a setpoint"
             raise TypeError(msg)
     return action
+
+
+def has_stood_in(action: Action) -> bool:
+    """Whether a policy has left this decision to its fallback."""
+    return _STOOD_IN.match(action.reason) is not None
 
 
 def in_numbers(action: Action) -> Action:

@@ -18,12 +18,15 @@ from twin.chaos.evidence import Evidence, Record, Shown
 from twin.chaos.invariants import broken
 from twin.chaos.rig import Fault, seconds
 from twin.chaos.timeline import offsets_us
+from twin.feedback.alarms import OVER
 from twin.store.audit_rows import Note
 
 HOLE_PERIODS = 2.5
 """Further apart than this no two turns are without a gap on record: so the loop promises."""
 GROWTH, MORE_FILES = 0.05, 4
 AWAY = ("HOLD", "SHED")
+MOST_ALARMS = 3
+"""One fault may raise so many: more, and nobody finds its cause (EEMUA 191 calls more than ten in ten minutes a flood)."""
 
 Event = tuple[int, str, int, int, int]
 
@@ -209,7 +212,34 @@ def one_alarm(case: Case, evidence: Evidence) -> list[str]:
         found.append(f"the last word on record is {notes[-1][1].mode}: never cleared")
     for record in evidence.records:
         found += _pairs(record)
+    if evidence.records:
+        found += _alarms(case, evidence, evidence.records[0])
     return found
+
+
+def _alarms(case: Case, evidence: Evidence, record: Record) -> Iterator[str]:
+    """Each alarm that was raised is cleared; each fault raises one of a kind, and few; a shed raises its own."""
+    faults = evidence.story.faults
+    raised, standing = Counter[str](), set[str]()
+    for line in record.log:
+        name = line.get("alarm")
+        if name is None or seconds(line["utc"]) < faults[0].from_s:
+            continue
+        if str(line["message"]).startswith(OVER):
+            standing.discard(name)
+        else:
+            standing.add(name)
+            raised[name] += 1
+    for name, count in raised.items():
+        if count > len(faults):
+            yield f"alarm {name} was raised {count} times for {len(faults)} faults"
+    if raised.total() > MOST_ALARMS * len(faults):
+        yield f"{raised.total()} alarms were raised for {len(faults)} faults: {', '.join(raised)}"
+    for name in sorted(standing):
+        yield f"alarm {name} was never cleared"
+    shed = any(step.mode == "SHED" for fault in faults for step in fault.steps)
+    if shed and case.sheds and not raised["loop"]:
+        yield "the loop has shed, and no alarm was raised"
 
 
 def _pairs(record: Record) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Act = Callable[[Rig], Awaitable[None]]
 TURNS_BEFORE, TURNS_AFTER = 12, 4
+"""After it: one more than an alarm waits whose cause has gone."""
 """Turns while closed, before a fault and after it: memory has stopped to grow by then."""
 
 FAILED = Step("HOLD", "the controller (failed|starts anew)", 3)

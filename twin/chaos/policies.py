@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from twin.act.asked import has_stood_in
 from twin.chaos.alone import HOUR_US, PLANT, Change, course, place_of, refusals
 from twin.chaos.files import twin_says
 from twin.chaos.plays import FAILED, begun, ended, expect, kill_worker
@@ -28,7 +29,6 @@ SEEN, UNSEEN = "env.ambient_c", -8.0
 DECISION_US = 60_000_000
 """A policy decides once a minute of plant time; it has until its next decision to hand over."""
 REFUSED = 7
-STANDS_IN = "fallback"
 TITLE = re.compile(r"policy \w+ [0-9a-f]{8}")
 
 
@@ -91,7 +91,7 @@ def _colder(from_us: int, until_us: int) -> Change:
 
 
 def _stood_in(cycle: Cycle) -> bool:
-    return STANDS_IN in cycle.decision.asked.status
+    return has_stood_in(cycle.decision.asked)
 
 
 async def offered_bundles(rig: Rig) -> None:

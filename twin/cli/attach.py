@@ -170,7 +170,7 @@ class _Watch:
         async with OpcUaEquipment.connect(
             endpoint, signals, plant_hash=plant_hash, security=security, binding=binding
         ) as line:
-            for doubt in certificate_doubts(line):
+            for doubt in certificate_doubts(line).values():
                 typer.echo(f"warning: {doubt}", err=True)
             if line.lockstep:
                 msg = f"the line at {endpoint} stands still between the steps of whoever moves it"

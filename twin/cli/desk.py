@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from twin.solves import Solve, solve_record
 from twin.store.quarantine import StoreError
 
 if TYPE_CHECKING:
+    from twin.feedback.alarms import Alarm
     from twin.runtime import Runtime
     from twin.store.audit import Audit
 
@@ -70,7 +71,7 @@ class Desk:
     """Takes the operator's commands for one loop.
 
     ``facts`` are shown with its status, and so is what ``trouble`` says, if anything, and ``doubts`` of the
-    connection's certificates. ``segment``
+    connection's certificates, and the ``alarms`` that stand. ``segment``
     brings all decisions to disk, closes a segment of samples for whoever reads while the loop runs, and gives
     the plant time up to which they now reach.
     """
@@ -84,9 +85,11 @@ class Desk:
         trouble: Callable[[], str],
         segment: Callable[[], float],
         doubts: Callable[[], list[str]] = list,
+        alarms: Callable[[], Sequence[Alarm]] = tuple,
     ) -> None:
         self._runtime, self._audit, self._facts, self._lease = runtime, audit, dict(facts), lease
         self._trouble, self._segment, self._doubts = trouble, segment, doubts
+        self._alarms = alarms
         self._waiting: list[asyncio.Future[Cycle]] = []
         self._solves: dict[str, Solve] = {}
         self._as_before: dict[str, str] = {}
@@ -275,6 +278,16 @@ class Desk:
         latest, loop = self._runtime.latest, self._runtime.loop
         found: dict[str, Any] = {**self._facts, "mode": str(loop.mode), "pid": os.getpid()}
         found["requested"] = str(loop.memory.guard.requested)
+        if alarms := self._alarms():
+            found["alarms"] = [
+                {
+                    "alarm": one.name,
+                    "why": one.why,
+                    "since_s": one.since_us / 1e6,
+                    "response": one.response,
+                }
+                for one in alarms
+            ]
         if trouble := self._trouble():
             found["trouble"] = trouble
         if doubts := self._doubts():

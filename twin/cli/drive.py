@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import typer
 
+from twin.cli.alarms import Alarms
 from twin.cli.desk import Desk
 from twin.cli.handover import RUN, Handover
 from twin.cli.interrupt import Interrupts
@@ -81,6 +82,14 @@ class Probed(Protocol):
         ...
 
 
+class Told(Protocol):
+    """Who is told of each turn, once it is over."""
+
+    def turned(self, cycle: Cycle) -> None:
+        """One more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Who drives. ``close_reason`` is empty where an operator closes; ``facts`` go with status.
@@ -139,9 +148,20 @@ async def drive(
             return historian.acknowledged_us / 1e6
 
         def doubts() -> list[str]:
-            return certificate_doubts(equipment)
+            return [*certificate_doubts(equipment).values()]
 
-        desk = Desk(runtime, audit, facts, job.lease, lambda: historian.trouble, segment, doubts)
+        stores = {"historian": lambda: historian.trouble, "audit": lambda: audit.trouble}
+        alarms = Alarms(loop, equipment, stores)
+        desk = Desk(
+            runtime,
+            audit,
+            facts,
+            job.lease,
+            lambda: historian.trouble,
+            segment,
+            doubts,
+            lambda: alarms.standing,
+        )
         for trouble in job.before.trouble:
             typer.echo(f"note: {trouble}", err=True)
         for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
@@ -154,15 +174,18 @@ async def drive(
         if job.close_reason:
             desk.command("close", RUN, job.close_reason)
         period_s = loop.line.plant.control.period_s / window.speed
-        monitor = Monitor(runtime, equipment, historian, audit, Pulse(period_s))
-        watch = _Watch(audit, historian, folder, (desk, screen, monitor), window, job.upkeep)
+        monitor = Monitor(runtime, equipment, historian, audit, alarms, Pulse(period_s))
+        told: tuple[Told, ...] = (screen, monitor)
+        if window.is_paced:  # in lockstep nobody could respond to anything
+            told = (alarms, desk, *told)
+        watch = _Watch(audit, historian, folder, told, window, job.upkeep)
 
         def leave() -> None:
             desk.command("open", RUN, "interrupted")
             runtime.stop()
 
         interrupts.leave = leave
-        screen.begin(job.name, loop, window.from_us, window.until_us)
+        screen.begin(job.name, loop, alarms, window.from_us, window.until_us)
         try:
             # In lockstep the shift is over before anybody could say a word.
             async with _open(desk, monitor, job, run) if window.is_paced else nullcontext():
@@ -205,7 +228,7 @@ class _Watch:
     audit: Audit
     historian: Historian
     folder: RunFolder
-    told: tuple[Desk, Screen, Monitor]
+    told: tuple[Told, ...]
     window: Window
     upkeep: Upkeep
     mode: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from twin.line.model import Line
 
 NOT_HELD = {"made": 0, "clipped": 0, "fallbacks": 0, "not_closed": 0}
-STANDS_IN = re.compile(r"\S+ stands in for policy ")
-"""How the reason of a decision begins that a policy has left to its fallback: the status does not tell that from a
-solver's fallback, which may well be below a policy that drives."""
 POINTS = ("median_s", "p99_s", "longest_s")
 NO_TIME = {
     **{f"{what}_{point}": 0.0 for what in ("decision", "controller") for point in POINTS},
@@ -129,6 +125,7 @@ class _Driven:
 
 def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
     """The shift with a closed loop over ``model``."""
+    from twin.act.asked import has_stood_in
     from twin.cli.results import spread_of
     from twin.cli.shift import TWIN_SEED
     from twin.cli.timed import Timed
@@ -159,7 +156,7 @@ def _driven(shift: Shift, controller: Any, model: Line, plc: Plc) -> _Driven:
         held["made"] += 1
         held["clipped"] += bool(decision.clips)
         held["fallbacks"] += "fallback" in decision.asked.status
-        stood_in += STANDS_IN.match(decision.asked.reason) is not None
+        stood_in += has_stood_in(decision.asked)
         held["not_closed"] += decision.mode != "CLOSED"
         bands.look(cycle.reading)
 

@@ -23,14 +23,14 @@ class Linked(Protocol):
         ...
 
 
-def certificate_doubts(equipment: object) -> list[str]:
-    """What is to be said of the certificates of a line's connection: that one ends soon, or has ended."""
+def certificate_doubts(equipment: object) -> dict[str, str]:
+    """What is to be said of the certificates of a line's connection, by side: that one ends soon, or has ended."""
     if not isinstance(equipment, Linked) or not equipment.state.certificates:
-        return []
+        return {}
     from twin.equipment.pki import now
 
-    return [
-        f"the {side}'s certificate is {doubt}: {_REMEDIES[side]}"
+    return {
+        side: f"the {side}'s certificate is {doubt}: {_REMEDIES[side]}"
         for side, known in equipment.state.certificates.items()
         if (doubt := known.doubt(now()))
-    ]
+    }

@@ -205,6 +205,9 @@ def _say(answer: dict[str, Any], *, as_json: bool) -> None:
         return
     reasons = "; ".join(answer.get("reasons", ()))
     typer.echo(f"{answer['mode']}  {reasons}")
+    for one in answer.get("alarms", ()):
+        typer.echo(f"  ALARM {one['alarm']}: {one['why']}")
+        typer.echo(f"    since {one['since_s'] / 3600.0:.3f} h; {one['response']}")
     for name in (
         "requested",
         "trouble",

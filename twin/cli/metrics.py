@@ -6,6 +6,7 @@ counted here, turn by turn. Times called plant seconds are of the line, all othe
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -20,8 +21,10 @@ from twin.cli.linked import Linked
 from twin.cli.pages import PLAIN, Page
 from twin.clock import utc_now
 from twin.cycle import Mode
+from twin.feedback.alarms import KINDS
 
 if TYPE_CHECKING:
+    from twin.cli.alarms import Alarms
     from twin.cycle import Cycle
     from twin.equipment.link_state import LinkState
     from twin.runtime import Runtime
@@ -36,8 +39,14 @@ class Metrics(Collector):
     """The figures of one loop at one line."""
 
     def __init__(
-        self, runtime: Runtime, equipment: object, historian: Historian, audit: Audit
+        self,
+        runtime: Runtime,
+        equipment: object,
+        historian: Historian,
+        audit: Audit,
+        alarms: Alarms,
     ) -> None:
+        self._alarms = alarms
         self._runtime, self._historian, self._audit = runtime, historian, audit
         self._equipment = equipment if isinstance(equipment, Linked) else None
         registry = self._registry = CollectorRegistry()
@@ -92,6 +101,11 @@ class Metrics(Collector):
         )  # fmt: skip
         off = float(len(loop.memory.guard.off_mvs))
         yield _gauge("switched_off_mvs", "MVs that the loop may not write.", off)
+        standing = Counts(one.kind for one in self._alarms.standing)
+        counts = {kind: float(standing[kind]) for kind in KINDS}
+        yield _gauges("alarms", "Alarms that stand.", "alarm", counts)
+        raised = {kind: float(self._alarms.raised[kind]) for kind in KINDS}
+        yield _counters("alarms_raised", "Alarms raised.", "alarm", raised)
         trust = {name: one.trust for name, one in loop.health.items()}
         yield _gauges("model_trust", "How far the model is believed, 0 to 1.", "quantity", trust)
         for name, kept in (("cpu", timings.cpu_s), ("wall", timings.wall_s)):

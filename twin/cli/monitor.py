@@ -14,6 +14,7 @@ from twin.cli.pages import judged, served
 from twin.clock import monotonic_us
 
 if TYPE_CHECKING:
+    from twin.cli.alarms import Alarms
     from twin.cli.metrics import Metrics
     from twin.cycle import Cycle
     from twin.protocols import Equipment
@@ -51,9 +52,10 @@ class Monitor:
         equipment: Equipment,
         historian: Historian,
         audit: Audit,
+        alarms: Alarms,
         pulse: Pulse,
     ) -> None:
-        self._runtime, self._equipment = runtime, equipment
+        self._runtime, self._equipment, self._alarms = runtime, equipment, alarms
         self._historian, self._audit, self._pulse = historian, audit, pulse
         self._metrics: Metrics | None = None
 
@@ -63,7 +65,7 @@ class Monitor:
         from twin.cli.metrics import Metrics, page
 
         metrics = self._metrics = Metrics(
-            self._runtime, self._equipment, self._historian, self._audit
+            self._runtime, self._equipment, self._historian, self._audit, self._alarms
         )
         pages = {
             "/metrics": lambda: page(metrics),

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twin.cli.options import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
     from rich.table import Table
 
+    from twin.cli.alarms import Alarms
     from twin.cycle import Cycle
     from twin.loop import ControlLoop
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 class Screen(Protocol):
     """Shows how a run goes."""
 
-    def begin(self, name: str, loop: ControlLoop, from_us: int, until_us: int) -> None:
+    def begin(
+        self, name: str, loop: ControlLoop, alarms: Alarms, from_us: int, until_us: int
+    ) -> None:
         """A controller takes over."""
         ...
 
@@ -41,7 +46,9 @@ def screen_for(*, is_paced: bool, warning: str = "") -> Screen:
 class Blank:
     """Shows nothing."""
 
-    def begin(self, name: str, loop: ControlLoop, from_us: int, until_us: int) -> None:
+    def begin(
+        self, name: str, loop: ControlLoop, alarms: Alarms, from_us: int, until_us: int
+    ) -> None:
         """Nothing."""
 
     def turned(self, cycle: Cycle) -> None:
@@ -59,7 +66,9 @@ class Bar:
         self._progress: Any = None
         self._task: Any = None
 
-    def begin(self, name: str, loop: ControlLoop, from_us: int, until_us: int) -> None:
+    def begin(
+        self, name: str, loop: ControlLoop, alarms: Alarms, from_us: int, until_us: int
+    ) -> None:
         """A new bar."""
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -95,25 +104,31 @@ class LineView:
         self._loop: ControlLoop
         self._warning = warning
 
-    def begin(self, name: str, loop: ControlLoop, from_us: int, until_us: int) -> None:
+    def begin(
+        self, name: str, loop: ControlLoop, alarms: Alarms, from_us: int, until_us: int
+    ) -> None:
         """An empty table until the first turn."""
         from rich.live import Live
 
-        self._loop, self._name = loop, name
+        self._loop, self._name, self._alarms = loop, name, alarms
         self._live = Live(console=console(stderr=True), auto_refresh=False)
         self._live.start()
 
     def turned(self, cycle: Cycle) -> None:
         """The line as it stands."""
-        self._live.update(line_view(self._name, self._loop, cycle, self._warning), refresh=True)
+        warned = [self._warning] if self._warning else []
+        warned += [f"▲ {one.name}: {one.why}" for one in self._alarms.standing]
+        self._live.update(line_view(self._name, self._loop, cycle, warned), refresh=True)
 
     def end(self) -> None:
         """Leave the last view standing."""
         self._live.stop()
 
 
-def line_view(name: str, loop: ControlLoop, cycle: Cycle, warning: str = "") -> RenderableType:
-    """One turn as tables, below a warning if there is one."""
+def line_view(
+    name: str, loop: ControlLoop, cycle: Cycle, warnings: Sequence[str] = ()
+) -> RenderableType:
+    """One turn as tables, below what people have to be warned of."""
     from rich.columns import Columns
     from rich.console import Group
     from rich.text import Text
@@ -130,7 +145,7 @@ def line_view(name: str, loop: ControlLoop, cycle: Cycle, warning: str = "") -> 
     # In ADVISORY this is what the loop is for: what it would do, and why.
     said = Text(f"{decision.asked.in_words}\n({decision.asked.status})", style="dim")
     signals = _signals(loop, cycle)
-    warned = [Text(warning, style="bold white on red")] if warning else []
+    warned = [Text(one, style="bold white on red") for one in warnings]
     return Group(
         *warned, head, said, Columns([_stations(loop, cycle), _buffers(loop, cycle), *signals])
     )

@@ -262,7 +262,7 @@ class Session:
                 if self._mapping is not None:
                     names = f"{len(found.missing)} signals; {self._mapping} says which and why"
                 typer.echo(f"note: the line does not show {names}", err=True)
-            for doubt in certificate_doubts(found):
+            for doubt in certificate_doubts(found).values():
                 typer.echo(f"warning: {doubt}", err=True)
             for name, why in found.refused.items():
                 typer.echo(f"note: the server refuses to report {name}: {why}", err=True)

@@ -7,6 +7,7 @@ given up; the noisy power sensor is weighed against the exact energy meter.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,6 +18,8 @@ from twin.cycle import Observation, Reading
 from twin.sense.cleaning import Cleaner, CleaningMemory
 from twin.signals import UNUSABLE, Quality, Role, Signal
 
+NEVER_US = -(10**15)
+
 
 @dataclass(slots=True)
 class SenseMemory:
@@ -25,6 +28,8 @@ class SenseMemory:
     cleaning: CleaningMemory
     good: NDArray[np.float64]
     good_us: NDArray[np.int64]
+    quality: NDArray[np.int64]
+    """What was wrong with each value of the last reading, before any was carried over."""
     meters: NDArray[np.float64] | None = None
     meters_us: int = 0
 
@@ -43,6 +48,8 @@ class Fusion:
                 for s in signals
             ]
         )
+        self._names = tuple(self.index)
+        self._sampled = np.array([s.sampled_s > 0.0 for s in signals])
         self._carry_us = round(stale_after_s * 1e6)
         stations = [name[: -len(".power_kw")] for name in self.index if name.endswith(".power_kw")]
         stations = [name for name in stations if name != "line"]
@@ -58,13 +65,15 @@ class Fusion:
         """Nothing seen yet."""
         cleaning = self._cleaner.begin()
         n = len(self.index)
-        return SenseMemory(cleaning, np.full(n, np.nan), np.full(n, -(10**15), dtype=np.int64))
+        never_us = np.full(n, NEVER_US, dtype=np.int64)
+        return SenseMemory(cleaning, np.full(n, np.nan), never_us, np.zeros(n, dtype=np.int64))
 
     def observe(self, reading: Reading, memory: SenseMemory) -> Observation:
         """The observation of this cycle."""
         values, quality = self._cleaner.clean(reading, memory.cleaning)
         unusable = (quality & int(UNUSABLE)) != 0
         fresh = ~unusable
+        memory.quality = quality.copy()
         memory.good[fresh] = values[fresh]
         memory.good_us[fresh] = reading.time_us
         if unusable.any():
@@ -87,6 +96,16 @@ class Fusion:
             reading.events,
             self.index,
         )
+
+    def out_of_order(self, memory: SenseMemory) -> Mapping[str, int]:
+        """The instruments that do not show anything of use any more, with what is wrong with each.
+
+        One that never has is none: not every line has all.
+        """
+        failing = (
+            self._sampled & (memory.good_us > NEVER_US) & ((memory.quality & int(UNUSABLE)) != 0)
+        )
+        return {self._names[n]: int(memory.quality[n]) for n in np.flatnonzero(failing)}
 
     def _weigh_power(
         self,

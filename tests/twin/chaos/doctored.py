@@ -11,6 +11,7 @@ from twin.chaos.case import Case, Step
 from twin.chaos.evidence import Evidence, Received, Record, Shown
 from twin.chaos.rig import Fault, Footprint, Story
 from twin.config import load_plant
+from twin.feedback.alarms import OVER
 from twin.line.model import build_line
 from twin.line.tags import line_signals
 from twin.signals import Signal
@@ -54,6 +55,12 @@ def cycle(turn: int, sequence: int, **values: float) -> dict[str, Any]:
     }
 
 
+def alarm(turn: float, name: str, *, is_over: bool = False) -> dict[str, Any]:
+    """The line of a log that raises an alarm, or clears it."""
+    message = f"{OVER if is_over else 'alarm'}: {name}, by hand"
+    return {"utc": utc(turn), "level": "warning", "message": message, "alarm": name}
+
+
 def sound() -> Evidence:
     """Closed at turn 1; writes at turns 2 to 8; a fault from 8.5 to 15; closed again at 16."""
     moves = {n - 1: n for n in range(2, 9)}  # sequence: turn
@@ -81,6 +88,7 @@ def sound() -> Evidence:
         readings=[(n * T_US, 10.0 * n) for n in range(TURNS)],
         values={PROBE: [150.0 + n for n in range(TURNS)]},
         events=[(33_000_000, "booth", 3, 4, 2)],
+        log=[alarm(12.0, "loop"), alarm(15.2, "loop", is_over=True)],
     )
     received = [
         Received(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.twin.chaos.doctored import (
     T_US,
     TURNS,
     ZONE,
+    alarm,
     cycle,
     sound,
     utc,
@@ -222,9 +224,27 @@ def test_one_fault_is_one_alarm() -> None:
     assert "shed 1 times, not 0 at most" in findings(felt)["O4"][1]
 
 
+def test_an_alarm_is_raised_for_a_shed_once_and_cleared() -> None:
+    log = record_of(sound()).log
+    cases: tuple[tuple[Sequence[Mapping[str, Any]], str], ...] = (
+        ((), "no alarm was raised"),
+        (log[:1], "alarm loop was never cleared"),
+        ((*log, alarm(17.0, "loop"), log[1]), "alarm loop was raised 2 times for 1 faults"),
+        ((*log, *both("a"), *both("b"), *both("c")), "4 alarms were raised for 1 faults"),
+    )
+    for told, text in cases:
+        assert any(text in one for one in findings(with_record(sound(), log=told))["O4"]), text
+    before = (alarm(1.0, "model x"), *log, *both("instrument oven"))
+    assert "O4" not in findings(with_record(sound(), log=before))
+
+
+def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    return alarm(10.0, name), alarm(15.0, name, is_over=True)
+
+
 def test_a_warning_that_begins_again_before_it_ended_is_chatter() -> None:
     lines = [
-        {"level": "warning", "message": f"x: connection lost at plant time {n} s"}
+        {"utc": utc(n), "level": "warning", "message": f"x: connection lost at plant time {n} s"}
         for n in (1, 2, 3)
     ]
     assert "raised again" in findings(with_record(sound(), log=lines))["O4"][0]

@@ -41,14 +41,19 @@ def test_a_certificate_that_ends_soon_is_told_with_the_status(
     certificates = {"client": ending_in(20.0), "server": ending_in(200.0)}
     equipment = SimpleNamespace(state=SimpleNamespace(certificates=certificates))
     parts = (line, audit, {"run": "r-1"}, None, lambda: "", lambda: 0.0)
-    (told,) = Desk(*parts, lambda: certificate_doubts(equipment)).status()["certificates"]
+    (told,) = Desk(*parts, lambda: [*certificate_doubts(equipment).values()]).status()[
+        "certificates"
+    ]
     until = f"{certificates['client'].ends:%Y-%m-%d}"
     assert told.startswith(f"the client's certificate is valid until {until} only: twin cert new")
     _say({"mode": "ADVISORY", "certificates": [told]}, as_json=False)
     assert f"  warning: {told}\n" in capsys.readouterr().out
     equipment.state.certificates = {"server": ending_in(31.0)}
-    assert "certificates" not in Desk(*parts, lambda: certificate_doubts(equipment)).status()
-    assert certificate_doubts(object()) == []
+    assert (
+        "certificates"
+        not in Desk(*parts, lambda: [*certificate_doubts(equipment).values()]).status()
+    )
+    assert certificate_doubts(object()) == {}
 
 
 def test_a_store_that_cannot_record_is_told_with_the_status(line: Line, audit: Audit) -> None:

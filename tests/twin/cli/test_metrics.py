@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.twin.cli.shell import REPOSITORY
 from tests.twin.driven import Noted, driven
 from tests.twin.equipment.certificates import ending_in
+from twin.cli.alarms import Alarms
 from twin.cli.metrics import Metrics
 from twin.cycle import Cycle
 from twin.equipment.link_state import LinkState
@@ -45,7 +46,10 @@ def loop(tmp_path: Path) -> Iterator[tuple[Runtime, Noted, Metrics]]:
         Audit(tmp_path / "audit.sqlite") as audit,
     ):
         runtime._samples = historian
-        yield runtime, line, Metrics(runtime, SimpleNamespace(state=STATE), historian, audit)
+        equipment = SimpleNamespace(state=STATE)
+        alarms = Alarms(runtime.loop, equipment, {"audit": lambda: "disk full"})
+        metrics = Metrics(runtime, equipment, historian, audit, alarms)
+        yield runtime, line, metrics
 
 
 def figures(metrics: Metrics) -> dict[tuple[str, str], float]:
@@ -77,7 +81,22 @@ async def test_what_the_loop_does_is_told(loop: tuple[Runtime, Noted, Metrics]) 
     assert told["takttwin_stage_cpu_seconds_total", "loop"] > 0.0
     assert told["takttwin_historian_waiting_readings", ""] == 3.0
     assert told["takttwin_store_failing", "historian"] == 0.0
+    assert told["takttwin_alarms", "record"] == 0.0
     assert told["process_resident_memory_bytes", ""] > 1e6
+
+
+async def test_alarms_are_figures(loop: tuple[Runtime, Noted, Metrics]) -> None:
+    runtime, _, metrics = loop
+    cycle: Cycle = await runtime.turn(0)
+    for _ in range(3):
+        metrics._alarms.turned(cycle)
+    told = figures(metrics)
+    assert (
+        told["takttwin_alarms", "record"] == told["takttwin_alarms_raised_total", "record"] == 1.0
+    )
+    assert told["takttwin_alarms", "line"] == 1.0
+    assert told["takttwin_alarms", "certificate"] == 2.0
+    assert told["takttwin_alarms", "model"] == 0.0
 
 
 async def test_clips_are_counted(loop: tuple[Runtime, Noted, Metrics]) -> None:

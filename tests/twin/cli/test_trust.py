@@ -224,7 +224,7 @@ async def test_an_open_link_stands_above_the_line_on_every_screen() -> None:
     cycle = await runtime.turn(0)
     for warning in (f"LINK: {OPEN}", ""):
         shown = io.StringIO()
-        view = line_view("rules", runtime.loop, cycle, warning)
+        view = line_view("rules", runtime.loop, cycle, [warning] if warning else [])
         Console(file=shown, width=120).print(view)
         first = shown.getvalue().splitlines()[0]
         assert first.startswith(warning or "rules")
