@@ -162,22 +162,14 @@ async def drive(
             doubts,
             lambda: alarms.standing,
         )
-        for trouble in job.before.trouble:
-            typer.echo(f"note: {trouble}", err=True)
-        for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
-            typer.echo(f"note: {name} is switched off: {why}", err=True)
-            desk.command("mv_off", RUN, f"{name} {why}")
-        for name, why in desk.take_over(job.before).items():
-            typer.echo(f"note: as in the run before: {name}: {why}", err=True)
-        if isinstance(equipment, Conditional) and equipment.unclosable:
-            typer.echo(f"note: the loop can only advise here: {equipment.unclosable}", err=True)
+        _begin(desk, job, equipment)
         if job.close_reason:
             desk.command("close", RUN, job.close_reason)
         period_s = loop.line.plant.control.period_s / window.speed
         monitor = Monitor(runtime, equipment, historian, audit, alarms, Pulse(period_s))
-        told: tuple[Told, ...] = (screen, monitor)
+        told: tuple[Told, ...] = (desk, screen, monitor)
         if window.is_paced:  # in lockstep nobody could respond to anything
-            told = (alarms, desk, *told)
+            told = (alarms, *told)
         watch = _Watch(audit, historian, folder, told, window, job.upkeep)
 
         def leave() -> None:
@@ -200,6 +192,19 @@ async def drive(
         historian.flush()
         historian.export_parquet(folder.segments)
     return Driven(job.name, kpis, runtime.timings)
+
+
+def _begin(desk: Desk, job: Job, equipment: Equipment) -> None:
+    """Put in force what the line bars and what operators took in the run before, and say so."""
+    for trouble in job.before.trouble:
+        typer.echo(f"note: {trouble}", err=True)
+    for name, why in equipment.barred.items() if isinstance(equipment, Probed) else ():
+        typer.echo(f"note: {name} is switched off: {why}", err=True)
+        desk.command("mv_off", RUN, f"{name} {why}")
+    for name, why in desk.take_over(job.before).items():
+        typer.echo(f"note: as in the run before: {name}: {why}", err=True)
+    if isinstance(equipment, Conditional) and equipment.unclosable:
+        typer.echo(f"note: the loop can only advise here: {equipment.unclosable}", err=True)
 
 
 @asynccontextmanager

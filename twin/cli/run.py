@@ -132,23 +132,17 @@ def command(
     from twin.cli.session import Session
 
     kind = _kind(emulate=emulate, in_process=in_process, endpoint=endpoint)
-    if close and kind == "endpoint":
-        hint = "start without --close, look, then: twin loop close --reason …"
-        msg = "a flag closes the loop on an emulator of the same command only"
-        raise Problem("refused", msg, hint, code=REFUSED)
+    trust = Trust(pki, server_certificate, insecure)
+    if kind == "endpoint":
+        _refuse_own(is_closed=close, has_course=bool(disturbances) or scenario != "nominal")
+    else:
+        _refuse_foreign(trust)
     if close and (in_process or lockstep):
         msg = "--close is for an own paced emulator; in lockstep the loop is closed from the start"
         raise Problem("usage", msg, "leave it out")
-    if kind == "endpoint" and (disturbances or scenario != "nominal"):
-        msg = "--scenario and --disturbances belong to the line, and this one is there already"
-        raise Problem("usage", msg, "give them to twin emulate")
     if speed is not None and (kind != "emulate" or lockstep):
         msg = "--speed is the pace of this command's own emulator, and not in lockstep"
         raise Problem("usage", msg, "leave it out, or add --emulate and leave out --lockstep")
-    trust = Trust(pki, server_certificate, insecure)
-    if kind != "endpoint" and trust != Trust():
-        msg = "--pki, --server-certificate and --insecure are for a line that is there already"
-        raise Problem("usage", msg, "leave them out: a run's own emulator is trusted by itself")
     if mapping is not None and (kind != "endpoint" or lockstep):
         msg = "--mapping is for a line behind a foreign server, which goes by its own clock"
         raise Problem("usage", msg, "give --endpoint, and leave out --lockstep")
@@ -182,6 +176,24 @@ def command(
     code = asyncio.run(session.run())
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_own(*, is_closed: bool, has_course: bool) -> None:
+    """Refuse what is for a line that this command makes itself, at one that is there already."""
+    if is_closed:
+        hint = "start without --close, look, then: twin loop close --reason …"
+        msg = "a flag closes the loop on an emulator of the same command only"
+        raise Problem("refused", msg, hint, code=REFUSED)
+    if has_course:
+        msg = "--scenario and --disturbances belong to the line, and this one is there already"
+        raise Problem("usage", msg, "give them to twin emulate")
+
+
+def _refuse_foreign(trust: Trust) -> None:
+    """Refuse what is for a line that is there already, at one of this command's own."""
+    if trust != Trust():
+        msg = "--pki, --server-certificate and --insecure are for a line that is there already"
+        raise Problem("usage", msg, "leave them out: a run's own emulator is trusted by itself")
 
 
 def _upkeep(shown: LogFormat, port: int | None, keep_h: float | None, *, is_paced: bool) -> Upkeep:
