@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from twin.act.asked import has_stood_in
 from twin.act.guard import FAILED
+from twin.act.modes import OPERATOR_EVENTS
 from twin.cli.linked import Linked, certificate_doubts
 from twin.cycle import Mode
 from twin.feedback.alarms import OVER, Alarm, AlarmMemory, Named, turned
@@ -25,12 +26,21 @@ AS_WANTED = (Mode.INIT, Mode.CLOSED, Mode.HOLD)
 
 
 class Alarms:
-    """The alarms of one loop at one line. ``stores`` say by name what keeps them from recording, if anything."""
+    """The alarms of one loop at one line.
+
+    ``stores`` say by name what keeps them from recording, if anything. ``closed`` is who had the loop closed in the run
+    before, if it was: a start never closes, and somebody has to know.
+    """
 
     def __init__(
-        self, loop: ControlLoop, equipment: object, stores: Mapping[str, Callable[[], str]]
+        self,
+        loop: ControlLoop,
+        equipment: object,
+        stores: Mapping[str, Callable[[], str]],
+        closed: str = "",
     ) -> None:
         self._loop, self._equipment, self._stores = loop, equipment, stores
+        self._closed = closed
         self._memory = AlarmMemory()
 
     @property
@@ -46,6 +56,8 @@ class Alarms:
     def turned(self, cycle: Cycle) -> None:
         """One turn is over."""
         time_us = cycle.decision.time_us
+        if any(command.partition(":")[0] in OPERATOR_EVENTS for command in cycle.commands):
+            self._closed = ""
         raised, cleared = turned(self._memory, time_us, dict(self._causes(cycle)))
         for one in raised:
             _log.warning("alarm: %s: %s; %s", one.name, one.why, one.response, extra=_told(one))
@@ -58,6 +70,8 @@ class Alarms:
         if loop.memory.guard.requested is Mode.CLOSED and loop.mode not in AS_WANTED:
             why = "; ".join(cycle.decision.reasons)
             yield ("loop", ""), f"it was to be closed and is {loop.mode}: {why}"
+        elif self._closed:
+            yield ("loop", ""), f"it was closed in the run before, {self._closed}"
         if asked.status == FAILED or has_stood_in(asked):
             yield ("controller", ""), asked.reason
         accepted = loop.memory.guard.accepted_doubts

@@ -151,7 +151,7 @@ async def drive(
             return [*certificate_doubts(equipment).values()]
 
         stores = {"historian": lambda: historian.trouble, "audit": lambda: audit.trouble}
-        alarms = Alarms(loop, equipment, stores)
+        alarms = Alarms(loop, equipment, stores, job.before.closed)
         desk = Desk(
             runtime,
             audit,

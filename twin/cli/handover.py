@@ -37,12 +37,13 @@ FROZEN = "frozen"
 class Handover:
     """What stands: switched off MVs and limits with who said it and why, and that of a freeze, if any.
 
-    ``trouble`` tells what could not be read.
+    ``closed`` is who had the loop closed, where that was the last word: it is told, and never done again. ``trouble`` tells what could not be read.
     """
 
     off: dict[str, str] = field(default_factory=dict)
     limits: dict[str, tuple[Limits, str]] = field(default_factory=dict)
     frozen: str = ""
+    closed: str = ""
     trouble: list[str] = field(default_factory=list)
 
     def hear(self, said: OperatorCommand) -> None:
@@ -59,6 +60,7 @@ class Handover:
             self.limits[change.signal] = (change.limits, f"{why}{by}".strip())
         elif said.verb in OPERATOR_EVENTS:
             self.frozen = f"{said.reason}{by}".strip() if said.verb == "freeze" else ""
+            self.closed = f"{said.reason}{by}".strip() if said.verb == "close" else ""
 
     def commands(self, signals: Iterable[Signal]) -> Iterator[tuple[str, str]]:
         """Verb and reason of each command that brings it back where these signals have their plant file's limits."""
@@ -90,7 +92,8 @@ def subject(verb: str, reason: str) -> str:
 
 def handover(root: Path, plant: str, endpoint: str) -> Handover:
     """What stands of the runs under ``root`` of the plant at the endpoint's server, by the newest that was commanded."""
-    newest, found, trouble = "", Handover(), []
+    runs: list[tuple[str, Handover, bool]] = []
+    trouble = []
     server = cache(server_of)
     for manifest in sorted(root.glob("[!.]*/manifest.json")):
         try:
@@ -113,8 +116,13 @@ def handover(root: Path, plant: str, endpoint: str) -> Handover:
             except (OSError, ValueError, StoreError, sqlite3.Error) as error:
                 trouble.append(f"{path}: what operators took there is not known: {error}")
                 continue
-            if said and said[-1].utc >= newest:
-                newest, found = said[-1].utc, stands
+            if said:
+                runs.append((said[-1].utc, stands, all(one.who == CARRIED for one in said)))
+    found = Handover()
+    for _, stands, is_carried in sorted(runs, key=lambda one: one[0]):
+        if is_carried:  # nobody has answered since
+            stands.closed = found.closed
+        found = stands
     found.trouble = trouble
     return found
 

@@ -64,6 +64,22 @@ async def test_a_loop_that_sheds_is_an_alarm_until_somebody_has_answered(
     assert alarms.raised["loop"] == 1
 
 
+async def test_a_loop_that_was_closed_before_a_restart_is_an_alarm_until_an_operator_says_something() -> (
+    None
+):
+    runtime, line, _ = driven()
+    alarms = Alarms(runtime.loop, line, {}, "trial (ann, 2026-11-02T06:00)")
+    await turn(runtime, line, alarms, 2)
+    (one,) = alarms.standing
+    assert one.why == "it was closed in the run before, trial (ann, 2026-11-02T06:00)"
+    runtime.command("mv_off", "line.takt_s calibration")
+    await turn(runtime, line, alarms)
+    assert names(alarms) == ["loop"]
+    runtime.command("close", "again")
+    await turn(runtime, line, alarms, 3)
+    assert (runtime.loop.mode, names(alarms)) == ("CLOSED", [])
+
+
 async def test_what_operators_want_is_no_alarm() -> None:
     runtime, line, _ = driven()
     alarms = Alarms(runtime.loop, line, {})
