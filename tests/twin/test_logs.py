@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
 import sys
 from pathlib import Path
 
@@ -113,3 +114,31 @@ def test_text_that_is_no_utf_8_loses_no_line(
         logging.getLogger("twin.somewhere").info("open: %s", "St\udcf6rung, Stö")
     (line,) = (tmp_path / FILE).read_text("utf-8").splitlines()
     assert json.loads(line)["message"] == "open: St\udcf6rung, Stö"
+
+
+FULL_DISK = """
+import logging, resource, signal, sys
+from pathlib import Path
+from twin.cli.logbook import LogFormat, logged
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = logging.getLogger("twin.test")
+with logged(Path(sys.argv[1]), LogFormat.text, {}):
+    for n in range(5):
+        log.info("before %d", n)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    for n in range(40):
+        log.info("while it is full %d", n)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    log.info("after it")
+"""
+
+
+def test_lines_of_a_time_without_room_are_written_once_there_is_some(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [json.loads(text) for text in (tmp_path / FILE).read_text("utf-8").splitlines()]
+    told = [line["message"] for line in lines]
+    full = [f"while it is full {n}" for n in range(40)]
+    assert told == [*(f"before {n}" for n in range(5)), *full, "after it"]

@@ -10,6 +10,8 @@ from typing import Any
 
 from twin.cycle import Action
 
+UNASKED = "held"
+"""Status of the action that stands in where no controller was asked."""
 STANDS_IN = "stands in for"
 """What the reason of a decision says between the name of a fallback and that of the policy which has left it to it. The
 status does not tell that from a solver's fallback, which may well be below a policy that drives."""
@@ -50,6 +52,6 @@ def is_number(asked: float) -> bool:
         return False
 
 
-def stand_in(active: Mapping[str, float], reason: str, status: str = "held") -> Action:
+def stand_in(active: Mapping[str, float], reason: str, status: str = UNASKED) -> Action:
     """The action of no action: everything stays where it is."""
     return Action(dict(active), reason, status)

@@ -26,7 +26,7 @@ HOLE_PERIODS = 2.5
 GROWTH, MORE_FILES = 0.05, 4
 AWAY = ("HOLD", "SHED")
 MOST_ALARMS = 3
-"""One fault may raise so many: more, and nobody finds its cause (EEMUA 191 calls more than ten in ten minutes a flood)."""
+"""One fault may raise so many: of more nobody finds the cause (EEMUA 191: over ten in ten minutes are a flood)."""
 
 Event = tuple[int, str, int, int, int]
 
@@ -213,33 +213,38 @@ def one_alarm(case: Case, evidence: Evidence) -> list[str]:
     for record in evidence.records:
         found += _pairs(record)
     if evidence.records:
-        found += _alarms(case, evidence, evidence.records[0])
+        found += _alarms(faults, evidence.records[0])
     return found
 
 
-def _alarms(case: Case, evidence: Evidence, record: Record) -> Iterator[str]:
-    """Each alarm that was raised is cleared; each fault raises one of a kind, and few; a shed raises its own."""
-    faults = evidence.story.faults
-    raised, standing = Counter[str](), set[str]()
-    for line in record.log:
-        name = line.get("alarm")
-        if name is None or seconds(line["utc"]) < faults[0].from_s:
-            continue
-        if str(line["message"]).startswith(OVER):
-            standing.discard(name)
-        else:
-            standing.add(name)
-            raised[name] += 1
-    for name, count in raised.items():
-        if count > len(faults):
-            yield f"alarm {name} was raised {count} times for {len(faults)} faults"
-    if raised.total() > MOST_ALARMS * len(faults):
-        yield f"{raised.total()} alarms were raised for {len(faults)} faults: {', '.join(raised)}"
-    for name in sorted(standing):
+def _alarms(faults: Sequence[Fault], record: Record) -> Iterator[str]:
+    """Each fault raises the alarms that it has to, each once, and not many; what was raised is cleared."""
+    told = [
+        (seconds(line["utc"]), str(line["alarm"]), str(line["message"]).startswith(OVER))
+        for line in record.log
+        if "alarm" in line
+    ]
+    ends_s = [*(fault.from_s for fault in faults[1:]), math.inf]
+    for fault, end_s in zip(faults, ends_s, strict=True):
+        raised = Counter(n for at_s, n, over in told if fault.from_s <= at_s < end_s and not over)
+        for name in sorted(_due(fault) - raised.keys()):
+            yield f"alarm {name} was not raised"
+        for name, count in raised.items():
+            if count > 1:
+                yield f"alarm {name} was raised {count} times for one fault"
+        if len(raised) > MOST_ALARMS:
+            yield f"{len(raised)} alarms were raised for one fault: {', '.join(raised)}"
+    standing = Counter[str]()
+    for _, name, over in told:
+        standing[name] += -1 if over else 1
+    for name in sorted(+standing):
         yield f"alarm {name} was never cleared"
-    shed = any(step.mode == "SHED" for fault in faults for step in fault.steps)
-    if shed and case.sheds and not raised["loop"]:
-        yield "the loop has shed, and no alarm was raised"
+
+
+def _due(fault: Fault) -> set[str]:
+    """The alarms that a fault has to raise."""
+    own = {"loop" for step in fault.steps if step.mode == "SHED"}
+    return own | {name for step in fault.steps for name in step.alarms}
 
 
 def _pairs(record: Record) -> Iterator[str]:

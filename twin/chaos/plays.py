@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from twin.chaos.rig import Loop
 
 Act = Callable[[Rig], Awaitable[None]]
-TURNS_BEFORE, TURNS_AFTER = 12, 4
-"""After it: one more than an alarm waits whose cause has gone."""
-"""Turns while closed, before a fault and after it: memory has stopped to grow by then."""
+TURNS_BEFORE, TURNS_AFTER = 12, 8
+"""Turns while closed, before a fault and after it: by then memory has stopped to grow, and its alarms are over."""
 
 FAILED = Step("HOLD", "the controller (failed|starts anew)", 3)
 """What a loop makes of a controller that does not answer."""

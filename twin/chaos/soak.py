@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from twin.chaos.case import Play, Step
 from twin.chaos.luck import Luck
-from twin.chaos.plays import begun
+from twin.chaos.plays import TURNS_AFTER, begun
 from twin.chaos.proxy import Weather
 from twin.chaos.rig import Missed, Rig, now_s
 
@@ -67,7 +67,7 @@ def soak(wall_s: float) -> Play:
             rig.calm()
             rig.end_fault()
             await rig.recover(60.0)
-            await loop.turns(4, rig.patience_s(4))
+            await loop.turns(TURNS_AFTER, rig.patience_s(TURNS_AFTER))
             if rig.story.before is None and now_s() > began_s + WARM_SHARE * wall_s:
                 rig.story.before = loop.footprint
         await asyncio.sleep(5.0)

@@ -12,7 +12,7 @@ from twin.chaos.plays import FAILED, Harm, broken, decided, kill_worker
 from twin.chaos.policies import no_policy, offered_bundles, out_of_training
 from twin.chaos.rig import Missed, Rig
 
-EXPIRED = Step("SHED", "hold time", 15, 2.0)
+EXPIRED = Step("SHED", "hold time", 15, 2.0, alarms=("controller",))
 ZONE = "oven.zone_1_setpoint_c"
 
 

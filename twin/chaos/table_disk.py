@@ -16,7 +16,7 @@ from twin.line.tags import line_signals
 from twin.store.audit import Audit
 from twin.store.historian import Historian
 
-NOT_DURABLE = Step("SHED", "not durable|cannot|disk|I/O", 3)
+NOT_DURABLE = Step("SHED", "not durable|cannot|disk|I/O", 3, alarms=("record audit",))
 
 
 async def _fill(rig: Rig) -> None:

@@ -37,7 +37,7 @@ NETWORK = (
         broken(
             weather(
                 Step("HOLD", LOST, 2, 1.0),
-                Step("SHED", "hold time|the PLC has shed", 0, 36.0),
+                Step("SHED", "hold time|the PLC has shed", 0, 36.0, alarms=("line",)),
                 for_s=30.0,
                 is_stalled=True,
             )

@@ -13,8 +13,9 @@ from twin.chaos.rig import Rig
 ZONE, POWER = "oven.zone_temp_2_c", "booth.power_kw"
 """A critical input, sampled each five seconds of plant time, and one that is not critical."""
 HOLDS = Step("HOLD", "critical input .* is not usable", 2)
-SHEDS = Step("SHED", "critical input .* is not usable for", 6)
-FROZEN = (Step("HOLD", HOLDS.why, 8), Step("SHED", SHEDS.why, 13))
+OVEN = ("instrument oven",)
+SHEDS = Step("SHED", "critical input .* is not usable for", 6, alarms=OVEN)
+FROZEN = (Step("HOLD", HOLDS.why, 8), Step("SHED", SHEDS.why, 13, alarms=OVEN))
 """Six repeats make a frozen sensor, and as many periods without news a stale one."""
 
 
@@ -96,7 +97,11 @@ SENSOR = (
             _on(ZONE, HOLDS, SHEDS, kind="array"),
             _on(ZONE, HOLDS, SHEDS, kind="boolean"),
             _on(
-                ZONE, Step("HOLD", HOLDS.why, 3), Step("SHED", SHEDS.why, 7), kind="bias", by=273.15
+                ZONE,
+                Step("HOLD", HOLDS.why, 3),
+                Step("SHED", SHEDS.why, 7, alarms=OVEN),
+                kind="bias",
+                by=273.15,
             ),
         ),
         is_blind=True,

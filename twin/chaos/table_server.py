@@ -13,6 +13,7 @@ from twin.chaos.table_network import LOST
 from twin.chaos.table_sensor import ZONE
 
 HOLDS = Step("HOLD", LOST, 2, 4.0)
+SHEDS_BARRED = Step("SHED", "hold time", 14, 5.0, alarms=("access",))
 REJECTED = Step("SHED", "rejected", 3)
 LINE = "line.takt_s"
 
@@ -111,7 +112,7 @@ SERVER = (
         "after a restart three foreign namespaces come before ours; then another plant is served",
         broken(
             Harm(_renumber, (HOLDS,)),
-            Harm(_another_plant, (HOLDS, Step("SHED", "hold time", 14, 5.0)), mend=_restart),
+            Harm(_another_plant, (HOLDS, SHEDS_BARRED), mend=_restart),
         ),
         speed=3.0,
     ),

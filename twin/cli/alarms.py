@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from twin.act.asked import has_stood_in
+from twin.act.asked import UNASKED, has_stood_in
 from twin.act.guard import FAILED
 from twin.act.modes import OPERATOR_EVENTS
 from twin.cli.linked import Linked, certificate_doubts
 from twin.cycle import Mode
-from twin.feedback.alarms import OVER, Alarm, AlarmMemory, Named, turned
+from twin.feedback.alarms import OVER, Alarm, AlarmMemory, Named, follow
 from twin.logs import facts
 from twin.signals import ne_107
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 AS_WANTED = (Mode.INIT, Mode.CLOSED, Mode.HOLD)
 """Where a loop that is to be closed may be without anybody's help: a hold ends by itself, or in SHED."""
+MOST_PLACES = 2
+"""Where instruments of more places than these show nothing at once, it is what is between them and us; assumption."""
+ANSWERS = frozenset(OPERATOR_EVENTS) - {"close"}
+"""Operators' words that are never refused in ADVISORY, so that whoever says one knows that the loop is not closed."""
 
 
 class Alarms:
@@ -39,8 +43,10 @@ class Alarms:
         stores: Mapping[str, Callable[[], str]],
         closed: str = "",
     ) -> None:
-        self._loop, self._equipment, self._stores = loop, equipment, stores
-        self._closed = closed
+        self._loop, self._stores, self._closed = loop, stores, closed
+        # Asking what an object can do takes as long as reading from it: once is enough.
+        self._link = equipment if isinstance(equipment, Linked) else None
+        self._period_us = round(loop.line.plant.control.period_s * 1e6)
         self._memory = AlarmMemory()
 
     @property
@@ -56,44 +62,63 @@ class Alarms:
     def turned(self, cycle: Cycle) -> None:
         """One turn is over."""
         time_us = cycle.decision.time_us
-        if any(command.partition(":")[0] in OPERATOR_EVENTS for command in cycle.commands):
+        said = {command.partition(":")[0] for command in cycle.commands}
+        if said & ANSWERS or self._loop.mode in AS_WANTED:
             self._closed = ""
-        raised, cleared = turned(self._memory, time_us, dict(self._causes(cycle)))
+        causes, unseen = dict(self._of_loop(cycle)), []
+        if cycle.decision.asked.status == UNASKED:
+            unseen.append("controller")
+        if link := dict(self._of_link()):
+            unseen.append("instrument")
+        causes |= link or dict(self._of_instruments())
+        raised, cleared = follow(
+            self._memory,
+            time_us,
+            self._period_us,
+            causes,
+            unseen=unseen,
+            answered=("model",) if "ack" in said else (),
+        )
         for one in raised:
             _log.warning("alarm: %s: %s; %s", one.name, one.why, one.response, extra=_told(one))
         for one in cleared:
             lasted_s = (time_us - one.since_us) / 1e6
             _log.warning("%s: %s, after %.0f s", OVER, one.name, lasted_s, extra=_told(one))
 
-    def _causes(self, cycle: Cycle) -> Iterator[tuple[Named, str]]:
+    def _of_loop(self, cycle: Cycle) -> Iterator[tuple[Named, str]]:
+        """What is amiss with the loop, its controller, its models, its stores and the certificates of its line."""
         loop, asked = self._loop, cycle.decision.asked
-        if loop.memory.guard.requested is Mode.CLOSED and loop.mode not in AS_WANTED:
+        wanted = loop.memory.guard.requested
+        if loop.mode is Mode.SHED or (wanted is Mode.CLOSED and loop.mode not in AS_WANTED):
             why = "; ".join(cycle.decision.reasons)
-            yield ("loop", ""), f"it was to be closed and is {loop.mode}: {why}"
+            yield ("loop", ""), f"it was to be {wanted} and is {loop.mode}: {why}"
         elif self._closed:
             yield ("loop", ""), f"it was closed in the run before, {self._closed}"
         if asked.status == FAILED or has_stood_in(asked):
             yield ("controller", ""), asked.reason
-        accepted = loop.memory.guard.accepted_doubts
         for name, health in loop.health.items():
-            if health.doubt and name not in accepted:
+            if health.doubt and name not in loop.memory.guard.accepted_doubts:
                 yield ("model", name), health.doubt
         for name, trouble in self._stores.items():
             if why := trouble():
                 yield ("record", name), why
-        for side, doubt in certificate_doubts(self._equipment).items():
+        for side, doubt in certificate_doubts(self._link).items():
             yield ("certificate", side), doubt
-        if isinstance(self._equipment, Linked) and not self._equipment.state.connected:
-            yield ("line", ""), self._equipment.state.trouble
-        else:
-            yield from self._instruments()
 
-    def _instruments(self) -> Iterator[tuple[Named, str]]:
+    def _of_link(self) -> Iterator[tuple[Named, str]]:
+        state = None if self._link is None else self._link.state
+        if state is not None and not state.connected:
+            yield ("access" if state.is_hard else "line", ""), state.trouble
+
+    def _of_instruments(self) -> Iterator[tuple[Named, str]]:
         """One cause for each station or other place: what breaks it rarely breaks one instrument alone."""
         found: dict[str, list[str]] = {}
         for name, quality in self._loop.out_of_order.items():
             place = name.partition(".")[0]
             found.setdefault(place, []).append(f"{name} ({ne_107(quality)})")
+        if len(found) > MOST_PLACES:
+            yield ("line", ""), f"instruments of {', '.join(found)} show nothing of use"
+            return
         for place, names in found.items():
             yield ("instrument", place), f"not usable: {', '.join(names)}"
 

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 from twin.act.limit_change import FIRST, LimitChange
 from twin.act.modes import GIVING_UP, LIMITS, MV_COMMANDS, OPERATOR_EVENTS
 from twin.cli.lease import server_of
+from twin.cycle import Mode
 from twin.signals import Limits, Role, Signal
 from twin.store.audit import Audit
 from twin.store.quarantine import StoreError
 
 if TYPE_CHECKING:
-    from twin.store.audit_rows import OperatorCommand
+    from twin.store.audit_rows import Note, OperatorCommand
 
 RUN = "twin run"
 """Who commands what the run itself has to say; no operator's word."""
@@ -37,7 +38,8 @@ FROZEN = "frozen"
 class Handover:
     """What stands: switched off MVs and limits with who said it and why, and that of a freeze, if any.
 
-    ``closed`` is who had the loop closed, where that was the last word: it is told, and never done again. ``trouble`` tells what could not be read.
+    ``closed`` is who had the loop closed, where that was the last word: it is told, and never done again.
+    ``trouble`` tells what could not be read.
     """
 
     off: dict[str, str] = field(default_factory=dict)
@@ -60,7 +62,6 @@ class Handover:
             self.limits[change.signal] = (change.limits, f"{why}{by}".strip())
         elif said.verb in OPERATOR_EVENTS:
             self.frozen = f"{said.reason}{by}".strip() if said.verb == "freeze" else ""
-            self.closed = f"{said.reason}{by}".strip() if said.verb == "close" else ""
 
     def commands(self, signals: Iterable[Signal]) -> Iterator[tuple[str, str]]:
         """Verb and reason of each command that brings it back where these signals have their plant file's limits."""
@@ -92,7 +93,7 @@ def subject(verb: str, reason: str) -> str:
 
 def handover(root: Path, plant: str, endpoint: str) -> Handover:
     """What stands of the runs under ``root`` of the plant at the endpoint's server, by the newest that was commanded."""
-    runs: list[tuple[str, Handover, bool]] = []
+    runs: list[tuple[str, Handover, str | None]] = []
     trouble = []
     server = cache(server_of)
     for manifest in sorted(root.glob("[!.]*/manifest.json")):
@@ -110,6 +111,7 @@ def handover(root: Path, plant: str, endpoint: str) -> Handover:
             try:
                 with Audit(path, read_only=True) as audit:
                     said = [one for one in audit.commands() if one.who != RUN]
+                    closed = _closed(said, audit.notes())
                 stands = Handover()
                 for one in said:
                     stands.hear(one)
@@ -117,13 +119,25 @@ def handover(root: Path, plant: str, endpoint: str) -> Handover:
                 trouble.append(f"{path}: what operators took there is not known: {error}")
                 continue
             if said:
-                runs.append((said[-1].utc, stands, all(one.who == CARRIED for one in said)))
+                runs.append((said[-1].utc, stands, closed))
     found = Handover()
-    for _, stands, is_carried in sorted(runs, key=lambda one: one[0]):
-        if is_carried:  # nobody has answered since
-            stands.closed = found.closed
+    for _, stands, closed in sorted(runs, key=lambda one: one[0]):
+        stands.closed = (
+            found.closed if closed is None else closed
+        )  # None: nobody has answered since
         found = stands
     found.trouble = trouble
+    return found
+
+
+def _closed(said: Iterable[OperatorCommand], notes: Iterable[Note]) -> str | None:
+    """Who had the loop closed, if that was the last word on its mode; None if there was no word that led anywhere."""
+    times, found = [one.utc for one in notes if one.mode == Mode.CLOSED], None
+    for one in said:
+        if one.verb == "close" and any(utc >= one.utc for utc in times):
+            found = f"{one.reason} ({one.who}, {one.utc[:16]})".strip()
+        elif one.verb in OPERATOR_EVENTS and one.verb != "close" and one.who != CARRIED:
+            found = ""
     return found
 
 

@@ -1,15 +1,15 @@
 """Alarms: what somebody has to see to. Each is raised once and cleared once.
 
 An alarm calls for a response in good time; whatever needs none is an event, a line of the log (ISA-18.2). So each
-kind of alarm names its response. A cause has to be there for some turns before it is told and gone for as many before it
-is over, so that one which comes and goes does not chatter.
+kind of alarm names its response. A cause has to last for a while before it is told, and to be gone for longer before
+it is over, so that one which comes and goes does not chatter.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 OVER = "alarm over"
@@ -20,29 +20,31 @@ Named = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What alarms of one kind ask of people, and for how many turns a cause has to be there, or gone."""
+    """What alarms of one kind ask of people; for how many periods of the loop a cause has to last, and to be gone."""
 
     response: str
-    turns: int = 1
+    on: float = 0.0
+    off: float = 0.0
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "loop": Kind("mend the cause, then twin loop ack and twin loop close; or twin loop open"),
-        "line": Kind("see to network and PLC; the loop connects again by itself", 3),
-        "controller": Kind("look at its log; the PLC or the fallback runs the line", 3),
-        "instrument": Kind("have it looked at; what can be done without it goes on", 3),
-        "model": Kind("look at instrument and process; twin loop ack closes in spite of it"),
-        "record": Kind("make room on the disk, or see to its rights"),
+        "line": Kind("see to network and PLC; the loop connects again by itself", 2, 5),
+        "access": Kind("see to certificate, user, plant and mapping: this does not mend itself", 2),
+        "controller": Kind("look at its log; the PLC or the fallback runs the line", 2, 5),
+        "instrument": Kind("have it looked at; what can be done without it goes on", 2, 5),
+        "model": Kind("look at instrument and process, then twin loop ack", 0, 120),
+        "record": Kind("make room on the disk, or see to its rights", 0, 5),
         "certificate": Kind("make a new one before this one ends"),
     }
 )
-"""Turns of those that come and go by themselves are an *assumption*: three, as for a PLC's plain time-outs."""
+"""The periods are *assumptions*: a fault is to be told while it lasts, and one that flaps is to be told once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One alarm, with why it was raised and since when, plant time."""
+    """One alarm: since when it stands, plant time, and why it does by now."""
 
     kind: str
     subject: str
@@ -62,31 +64,48 @@ class Alarm:
 
 @dataclass(slots=True)
 class AlarmMemory:
-    """The alarms that stand, how long each cause has been there, and how often each kind was raised."""
+    """The alarms that stand, from when to when each cause was last there, and how often each kind was raised."""
 
     standing: dict[Named, Alarm] = field(default_factory=dict)
-    lasting: dict[Named, int] = field(default_factory=dict)
+    began_us: dict[Named, int] = field(default_factory=dict)
+    last_us: dict[Named, int] = field(default_factory=dict)
     raised: Counter[str] = field(default_factory=Counter)
 
 
-def turned(
-    memory: AlarmMemory, time_us: int, causes: Mapping[Named, str]
+def follow(
+    memory: AlarmMemory,
+    time_us: int,
+    period_us: int,
+    causes: Mapping[Named, str],
+    *,
+    unseen: Collection[str] = (),
+    answered: Collection[str] = (),
 ) -> tuple[list[Alarm], list[Alarm]]:
     """One turn later: the alarms that are raised now, and those that are cleared.
 
-    ``causes`` says of each thing that is amiss in this turn why, in words. Raises ``KeyError`` for an unknown kind.
+    ``causes`` says of each thing that is amiss in this turn why, in words. Of the kinds in ``unseen`` nothing is known
+    in this turn, so that what stands goes on; to those in ``answered`` an operator has responded, so that what is
+    gone is over at once. Raises ``KeyError`` for an unknown kind.
     """
     raised, cleared = [], []
-    for name in sorted({*memory.lasting, *causes}):
-        turns = KINDS[name[0]].turns
-        count = memory.lasting.get(name, 0) + (1 if name in causes else -1)
-        memory.lasting[name] = min(max(count, 0), turns)
-        if count >= turns and name not in memory.standing:
-            memory.standing[name] = Alarm(*name, causes[name], time_us)
-            memory.raised[name[0]] += 1
-            raised.append(memory.standing[name])
-        elif count <= 0:
-            del memory.lasting[name]
+    for name in sorted({*memory.began_us, *causes}):
+        kind = KINDS[name[0]]
+        if name in causes:
+            memory.last_us[name] = time_us
+            lasts_us = time_us - memory.began_us.setdefault(name, time_us)
             if name in memory.standing:
-                cleared.append(memory.standing.pop(name))
+                memory.standing[name] = replace(memory.standing[name], why=causes[name])
+            elif lasts_us >= kind.on * period_us:
+                memory.standing[name] = Alarm(*name, causes[name], time_us)
+                memory.raised[name[0]] += 1
+                raised.append(memory.standing[name])
+        elif name[0] in unseen:
+            memory.last_us[name] = time_us
+        else:
+            gone_us = time_us - memory.last_us[name]
+            stays = name in memory.standing and name[0] not in answered
+            if not (stays and gone_us < kind.off * period_us):
+                del memory.began_us[name], memory.last_us[name]
+                if name in memory.standing:
+                    cleared.append(memory.standing.pop(name))
     return raised, cleared

@@ -19,6 +19,8 @@ from twin.sense.cleaning import Cleaner, CleaningMemory
 from twin.signals import UNUSABLE, Quality, Role, Signal
 
 NEVER_US = -(10**15)
+SELF_TOLD = Quality.BAD | Quality.UNCERTAIN
+"""What an instrument, or its server, says of itself."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Fusion:
         )
         self._names = tuple(self.index)
         self._sampled = np.array([s.sampled_s > 0.0 for s in signals])
+        at_rest = int(Quality.FROZEN | Quality.OUT_OF_RANGE)
+        self._counted = np.array([int(UNUSABLE) & ~(0 if s.critical else at_rest) for s in signals])
         self._carry_us = round(stale_after_s * 1e6)
         stations = [name[: -len(".power_kw")] for name in self.index if name.endswith(".power_kw")]
         stations = [name for name in stations if name != "line"]
@@ -98,14 +102,16 @@ class Fusion:
         )
 
     def out_of_order(self, memory: SenseMemory) -> Mapping[str, int]:
-        """The instruments that do not show anything of use any more, with what is wrong with each.
+        """The instruments that show nothing of use, with what is wrong with each.
 
-        One that never has is none: not every line has all.
+        One that shows nothing, or nothing new, is one of them if it ever has shown something: not every line has all.
+        What comes with parts has to say so itself, since before the first there is nothing. Of those that are not critical
+        neither a repeated value nor one beyond its range counts: the meter of a machine that is off shows 0, or noise.
         """
-        failing = (
-            self._sampled & (memory.good_us > NEVER_US) & ((memory.quality & int(UNUSABLE)) != 0)
-        )
-        return {self._names[n]: int(memory.quality[n]) for n in np.flatnonzero(failing)}
+        marks = memory.quality & self._counted
+        seen, is_told = memory.good_us > NEVER_US, (marks & int(SELF_TOLD)) != 0
+        failing = (marks != 0) & np.where(self._sampled, seen | is_told, seen & is_told)
+        return {self._names[n]: int(marks[n]) for n in np.flatnonzero(failing)}
 
     def _weigh_power(
         self,

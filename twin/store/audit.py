@@ -123,6 +123,7 @@ class Audit:
         try:
             self._commit((INSERT_INTENT, row))
         except sqlite3.Error as error:
+            self._fail(error)
             reason, remedy = cause_of(error)
             msg = f"{self._path}: intent {batch.sequence} is not durable ({reason}): do not write"
             raise StoreError(msg, remedy) from error

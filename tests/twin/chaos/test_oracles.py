@@ -227,15 +227,20 @@ def test_one_fault_is_one_alarm() -> None:
 def test_an_alarm_is_raised_for_a_shed_once_and_cleared() -> None:
     log = record_of(sound()).log
     cases: tuple[tuple[Sequence[Mapping[str, Any]], str], ...] = (
-        ((), "no alarm was raised"),
+        ((), "alarm loop was not raised"),
         (log[:1], "alarm loop was never cleared"),
-        ((*log, alarm(17.0, "loop"), log[1]), "alarm loop was raised 2 times for 1 faults"),
-        ((*log, *both("a"), *both("b"), *both("c")), "4 alarms were raised for 1 faults"),
+        ((*log, alarm(17.0, "loop"), log[1]), "alarm loop was raised 2 times for one fault"),
+        ((*log, *both("a"), *both("b"), *both("c")), "4 alarms were raised for one fault"),
     )
     for told, text in cases:
         assert any(text in one for one in findings(with_record(sound(), log=told))["O4"]), text
-    before = (alarm(1.0, "model x"), *log, *both("instrument oven"))
-    assert "O4" not in findings(with_record(sound(), log=before))
+    more = (*log, *both("instrument oven"))
+    assert "O4" not in findings(with_record(sound(), log=more))
+    steps = (STEPS[0], replace(STEPS[1], alarms=("instrument oven",)))
+    story = replace(sound().story, faults=[replace(sound().story.faults[0], steps=steps)])
+    due = replace(sound(), story=story)
+    assert findings(due)["O4"] == ["alarm instrument oven was not raised"]
+    assert "O4" not in findings(with_record(due, log=more))
 
 
 def both(name: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -125,15 +125,23 @@ def test_the_newest_run_of_the_line_hands_over(tmp_path: Path) -> None:
 def test_who_had_the_loop_closed_is_known_until_an_operator_says_something_else(
     tmp_path: Path,
 ) -> None:
-    by = "trial (anna, 2026-03-01T22:10)"
-    assert heard(("close", "anna", "trial"), ("mv_off", "anna", TAKT)).closed == by
-    for verb in ("open", "off", "freeze", "ack", "start"):
-        assert heard(("close", "anna", "trial"), (verb, "bert", "")).closed == ""
-    ran(tmp_path, ("close", "anna", "trial"), ("open", RUN, "interrupted"), hour=22)
-    ran(tmp_path, ("mv_off", CARRIED, f"{FEED} new inserts"), hour=23)
-    assert handover(tmp_path, "machining_line", ENDPOINT).closed == by.replace("10)", "00)")
-    ran(tmp_path, ("open", "bert", ""), hour=24)
-    assert handover(tmp_path, "machining_line", ENDPOINT).closed == ""
+    def closed() -> str:
+        return handover(tmp_path, "machining_line", ENDPOINT).closed
+
+    ran(tmp_path, ("close", "anna", "trial"), hour=20)
+    assert closed() == ""  # it was refused: the loop was never closed
+    run = ran(tmp_path, ("close", "anna", "trial"), ("open", RUN, "interrupted"), hour=22)
+    with Audit(run.place("fixed/audit.sqlite")) as audit:
+        audit.note(0, "CLOSED", ("handshake complete",), "2026-03-01T22:00:30")
+    by = "trial (anna, 2026-03-01T22:00)"
+    assert closed() == by
+    ran(tmp_path, ("mv_off", CARRIED, f"{FEED} new inserts"), ("mv_on", "bert", FEED), hour=23)
+    assert closed() == by
+    ran(tmp_path, ("close", "anna", "again"), ("refused: close", "anna", "no permit"), hour=24)
+    assert closed() == by
+    for n, verb in enumerate(("open", "off", "freeze", "ack", "start")):
+        ran(tmp_path, (verb, "bert", ""), hour=25 + n)
+        assert closed() == ""
 
 
 def test_an_audit_that_cannot_be_read_is_told(tmp_path: Path) -> None:
