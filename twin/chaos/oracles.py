@@ -255,7 +255,7 @@ def _pairs(record: Record) -> Iterator[str]:
     ):
         standing = 0
         for line in record.log:
-            text = str(line.get("message", ""))
+            text = "" if "alarm" in line else str(line.get("message", ""))
             if begins in text and line.get("level") == "warning":
                 standing += 1
             elif ends in text:

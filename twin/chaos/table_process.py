@@ -6,6 +6,8 @@ import asyncio
 import ctypes.util
 import signal
 from glob import glob
+from importlib.util import find_spec
+from pathlib import Path
 
 from twin.chaos.case import Case, Step
 from twin.chaos.kills import KILL_SPEED, killed
@@ -77,12 +79,20 @@ async def _calendar(rig: Rig) -> None:
 
 
 def _no_faketime() -> str:
-    return "" if faketime() else "libfaketime, which moves the calendar of one process"
+    return (
+        ""
+        if faketime()
+        else "libfaketime, which moves the calendar of one process: pip install libfaketime"
+    )
 
 
 def faketime() -> str:
-    """The library that moves a process's calendar, if it is there."""
+    """The library that moves a process's calendar, if it is there: the system's, or that of the package."""
     found = glob("/usr/lib/*/faketime/libfaketime.so.1")  # noqa: PTH207  (no folder of ours)
+    package = find_spec("libfaketime")
+    if not found and package is not None and package.origin:
+        built = Path(package.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"
+        found = [str(built)] if built.is_file() else []
     return found[0] if found else ctypes.util.find_library("faketime") or ""
 
 

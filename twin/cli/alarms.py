@@ -69,7 +69,11 @@ class Alarms:
         if cycle.decision.asked.status == UNASKED:
             unseen.append("controller")
         if link := dict(self._of_link()):
-            unseen.append("instrument")
+            unseen += [
+                "instrument",
+                "line",
+                "access",
+            ]  # of the latter two the one that is not among the causes
         causes |= link or dict(self._of_instruments())
         raised, cleared = follow(
             self._memory,

@@ -193,6 +193,20 @@ async def test_a_line_that_does_not_let_us_in_is_for_a_person() -> None:
     assert "does not mend itself" in one.response
 
 
+async def test_a_line_that_is_lost_and_then_bars_us_is_each_alarm_once() -> None:
+    """As when another plant is served after a restart, and then the right one."""
+    runtime, line, _ = driven()
+    hard = SimpleNamespace(**{**vars(DOWN), "is_hard": True, "trouble": "another plant"})
+    equipment = SimpleNamespace(state=DOWN)
+    alarms = Alarms(runtime.loop, equipment, {})
+    for state in (DOWN, hard, DOWN):
+        equipment.state = state
+        await turn(runtime, line, alarms, 8)
+    equipment.state = UP
+    await turn(runtime, line, alarms, 6)
+    assert (names(alarms), alarms.raised) == ([], {"line": 1, "access": 1})
+
+
 async def test_a_controller_that_is_not_asked_has_not_recovered() -> None:
     runtime, line, _ = driven()
     alarms = Alarms(runtime.loop, line, {})
