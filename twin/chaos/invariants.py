@@ -28,7 +28,11 @@ NOTED_S = 0.02
 SCAN_S = 0.1
 """A PLC's own time stands still between two scans; wall time."""
 REMOTE = 3.0
-NEEDS = {("ADVISORY", "INIT"): "close", ("SHED", "ADVISORY"): "ack", ("OFF", "ADVISORY"): "start"}
+NEEDS = {
+    ("ADVISORY", "INIT"): ("close",),
+    ("SHED", "ADVISORY"): ("ack", "open"),
+    ("OFF", "ADVISORY"): ("start",),
+}
 BY_ITSELF = {("INIT", "CLOSED"), ("HOLD", "CLOSED")}
 RANK = {"OFF": 0, "SHED": 1, "ADVISORY": 2, "INIT": 3, "HOLD": 4, "CLOSED": 5}
 
@@ -206,11 +210,11 @@ def _of_record(record: Record) -> Iterator[str]:
     commands = [(seconds(one.utc), one.verb) for one in record.commands]
     notes = [note for note in record.notes if note.utc]
     for old, new in pairwise(notes):
-        change, needed = (old.mode, new.mode), NEEDS.get((old.mode, new.mode))
+        change, needed = (old.mode, new.mode), NEEDS.get((old.mode, new.mode), ())
         if RANK[new.mode] <= RANK[old.mode] or change in BY_ITSELF:
             continue
         low, high = seconds(old.utc) - 1.0, seconds(new.utc) + CLOCK_S
-        if needed is None or not any(v == needed and low <= at <= high for at, v in commands):
+        if not any(v in needed and low <= at <= high for at, v in commands):
             yield f"I8: {old.mode} became {new.mode} without an operator"
 
 

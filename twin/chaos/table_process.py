@@ -82,7 +82,7 @@ def _no_faketime() -> str:
     return (
         ""
         if faketime()
-        else "libfaketime, which moves the calendar of one process: pip install libfaketime"
+        else "libfaketime, which moves the calendar of one process: pip install 'takttwin[chaos]'"
     )
 
 

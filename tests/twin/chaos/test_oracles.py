@@ -150,6 +150,13 @@ def test_a_doctored_log_breaks_its_invariant(name: str) -> None:
     assert any(text.startswith(number) for text in found.get("O1", [])), found
 
 
+def test_who_opens_a_loop_that_has_shed_has_answered() -> None:
+    """As a run does that is ended then."""
+    record = record_of(sound())
+    commands = [replace(one, verb="open") if one.verb == "ack" else one for one in record.commands]
+    assert "O1" not in findings(with_record(sound(), commands=commands))
+
+
 def test_a_scan_that_was_late_is_not_the_loops_fault() -> None:
     """A PLC that is behind by its own clock, and makes up for it: the loop goes by that clock."""
     late = sound().received[1].at_s + 0.7
