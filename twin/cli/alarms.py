@@ -67,7 +67,7 @@ class Alarms:
             self._closed = ""
         causes, unseen = dict(self._of_loop(cycle)), []
         if cycle.decision.asked.status == UNASKED:
-            unseen.append("controller")
+            unseen += ["controller", "policy"]
         if link := dict(self._of_link()):
             unseen += [
                 "instrument",
@@ -98,8 +98,10 @@ class Alarms:
             yield ("loop", ""), f"it was to be {wanted} and is {loop.mode}: {why}"
         elif self._closed:
             yield ("loop", ""), f"it was closed in the run before, {self._closed}"
-        if asked.status == FAILED or has_stood_in(asked):
+        if asked.status == FAILED:
             yield ("controller", ""), asked.reason
+        elif has_stood_in(asked):
+            yield ("policy", ""), asked.reason
         for name, health in loop.health.items():
             if health.doubt and name not in loop.memory.guard.accepted_doubts:
                 yield ("model", name), health.doubt
