@@ -280,5 +280,5 @@ def test_a_copied_plant_brings_its_policies(plant: Path, tmp_path: Path) -> None
     plant.with_name("plant.bc.policy").write_bytes(b"x")
     plant.with_name("plant.old.bc.policy").write_bytes(b"x")
     found = found_policies(plant)
-    assert sorted(found) == ["bc", "rl"]
+    assert sorted(found) == ["bc", "residual", "rl"]  # one ships with the plant
     assert found["rl"].use == "trial"
