@@ -20,7 +20,8 @@ RECOVER_S = 60.0
 class Step:
     """A mode that the loop takes after a fault, why (a pattern), and how soon at the latest.
 
-    ``alarms`` are those that have to be raised beside that of the loop, which each SHED has. The limit is so many periods of the loop and so many seconds of the wall, and ``SLACK_S``.
+    ``alarms`` are those that have to be raised beside that of the loop, which each SHED has. The limit is so many
+    periods of the loop and so many seconds of the wall, and ``SLACK_S``.
     """
 
     mode: str

@@ -172,9 +172,8 @@ def _of_rate(
     if moved_by_others and seen is not None:
         base = seen
     elapsed_s = period_s
-    if (
-        before is not None
-    ):  # by the wall; by the PLC's own clock where that went faster, after a scan that was late
+    if before is not None:
+        # By the wall; by the PLC's own clock where that went faster, after a scan that was late.
         by_wall_s = (one.at_s - before.at_s + NOTED_S) * evidence.speed
         elapsed_s = min(max(by_wall_s, (one.time_us - before.time_us) / 1e6), period_s)
     most = signal.rate_per_s * elapsed_s * (1.0 + 1e-6) + 1e-9

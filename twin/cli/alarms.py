@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twin.act.asked import UNASKED, has_stood_in
 from twin.act.guard import FAILED
 from twin.act.modes import OPERATOR_EVENTS
-from twin.cli.linked import Linked, certificate_doubts
+from twin.cli.linked import Linked, doubts_of
 from twin.cycle import Mode
 from twin.feedback.alarms import OVER, Alarm, AlarmMemory, Named, follow
 from twin.logs import facts
@@ -18,6 +18,7 @@ from twin.signals import ne_107
 
 if TYPE_CHECKING:
     from twin.cycle import Cycle
+    from twin.equipment.link_state import LinkState
     from twin.loop import ControlLoop
 
 _log = logging.getLogger(__name__)
@@ -65,10 +66,15 @@ class Alarms:
         said = {command.partition(":")[0] for command in cycle.commands}
         if said & ANSWERS or self._loop.mode in AS_WANTED:
             self._closed = ""
+        state = (
+            None if self._link is None else self._link.state
+        )  # once: it tells the age of each signal
         causes, unseen = dict(self._of_loop(cycle)), []
         if cycle.decision.asked.status == UNASKED:
             unseen += ["controller", "policy"]
-        if link := dict(self._of_link()):
+        if state is not None:
+            causes |= {("certificate", side): doubt for side, doubt in doubts_of(state).items()}
+        if link := dict(_of_link(state)):
             unseen += [
                 "instrument",
                 "line",
@@ -90,7 +96,7 @@ class Alarms:
             _log.warning("%s: %s, after %.0f s", OVER, one.name, lasted_s, extra=_told(one))
 
     def _of_loop(self, cycle: Cycle) -> Iterator[tuple[Named, str]]:
-        """What is amiss with the loop, its controller, its models, its stores and the certificates of its line."""
+        """What is amiss with the loop, its controller, its models and its stores."""
         loop, asked = self._loop, cycle.decision.asked
         wanted = loop.memory.guard.requested
         if loop.mode is Mode.SHED or (wanted is Mode.CLOSED and loop.mode not in AS_WANTED):
@@ -108,13 +114,6 @@ class Alarms:
         for name, trouble in self._stores.items():
             if why := trouble():
                 yield ("record", name), why
-        for side, doubt in certificate_doubts(self._link).items():
-            yield ("certificate", side), doubt
-
-    def _of_link(self) -> Iterator[tuple[Named, str]]:
-        state = None if self._link is None else self._link.state
-        if state is not None and not state.connected:
-            yield ("access" if state.is_hard else "line", ""), state.trouble
 
     def _of_instruments(self) -> Iterator[tuple[Named, str]]:
         """One cause for each station or other place: what breaks it rarely breaks one instrument alone."""
@@ -127,6 +126,11 @@ class Alarms:
             return
         for place, names in found.items():
             yield ("instrument", place), f"not usable: {', '.join(names)}"
+
+
+def _of_link(state: LinkState | None) -> Iterator[tuple[Named, str]]:
+    if state is not None and not state.connected:
+        yield ("access" if state.is_hard else "line", ""), state.trouble
 
 
 def _told(alarm: Alarm) -> dict[str, object]:

@@ -25,12 +25,17 @@ class Linked(Protocol):
 
 def certificate_doubts(equipment: object) -> dict[str, str]:
     """What is to be said of the certificates of a line's connection, by side: that one ends soon, or has ended."""
-    if not isinstance(equipment, Linked) or not equipment.state.certificates:
+    return doubts_of(equipment.state) if isinstance(equipment, Linked) else {}
+
+
+def doubts_of(state: LinkState) -> dict[str, str]:
+    """The same of a connection that has been looked at already."""
+    if not state.certificates:
         return {}
     from twin.equipment.pki import now
 
     return {
         side: f"the {side}'s certificate is {doubt}: {_REMEDIES[side]}"
-        for side, known in equipment.state.certificates.items()
+        for side, known in state.certificates.items()
         if (doubt := known.doubt(now()))
     }
